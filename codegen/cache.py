@@ -1,0 +1,194 @@
+"""The kernels on disk: one folder for each module, and a manifest that vouches for it.
+
+Numba stores compiled functions beside the source, as a pickle and machine code, and trusts
+what it finds there: flipped bytes crash the process or give wrong results. So each folder
+holds ``manifest.json`` with the SHA-256 of every file; before a module is imported, files
+that differ or are not listed are deleted, and Numba compiles again. The folder must belong
+to the user and be closed to others; where that cannot be had, a private temporary one
+serves for the length of the process.
+"""
+
+import atexit
+import hashlib
+import json
+import os
+import platform
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import final
+
+import platformdirs
+
+MANIFEST = "manifest.json"
+ENVIRONMENT = "GRADWRIGHT_CACHE"
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheEntry:
+    """One cached module: its name, what network it is of, and its size in bytes."""
+
+    name: str
+    title: str
+    size: int
+
+
+def cache_folder() -> Path:
+    """Return where kernels are kept: ``$GRADWRIGHT_CACHE``, or the user's cache folder."""
+    chosen = os.environ.get(ENVIRONMENT)
+    base = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("gradwright"))
+    return base / "kernels"
+
+
+def digest(text: str) -> str:
+    """Return the name of a module's folder: a hash of its text and of what compiles it."""
+    made_with = [platform.machine(), _processor(), sys.version]
+    made_with += [metadata.version(name) for name in ("numba", "llvmlite", "numpy")]
+    return hashlib.sha256("\0".join([text, *made_with]).encode()).hexdigest()[:24]
+
+
+def prepare(text: str) -> Path:
+    """Return the path of a file that holds `text`, with only vouched files beside it."""
+    folder = _private(cache_folder()) / digest(text)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / f"gradwright_{folder.name}.py"
+        discard_unvouched(folder)
+        if not path.is_file() or path.read_text("utf-8") != text:
+            _write(path, text)
+        return path
+    except OSError:
+        # a full or vanished cache must not stop the work
+        folder = _temporary() / digest(text)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / f"gradwright_{folder.name}.py"
+        path.write_text(text, "utf-8")
+        return path
+
+
+def discard_unvouched(folder: Path) -> list[Path]:
+    """Delete every file of a folder that its manifest does not vouch for; return them."""
+    vouched = _read_manifest(folder / MANIFEST)
+    discarded = []
+    for path in _files(folder):
+        if vouched.get(path.relative_to(folder).as_posix()) != _hash(path):
+            path.unlink(missing_ok=True)
+            discarded.append(path)
+    return discarded
+
+
+def seal(folder: Path) -> None:
+    """Write down the hash of every file that a folder holds now."""
+    try:
+        hashes = {path.relative_to(folder).as_posix(): _hash(path) for path in _files(folder)}
+        _write(folder / MANIFEST, json.dumps(hashes, indent=1, sort_keys=True) + "\n")
+    except OSError:
+        return  # unsealed files are compiled again; nothing else is lost
+
+
+def seal_at_exit(folder: Path) -> None:
+    """Seal a folder when the process ends, for what is compiled until then."""
+    atexit.register(seal, folder)
+
+
+def entries() -> tuple[CacheEntry, ...]:
+    """Return the cached modules, by name."""
+    found = []
+    folder = cache_folder()
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        source = path / f"gradwright_{path.name}.py"
+        if source.is_file():
+            size = sum(file.stat().st_size for file in _files(path))
+            found.append(CacheEntry(name=path.name, title=_title(source), size=size))
+    return tuple(found)
+
+
+def clear() -> int:
+    """Delete every cached module; return how many there were."""
+    number = len(entries())
+    shutil.rmtree(cache_folder(), ignore_errors=True)
+    return number
+
+
+def _title(source: Path) -> str:
+    with source.open(encoding="utf-8", errors="replace") as file:
+        return file.readline().strip().strip('"').rstrip(".")[:200]
+
+
+def _private(folder: Path) -> Path:
+    """Return `folder` if it is the user's own and closed to others, else a temporary one."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode):
+            return _temporary()
+        if hasattr(os, "getuid") and status.st_uid != os.getuid():
+            return _temporary()
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            folder.chmod(0o700)
+        if not os.access(folder, os.W_OK):
+            return _temporary()
+    except OSError:
+        return _temporary()
+    return folder
+
+
+_temporary_folder: list[Path] = []
+
+
+def _temporary() -> Path:
+    """Return a folder of this process alone, deleted when it ends."""
+    if not _temporary_folder:
+        folder = Path(tempfile.mkdtemp(prefix="gradwright-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        _temporary_folder.append(folder)
+    return _temporary_folder[0]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield every file below a folder but its manifest; links are files that never match."""
+    for path in sorted(folder.rglob("*")):
+        if path.name != MANIFEST and (path.is_symlink() or not path.is_dir()):
+            yield path
+
+
+def _hash(path: Path) -> str:
+    if path.is_symlink():
+        return "a link"
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read_manifest(path: Path) -> dict[str, str]:
+    try:
+        listed = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(listed, dict):
+        return {}
+    return {str(name): value for name, value in listed.items() if value != "a link"}
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _processor() -> str:
+    """Return what the compiled code depends on: the processor's name and features."""
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features()
+    return f"{llvm.get_host_cpu_name()} {features.flatten()}"

@@ -1,0 +1,48 @@
+"""From source to a module: written to a file of the cache, then imported.
+
+Only text that our own emitter wrote in this process is imported here. Numba cannot cache
+functions made by ``exec``, so it is a real file, named by its content.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from codegen.cache import prepare, seal, seal_at_exit
+from codegen.errors import InternalError
+from codegen.generate import GeneratedSource
+
+
+def compile_module(source: GeneratedSource) -> ModuleType:
+    """Return the emitted module, imported; its functions are compiled when first called.
+
+    A second process that asks for the same source finds it compiled in the user's cache.
+
+    Parameters
+    ----------
+    source
+        The result of `codegen.generate`.
+    """
+    path = prepare(source.text)
+    name = path.stem
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InternalError(f"no import is possible from {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    seal_at_exit(path.parent)
+    return module
+
+
+def keep_compiled(module: ModuleType) -> None:
+    """Vouch for what has been compiled of a module so far, so that it is found again."""
+    if module.__file__:
+        seal(Path(module.__file__).parent)

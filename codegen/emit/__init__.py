@@ -1,0 +1,1 @@
+"""Kernel programmes as text: Numba, and plain NumPy."""

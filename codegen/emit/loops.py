@@ -1,0 +1,305 @@
+"""Kernel programmes as Numba functions: one loop nest per node, its formula above it.
+
+The innermost loop runs over samples. In a small network a batch is padded to whole
+vectors, so that no sample is left to a scalar remainder; where a product goes through BLAS
+the batch is long, and is left as it is.
+"""
+
+from codegen.emit.values import named_parts, text
+from codegen.errors import InternalError
+from codegen.kernel import (
+    BATCH,
+    Binary,
+    Buffer,
+    Const,
+    Contract,
+    Elementwise,
+    KernelProgram,
+    Load,
+    Negative,
+    Node,
+    Reduce,
+    Store,
+    Update,
+    Value,
+    loads,
+    writes,
+)
+
+LANES = 16
+MOST_UNROLLED = 16
+INDENT = "    "
+
+
+def uses_blas(program: KernelProgram) -> bool:
+    """Whether a product of the programme goes through BLAS."""
+    return any(isinstance(n, Contract) and n.method == "blas" for n in program.nodes)
+
+
+def work_buffers(program: KernelProgram) -> tuple[Buffer, ...]:
+    """Return the buffers that the kernel needs beside its inputs and outputs."""
+    written = {name for node in program.nodes for name in writes(node)}
+    return tuple(b for b in program.buffers if b.role == "work" and b.name in written and b.shape)
+
+
+def kernel_source(program: KernelProgram) -> str:
+    """Return the function that runs a programme, and the one that makes its workspace."""
+    return _Kernel(program).source()
+
+
+class _Kernel:
+    """The lines of one kernel while they are written."""
+
+    def __init__(self, program: KernelProgram) -> None:
+        self.program = program
+        self.lines: list[str] = []
+        self.buffers = {buffer.name: buffer for buffer in program.buffers}
+
+    def source(self) -> str:
+        program = self.program
+        for node in program.nodes:
+            self.node(node)
+        parameters = [b.name for b in program.buffers if b.role == "parameter"]
+        used = {load for node in program.nodes for load in _names(node)}
+        inputs = [b.name for b in program.buffers if b.role == "input" and b.name in used]
+        work = [b.name for b in work_buffers(program)]
+        outputs = [name for name in program.outputs if self.buffers[name].shape]
+        outputs = [name for name in outputs if self.buffers[name].role == "output"]
+        scalars = [name for name in program.outputs if not self.buffers[name].shape]
+        arguments = ["params", *inputs, *outputs, "work", *_arguments(program)]
+        head = [
+            "@_jit",
+            f"def _{program.name}({', '.join(arguments)}):",
+            f"{INDENT}{_tuple(parameters)} = params",
+        ]
+        if work:
+            head.append(f"{INDENT}{_tuple(work)} = work")
+        batched = next(
+            name for name in (*inputs, *outputs, *work) if BATCH in self.buffers[name].shape
+        )
+        axis = 0 if self.buffers[batched].batch_first else len(self.buffers[batched].shape) - 1
+        head.append(f"{INDENT}n = {batched}.shape[{axis}]")
+        tail = [f"{INDENT}return {', '.join(scalars)}"] if scalars else []
+        return "\n".join([*head, *self.lines, *tail, "", "", *self.workspace()]) + "\n"
+
+    def workspace(self) -> list[str]:
+        name = self.program.name
+        arrays = []
+        for buffer in work_buffers(self.program):
+            shape = ", ".join("n" if extent == BATCH else str(extent) for extent in buffer.shape)
+            comma = "," if len(buffer.shape) == 1 else ""
+            arrays.append(f"{INDENT * 2}np.zeros(({shape}{comma}), T),  # {buffer.name}")
+        return [
+            "@_jit",
+            f"def _{name}_work(n):",
+            f'{INDENT}"""Return the buffers of `_{name}` for n samples."""',
+            *(
+                [f"{INDENT}return (", *arrays, f"{INDENT})"]
+                if arrays
+                else [f"{INDENT}return (np.zeros(1, T),)"]
+            ),
+        ]
+
+    def node(self, node: Node) -> None:
+        for formula in node.origin:
+            self.add(1, f"# {formula}")
+        match node:
+            case Contract(method="blas"):
+                self.blas(node)
+            case Contract():
+                self.product(node)
+            case Elementwise():
+                self.elementwise(node)
+            case Reduce():
+                self.reduce(node)
+            case Update():
+                self.update(node)
+
+    def add(self, depth: int, line: str) -> None:
+        self.lines.append(INDENT * depth + line)
+
+    def loops(self, axes: tuple[str, ...], extents: dict[str, object]) -> int:
+        """Open loops over `axes` and return the depth of their body."""
+        depth = 1
+        for axis in axes:
+            extent = "n" if extents[axis] == BATCH else extents[axis]
+            self.add(depth, f"for {axis} in range({extent}):")
+            depth += 1
+        return depth
+
+    def extents(self, *used: Load) -> dict[str, object]:
+        return {
+            axis: extent
+            for load in used
+            for axis, extent in zip(load.axes, self.buffers[load.buffer].shape, strict=True)
+        }
+
+    def place(self, load: Load) -> str:
+        """Return how an entry is read or written."""
+        if not load.axes:
+            return load.buffer
+        axes = load.axes[::-1] if self.buffers[load.buffer].batch_first else load.axes
+        return f"{load.buffer}[{', '.join(axes)}]"
+
+    def product(self, node: Contract) -> None:
+        extents = self.extents(Load(node.out, node.out_axes), node.left, node.right)
+        out = self.place(Load(node.out, node.out_axes))
+        if extents[node.axis] == BATCH:
+            depth = self.loops(node.out_axes, extents)
+            total = f"_dot({self.row(node.left)}, {self.row(node.right)})"
+            self.accumulate(depth, out, node.alpha, total, node.beta)
+            return
+        depth = self.loops(node.out_axes, extents)
+        self.add(depth, f"total = {self.place(node.start) if node.start else 'T(0)'}")
+        self.add(depth, f"for {node.axis} in range({extents[node.axis]}):")
+        self.add(depth + 1, f"total += {self.place(node.left)} * {self.place(node.right)}")
+        self.accumulate(depth, out, node.alpha, "total", node.beta)
+
+    def accumulate(self, depth: int, out: str, alpha: Value, total: str, beta: int) -> None:
+        """Write ``out = alpha * total (+ out)`` as a person would."""
+        match alpha:
+            case Const(value=1.0):
+                self.add(depth, f"{out} {'+=' if beta else '='} {total}")
+            case Negative(value=rate) if beta:
+                self.add(depth, f"{out} -= {text(rate, self.place)} * {total}")
+            case _:
+                sign = "+=" if beta else "="
+                self.add(
+                    depth, f"{out} {sign} {text(Binary('*', alpha, _Text(total)), self.place)}"
+                )
+
+    def row(self, load: Load) -> str:
+        """Return the row of a matrix that holds an entry's samples."""
+        if self.buffers[load.buffer].batch_first or self.buffers[load.buffer].shape[-1] != BATCH:
+            raise InternalError(f"{load.buffer} has no rows over samples")
+        fixed = ", ".join(load.axes[:-1])
+        return f"{load.buffer}[{fixed}]" if fixed else load.buffer
+
+    def blas(self, node: Contract) -> None:
+        """Write ``out = alpha * op(left) op(right) + beta * out`` as one call."""
+        out = Load(node.out, node.out_axes)
+        beta = f"T({node.beta})"
+        if node.start is not None:
+            extents = self.extents(out)
+            depth = self.loops(node.out_axes, extents)
+            self.add(depth, f"{self.place(out)} = {self.place(node.start)}")
+            beta = "T(1)"
+        left, right = node.left, node.right
+        rows, columns = self.stored(out)
+        flip = rows not in left.axes
+        if flip:
+            left, right = right, left
+        transpose_left = self.stored(left) != (rows, node.axis)
+        transpose_right = self.stored(right) != (node.axis, columns)
+        alpha = text(node.alpha, self.place)
+        self.add(
+            1,
+            f"_gemm({transpose_left}, {transpose_right}, {alpha}, "
+            f"{left.buffer}, {right.buffer}, {beta}, {node.out})",
+        )
+
+    def stored(self, load: Load) -> tuple[str, str]:
+        """Return the axes of a matrix as it lies in memory: rows, columns."""
+        first, second = load.axes
+        return (second, first) if self.buffers[load.buffer].batch_first else (first, second)
+
+    def elementwise(self, node: Elementwise) -> None:
+        used = [Load(store.buffer, store.axes) for store in node.stores]
+        depth = self.loops(node.axes, self.extents(*used))
+        known: dict[Load, str] = {}
+
+        def place(load: Load) -> str:
+            return known.get(load, self.place(load))
+
+        later = [load for store in node.stores for load in loads(store.value)]
+        for number, store in enumerate(node.stores):
+            prefix = "part" if number == 0 else f"part{number}_"
+            names, value = named_parts(store.value, prefix)
+            for name, part in names:
+                self.add(depth, f"{name} = {text(part, place)}")
+            target = Load(store.buffer, store.axes)
+            if target in later and store.axes:
+                # kept in a register for the stores that follow
+                self.add(depth, f"{store.buffer.lower()}_here = {text(value, place)}")
+                known[target] = f"{store.buffer.lower()}_here"
+                self.add(depth, f"{self.place(target)} = {known[target]}")
+            else:
+                self.add(depth, f"{self.place(target)} = {text(value, place)}")
+
+    def reduce(self, node: Reduce) -> None:
+        extents = self.extents(Load(node.out, node.out_axes), *loads(node.value))
+        out = self.place(Load(node.out, node.out_axes))
+        if extents[node.axis] == BATCH:
+            if node.op != "sum" or not isinstance(node.value, Load):
+                raise InternalError(f"{node.out}: only plain sums run over a batch")
+            depth = self.loops(node.out_axes, extents)
+            self.accumulate(depth, out, node.alpha, f"_total({self.row(node.value)})", node.beta)
+            return
+        if node.beta or node.alpha != Const(1.0):
+            raise InternalError(f"{node.out}: a sum over units is not accumulated")
+        extent = extents[node.axis]
+        assert isinstance(extent, int)
+        first = text(_at(node.value, node.axis, "0"), self.place)
+        next_value = text(node.value, self.place)
+        if extent <= MOST_UNROLLED:
+            depth = self.loops(node.out_axes, extents)
+            self.add(depth, f"total = {first}")
+            self.add(depth, f"for {node.axis} in range(1, {extent}):")
+            self.combine(depth + 1, "total", node.op, next_value)
+            self.add(depth, f"{out} = total")
+        else:  # row by row, so that the inner loop still runs over samples
+            depth = self.loops(node.out_axes, extents)
+            self.add(depth, f"{out} = {first}")
+            self.add(1, f"for {node.axis} in range(1, {extent}):")
+            before = len(self.lines)
+            depth = self.loops(node.out_axes, extents)
+            self.combine(depth, out, node.op, next_value)
+            self.lines[before:] = [INDENT + line for line in self.lines[before:]]
+
+    def combine(self, depth: int, total: str, op: str, value: str) -> None:
+        if op == "sum":
+            self.add(depth, f"{total} += {value}")
+        else:
+            self.add(depth, f"{total} = max({total}, {value})")
+
+    def update(self, node: Update) -> None:
+        shape = self.buffers[node.parameter].shape
+        axes = tuple("jkm"[: len(shape)])
+        depth = self.loops(axes, dict(zip(axes, shape, strict=True)))
+        place = ", ".join(axes)
+        rate = text(node.rate, self.place)
+        self.add(depth, f"{node.parameter}[{place}] -= {rate} * {node.gradient}[{place}]")
+
+
+def _Text(source: str) -> Value:  # stands for a node
+    from codegen.kernel import Argument
+
+    return Argument(source)
+
+
+def _at(value: Value, axis: str, position: str) -> Value:
+    """Return a value with an axis fixed, for the first term of a sum."""
+    from codegen.kernel import parts, rebuild
+
+    if isinstance(value, Load):
+        return Load(value.buffer, tuple(position if a == axis else a for a in value.axes))
+    return rebuild(value, tuple(_at(part, axis, position) for part in parts(value)))
+
+
+def _names(node: Node) -> tuple[str, ...]:
+    from codegen.kernel import reads
+
+    return reads(node)
+
+
+def _arguments(program: KernelProgram) -> list[str]:
+    rates = [n.alpha for n in program.nodes if isinstance(n, Contract | Reduce)]
+    rates += [n.rate for n in program.nodes if isinstance(n, Update)]
+    return ["eta"] if any("eta" in repr(rate) for rate in rates) else []
+
+
+def _tuple(names: list[str]) -> str:
+    return f"{names[0]}," if len(names) == 1 else ", ".join(names)
+
+
+__all__ = ["LANES", "Store", "kernel_source", "uses_blas", "work_buffers"]

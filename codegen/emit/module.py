@@ -1,0 +1,262 @@
+"""The emitted module: header, kernels, training, interface and self-check, as one text.
+
+The text is the same for the same input. It imports NumPy and Numba, and SciPy where a
+product goes through BLAS; nothing of this project.
+"""
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import resources
+from string import Template
+
+from codegen.approximation import KNOWN, elementary_function
+from codegen.emit.loops import LANES, kernel_source, uses_blas
+from codegen.emit.numpy_text import numpy_lines
+from codegen.kernel import Buffer, Call, Elementwise, KernelProgram, Reduce, Value, parts
+from derive.program import ONE_HOT
+
+# functions that are left to the C library, or to the processor
+_FROM_MATH = {"sin": "math.sin", "cos": "math.cos", "log1p": "math.log1p", "sqrt": "math.sqrt"}
+_BUILT_IN = {"abs"}
+_EVALUATED = 512  # samples evaluated together: enough to fill BLAS, little enough for the cache
+
+
+def module_source(
+    *,
+    header: str,
+    spec: str,
+    sizes: tuple[int, ...],
+    output: str,
+    parameters: Mapping[str, tuple[int, ...]],
+    programs: Mapping[str, KernelProgram],
+    reference: KernelProgram,
+    assumptions: tuple[str, ...],
+) -> str:
+    """Return the module's text.
+
+    Parameters
+    ----------
+    header
+        The module's docstring.
+    spec, sizes, output, parameters
+        What the module says of its network; `output` is the last activation's name.
+    programs
+        The optimised kernel programmes ``forward``, ``loss``, ``gradients``, ``vjp`` and
+        ``step``.
+    reference
+        The loss before any pass, for the self-check.
+    assumptions
+        What the kernels take for granted about the targets.
+    """
+    blas = any(uses_blas(program) for program in programs.values())
+    unified = _same_layout(programs)
+    by_rows = _inputs_by_rows(unified)
+    dtype = reference.dtype
+    values = _placeholders(sizes, output, dtype, blas=blas, by_rows=by_rows, checked=assumptions)
+    values["reference"] = _indented(_reference_lines(reference, tuple(parameters)), 4)
+    sections = [
+        _docstring(header),
+        _imports(blas=blas),
+        _constants(spec, sizes, parameters, dtype),
+        _fill("support", values),
+        _elementary(unified, dtype),
+        _fill("blas", values) if blas else "",
+        "# ------------------------------------------------------------------ kernels\n",
+        *(_kernel(program) for program in unified.values()),
+        _fill("training", values),
+        _fill("interface", values),
+        _fill("self_check", values),
+    ]
+    return _tidy("\n".join(section for section in sections if section))
+
+
+def _same_layout(programs: Mapping[str, KernelProgram]) -> dict[str, KernelProgram]:
+    """Return the programmes with the inputs stored alike in all of them."""
+    by_rows = all(
+        buffer.batch_first
+        for program in programs.values()
+        for buffer in program.buffers
+        if buffer.name == "X"
+    )
+
+    def stored(buffer: Buffer) -> Buffer:
+        return replace(buffer, batch_first=by_rows and buffer.name == "X")
+
+    return {
+        name: replace(program, buffers=tuple(stored(buffer) for buffer in program.buffers))
+        for name, program in programs.items()
+    }
+
+
+def _inputs_by_rows(programs: Mapping[str, KernelProgram]) -> bool:
+    return programs["forward"].buffer("X").batch_first
+
+
+def _kernel(program: KernelProgram) -> str:
+    source = kernel_source(program)
+    inner_only = program.name == "step"
+    return source if inner_only else source.replace("@_jit", "@_entry")
+
+
+def _imports(*, blas: bool) -> str:
+    lines = ["import math", "import sys", "from concurrent.futures import ThreadPoolExecutor, wait"]
+    third = ["import numpy as np", "from llvmlite import ir", "from numba import njit, types"]
+    third += [
+        "from numba.core import cgutils",
+        "from numba.extending import intrinsic, register_jitable",
+    ]
+    if blas:
+        lines.insert(0, "import ctypes")
+        third.insert(0, "import llvmlite.binding")
+        third += [
+            "from scipy.linalg import cython_blas",
+            "from threadpoolctl import threadpool_limits",
+        ]
+    return "\n".join([*lines, "", *third]) + "\n"
+
+
+def _constants(
+    spec: str, sizes: tuple[int, ...], parameters: Mapping[str, tuple[int, ...]], dtype: str
+) -> str:
+    entries = "".join(f"    {name!r}: {shape},\n" for name, shape in parameters.items())
+    return (
+        f"SPEC = {spec!r}\nDTYPE = np.{dtype}\nSIZES = {sizes}\n"
+        f"PARAMETERS = {{\n{entries}}}\n\n"
+        f"T = DTYPE\nLANES = {LANES}  # a batch is padded to whole vectors of so many samples\n"
+        f"EVALUATED = {_EVALUATED}  # samples that are evaluated together\n"
+    )
+
+
+def _elementary(programs: Mapping[str, KernelProgram], dtype: str) -> str:
+    """Return the source of the elementary functions that the kernels call."""
+    called = sorted({name for program in programs.values() for name in _functions(program)})
+    needed: list[str] = []
+    for name in called:
+        if name in KNOWN:
+            needed += [
+                n for n in (*elementary_function(name, dtype).needs, name) if n not in needed
+            ]
+    lines = [
+        f"{name} = {_FROM_MATH[name]}"
+        for name in called
+        if name in _FROM_MATH and name not in KNOWN
+    ]
+    if not needed and not lines:
+        return ""
+    title = "# ------------------------------------------------------------------ elementary functions\n"
+    sources = [elementary_function(name, dtype).source for name in needed]
+    return "\n\n".join([title + "\n".join(lines), *sources])
+
+
+def _functions(program: KernelProgram) -> set[str]:
+    found: set[str] = set()
+    for node in program.nodes:
+        if isinstance(node, Elementwise):
+            for store in node.stores:
+                found |= _called(store.value)
+        elif isinstance(node, Reduce):
+            found |= _called(node.value)
+    return found - _BUILT_IN
+
+
+def _called(value: Value) -> set[str]:
+    own = {value.function} if isinstance(value, Call) else set()
+    return own.union(*(_called(part) for part in parts(value)))
+
+
+def _placeholders(
+    sizes: tuple[int, ...],
+    output: str,
+    dtype: str,
+    *,
+    blas: bool,
+    by_rows: bool,
+    checked: tuple[str, ...],
+) -> dict[str, str]:
+    n_in, n_out = sizes[0], sizes[-1]
+    one_hot = ONE_HOT in checked
+    gather_by_rows = ["X[i, :] = data[sample, :]"]
+    gather_by_columns = [f"for m in range({n_in}):", "    X[m, i] = data[sample, m]"]
+    padding = (
+        "The batch is as long as the samples that it holds."
+        if blas
+        else "What pads the batch repeats its last sample, with weight 0."
+    )
+    return {
+        "n_in": str(n_in),
+        "n_out": str(n_out),
+        "gemm": "sgemm" if dtype == "float32" else "dgemm",
+        "numba_type": f"types.{dtype}",
+        "padded": "n" if blas else "-(-n // LANES) * LANES",
+        "gather_padding": padding,
+        "gather_x": _indented(gather_by_rows if by_rows else gather_by_columns, 8),
+        "x_shape": f"(n, {n_in})" if by_rows else f"({n_in}, n)",
+        "stored_x": "X" if by_rows else "_batch_last(X, n)",
+        "with_blas": 'with threadpool_limits(1, "blas"):\n            ' if blas else "",
+        "count_hits": _indented(_hit_lines(n_out, output), 8),
+        "check_rows": "    _rows_sum_to_one(y_name, Y)" if one_hot else "",
+        "rows_function": _ROWS_SUM_TO_ONE if one_hot else "",
+        "if_one_hot": ", or a row of Y does not sum to 1" if one_hot else "",
+        "tolerance": "2e-3" if dtype == "float32" else "1e-6",
+    }
+
+
+_ROWS_SUM_TO_ONE = '''
+def _rows_sum_to_one(name, Y):
+    """Check what the derivation takes for granted: every row of Y sums to 1."""
+    totals = Y.sum(axis=1, dtype=np.float64)
+    wrong = np.flatnonzero(~(np.abs(totals - 1) <= 1e-6))
+    if wrong.size:
+        raise ValueError(
+            f"{name}[{wrong[0]}] sums to {totals[wrong[0]]:g}; expected 1, as in a one-hot row"
+        )
+
+'''
+
+
+def _hit_lines(n_out: int, output: str) -> list[str]:
+    if n_out == 1:
+        threshold = "T(0)" if output == "identity" else "T(0.5)"
+        return [f"hits += (P[0, i] > {threshold}) == (Y[0, i] > T(0.5)) and P[0, i] == P[0, i]"]
+    return [
+        "largest = 0",
+        "target = 0",
+        f"for k in range(1, {n_out}):",
+        "    if P[k, i] > P[largest, i]:",
+        "        largest = k",
+        "    if Y[k, i] > Y[target, i]:",
+        "        target = k",
+        "hits += largest == target and P[largest, i] == P[largest, i]  # NaN is no hit",
+    ]
+
+
+def _reference_lines(reference: KernelProgram, parameters: tuple[str, ...]) -> list[str]:
+    names = ", ".join(parameters)
+    return [
+        f"{names} = (params[name] for name in PARAMETERS)",
+        "X, Y = X.T, Y.T  # samples last",
+        *numpy_lines(reference),
+    ]
+
+
+def _docstring(header: str) -> str:
+    return f'"""{header.rstrip()}\n"""\n'
+
+
+def _fill(name: str, values: Mapping[str, str]) -> str:
+    folder = resources.files("codegen") / "templates"
+    return Template((folder / f"{name}.txt").read_text("utf-8")).substitute(values)
+
+
+def _indented(lines: list[str], spaces: int) -> str:
+    return textwrap.indent("\n".join(lines), " " * spaces)
+
+
+def _tidy(source: str) -> str:
+    """Return the source with two blank lines at most, and one at its end."""
+    lines: list[str] = []
+    for line in source.split("\n"):
+        if line.strip() or lines[-2:] != ["", ""]:
+            lines.append(line.rstrip())
+    return "\n".join(lines).rstrip("\n") + "\n"

@@ -1,0 +1,158 @@
+"""The straight line from a network to source, on one screen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import metadata
+from typing import final
+
+from codegen.emit.module import module_source
+from codegen.errors import InputError
+from codegen.kernel import DTYPES, Argument, Dtype, KernelProgram, Update
+from codegen.lower import lower
+from codegen.passes import PIPELINE, PassReport, run_passes
+from derive.gradient import gradient_program, vjp_program
+from derive.network import loss_program
+from derive.printing import program_text
+from derive.program import Program
+from derive.rewrite import rewrite_program
+from derive.spec import NetworkSpec, parse_spec
+from derive.stable import stable_program
+
+VERSIONED = ("gradwright", "sympy", "numba", "llvmlite", "numpy", "scipy")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedSource:
+    """The text of an emitted module, and how it came about.
+
+    Attributes
+    ----------
+    spec
+        The network.
+    dtype
+        ``"float32"`` or ``"float64"``.
+    text
+        The module, as written to a file.
+    reports
+        What each pass did, by kernel.
+    """
+
+    spec: NetworkSpec
+    dtype: Dtype
+    text: str
+    reports: Mapping[str, tuple[PassReport, ...]]
+
+    def __str__(self) -> str:
+        """Return the module's text."""
+        return self.text
+
+
+def generate(
+    spec: NetworkSpec | str, *, dtype: str = "float32", labels: str = "one-hot"
+) -> GeneratedSource:
+    """Return a module that computes and trains a network: formulas in, source out.
+
+    Parameters
+    ----------
+    spec
+        The network, or its text; every size an integer.
+    dtype
+        Type of all arrays, ``"float32"`` or ``"float64"``.
+    labels
+        ``"one-hot"`` lets the derivation use that every row of Y sums to 1; ``"any"`` not.
+
+    Raises
+    ------
+    InputError
+        If the text cannot be read, a size is a name, or the dtype is not known.
+    """
+    if isinstance(spec, str):
+        spec = parse_spec(spec)
+    kind = _dtype(dtype)
+    sizes = _integer_sizes(spec)
+    # derive: once as a person reads it, once with the samples' weights in place of 1/B
+    printed = rewrite_program(gradient_program(loss_program(spec)), labels=labels)
+    loss = loss_program(spec, weighted=True)
+    gradient = stable_program(rewrite_program(gradient_program(loss), labels=labels))
+    pullback = stable_program(rewrite_program(vjp_program(loss), labels=labels))
+    gradients = tuple(gradient.gradients.values())
+    # lower: one kernel programme for each thing that the module does
+    programs = {
+        "forward": lower(gradient, name="forward", outputs=("P",), dtype=kind),
+        "loss": lower(gradient, name="loss", outputs=("P", "loss"), dtype=kind),
+        "gradients": lower(gradient, name="gradients", outputs=(*gradients, "loss"), dtype=kind),
+        "vjp": lower(
+            pullback, name="vjp", outputs=("dX", *pullback.gradients.values()), dtype=kind
+        ),
+        "step": _with_updates(
+            gradient, lower(gradient, name="step", outputs=gradients, dtype=kind)
+        ),
+    }
+    # optimise, and emit
+    passed = {name: run_passes(program, PIPELINE) for name, program in programs.items()}
+    text = module_source(
+        header=_header(spec, kind, printed),
+        spec=str(spec),
+        sizes=sizes,
+        output=spec.activations[-1],
+        parameters={
+            t.name: tuple(int(n) for n in t.shape) for t in loss.inputs if t.name in loss.parameters
+        },
+        programs={name: optimised for name, (optimised, _) in passed.items()},
+        reference=replace(programs["loss"], outputs=("loss",)),
+        assumptions=gradient.assumptions,
+    )
+    reports = {name: report for name, (_, report) in passed.items()}
+    return GeneratedSource(spec=spec, dtype=kind, text=text, reports=reports)
+
+
+def _with_updates(gradient: Program, program: KernelProgram) -> KernelProgram:
+    """Return the programme of a step: the gradients, then ``W := W - eta dW`` for each."""
+    updates = tuple(
+        Update(
+            parameter=name,
+            gradient=grad,
+            rate=Argument("eta"),
+            origin=(f"{name} := {name} − η {grad}",),
+        )
+        for name, grad in gradient.gradients.items()
+    )
+    buffers = tuple(replace(b, role="work") if b.role == "output" else b for b in program.buffers)
+    return replace(
+        program, buffers=buffers, nodes=program.nodes + updates, outputs=tuple(gradient.gradients)
+    )
+
+
+def _dtype(dtype: str) -> Dtype:
+    for known in DTYPES:
+        if dtype == known:
+            return known
+    raise InputError(f'dtype: "{dtype}" is not known. Known: {", ".join(DTYPES)}.')
+
+
+def _integer_sizes(spec: NetworkSpec) -> tuple[int, ...]:
+    for number, value in enumerate(spec.sizes):
+        if isinstance(value, str):
+            raise InputError(
+                f'network: sizes[{number}] is called "{value}"; code needs numbers. '
+                "Write every size as an integer, for example 2-10-2."
+            )
+    return tuple(int(value) for value in spec.sizes)
+
+
+def _header(spec: NetworkSpec, dtype: str, printed: Program) -> str:
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in VERSIONED)
+    return "\n".join(
+        [
+            f"The network {spec} with the loss {spec.loss}: kernels in {dtype}.",
+            "",
+            "Generated by gradwright; every formula was derived by sympy.diff from the forward",
+            "definitions. In the kernels the weight w[i] of a sample stands for 1/B, and all",
+            "arrays are stored with the samples last.",
+            "",
+            program_text(printed),
+            "",
+            f"Versions: {versions}",
+        ]
+    )

@@ -1,0 +1,28 @@
+"""The passes, in the order in which they run."""
+
+from codegen.passes.choose_matmul import choose_matmul
+from codegen.passes.fold_update import fold_update
+from codegen.passes.fuse import fuse
+from codegen.passes.run import Pass, PassReport, run_passes
+from codegen.passes.share import share
+from codegen.passes.start_from_bias import start_from_bias
+
+PIPELINE: tuple[Pass, ...] = (
+    share,  # first: what two statements both compute is easiest to see before fusion
+    start_from_bias,  # before fusion, which would hide the addition in a larger loop
+    fold_update,  # after sharing, so that a gradient with a second reader is known
+    fuse,  # neighbours are known once the products have taken what they can
+    choose_matmul,  # last: it looks at the products that are left
+)
+
+__all__ = [
+    "PIPELINE",
+    "Pass",
+    "PassReport",
+    "choose_matmul",
+    "fold_update",
+    "fuse",
+    "run_passes",
+    "share",
+    "start_from_bias",
+]

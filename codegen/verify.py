@@ -1,0 +1,84 @@
+"""The invariants of a kernel programme, checked after every pass."""
+
+from codegen.errors import InternalError
+from codegen.kernel import (
+    Contract,
+    Elementwise,
+    KernelProgram,
+    Load,
+    Node,
+    Reduce,
+    Update,
+    loads,
+    reads,
+    writes,
+)
+
+
+def verify(program: KernelProgram) -> KernelProgram:
+    """Return `program` if it is well formed.
+
+    What holds afterwards: every buffer is declared once; every buffer that is read has
+    been written before, or is given; only parameters are written twice; each axis has one
+    extent within a node; a load has as many axes as its buffer; each output is written.
+
+    Raises
+    ------
+    InternalError
+        Naming the programme, the node and the invariant that it breaks.
+    """
+    names = [buffer.name for buffer in program.buffers]
+    if len(set(names)) != len(names):
+        raise InternalError(f"{program.name}: a buffer is declared twice in {names}")
+    given = {b.name for b in program.buffers if b.role in ("input", "parameter")}
+    parameters = {b.name for b in program.buffers if b.role == "parameter"}
+    defined = set(given)
+    for node in program.nodes:
+        for name in reads(node):
+            if name not in defined:
+                raise _broken(program, node, f"reads {name} before it is written")
+        for name in writes(node):
+            if name in defined and name not in parameters:
+                raise _broken(program, node, f"writes {name} a second time")
+        _check_axes(program, node)
+        defined |= set(writes(node))
+    for name in program.outputs:
+        if name not in defined:
+            raise InternalError(f"{program.name}: the output {name} is never written")
+    return program
+
+
+def _check_axes(program: KernelProgram, node: Node) -> None:
+    extents: dict[str, object] = {}
+    used: list[Load] = []
+    match node:
+        case Contract():
+            used = [Load(node.out, node.out_axes), node.left, node.right]
+            used += [node.start] if node.start else []
+            shared = set(node.left.axes) & set(node.right.axes) - set(node.out_axes)
+            if len(shared) != 1:
+                raise _broken(program, node, "does not sum over exactly one axis")
+        case Elementwise():
+            for store in node.stores:
+                used += [Load(store.buffer, store.axes), *loads(store.value)]
+                if set(store.axes) != set(node.axes):
+                    raise _broken(program, node, f"stores {store.buffer} over other axes")
+        case Reduce():
+            used = [Load(node.out, node.out_axes), *loads(node.value)]
+            if not any(node.axis in load.axes for load in loads(node.value)):
+                raise _broken(program, node, f"reduces over {node.axis}, which nothing has")
+        case Update():
+            shapes = {program.buffer(n).shape for n in (node.parameter, node.gradient)}
+            if len(shapes) != 1:
+                raise _broken(program, node, "updates a parameter by another shape")
+    for load in used:
+        shape = program.buffer(load.buffer).shape
+        if len(shape) != len(load.axes):
+            raise _broken(program, node, f"uses {load.buffer} with {len(load.axes)} axes")
+        for axis, extent in zip(load.axes, shape, strict=True):
+            if extents.setdefault(axis, extent) != extent:
+                raise _broken(program, node, f"the axis {axis} has two extents")
+
+
+def _broken(program: KernelProgram, node: Node, why: str) -> InternalError:
+    return InternalError(f"{program.name}: {type(node).__name__} {writes(node)} {why}: {node}")

@@ -1,0 +1,100 @@
+"""The invariants of a programme, checked after every transformation."""
+
+from sympy import Expr, Indexed, KroneckerDelta, Symbol
+from sympy.concrete.expr_with_limits import ExprWithLimits
+from sympy.core.function import Derivative, Subs
+
+from derive.errors import InternalError
+from derive.program import Program, Statement, Tensor
+
+_NEVER = (Derivative, Subs, KroneckerDelta)
+
+
+def check_program(program: Program) -> Program:
+    """Return `program` if it is well formed.
+
+    What holds afterwards: each tensor is written once and read only after that; every
+    index in a body is an index of the target or bound by a sum; it runs over the whole of
+    each axis that it reads; every output exists; no unevaluated derivative or Kronecker
+    delta is left.
+
+    Raises
+    ------
+    InternalError
+        Naming the statement and the invariant that it breaks.
+    """
+    known: dict[str, Tensor] = {}
+    for tensor in program.inputs:
+        if tensor.name in known:
+            raise InternalError(f"the input {tensor.name} is declared twice")
+        known[tensor.name] = tensor
+    for statement in program.statements:
+        _check_statement(statement, known)
+        known[statement.name] = statement.target
+    for name in (*program.outputs, *program.parameters):
+        if name not in known:
+            raise InternalError(f"{name} is asked for, and no statement writes it")
+    return program
+
+
+def _check_statement(statement: Statement, known: dict[str, Tensor]) -> None:
+    if statement.name in known:
+        raise _broken(statement, "its target is written twice")
+    if len(statement.indices) != len(statement.target.shape):
+        raise _broken(statement, "it needs one index per axis")
+    if len(set(statement.indices)) != len(statement.indices):
+        raise _broken(statement, "an index is used for two axes")
+    if statement.body.has(*_NEVER):
+        raise _broken(statement, "a derivative or delta is left in it")
+    ranges: dict[Expr, Expr] = dict(zip(statement.indices, statement.target.shape, strict=True))
+    _check_expression(statement, statement.body, ranges, known)
+
+
+def _check_expression(
+    statement: Statement, expression: Expr, ranges: dict[Expr, Expr], known: dict[str, Tensor]
+) -> None:
+    if isinstance(expression, Indexed):
+        _check_read(statement, expression, ranges, known)
+    elif isinstance(expression, ExprWithLimits):
+        inner = dict(ranges)
+        for symbol, first, last in expression.limits:
+            if symbol in inner:
+                raise _broken(statement, f"the index {symbol} is bound twice")
+            if first != 0:
+                raise _broken(statement, f"the index {symbol} starts at {first}, not 0")
+            inner[symbol] = last + 1
+        _check_expression(statement, expression.function, inner, known)
+    elif isinstance(expression, Symbol):
+        free_index = expression.is_integer and not expression.is_positive
+        if free_index and expression not in ranges:
+            raise _broken(statement, f"the index {expression} is not in scope")
+    else:
+        for argument in expression.args:
+            _check_expression(statement, argument, ranges, known)
+
+
+def _check_read(
+    statement: Statement, read: Indexed, ranges: dict[Expr, Expr], known: dict[str, Tensor]
+) -> None:
+    tensor = known.get(read.base.name)
+    if tensor is None:
+        raise _broken(statement, f"it reads {read.base.name} before that is written")
+    if len(read.indices) != len(tensor.shape):
+        raise _broken(statement, f"it reads {read}, which has {len(tensor.shape)} axes")
+    for position, extent in zip(read.indices, tensor.shape, strict=True):
+        whole = (
+            position == 0
+            if extent == 1 and position.is_number
+            else (ranges.get(position) == extent)
+        )
+        if not whole:
+            raise _broken(
+                statement, f"the index {position} of {read} does not run over an axis of {extent}"
+            )
+
+
+def _broken(statement: Statement, why: str) -> InternalError:
+    indices = ", ".join(map(str, statement.indices))
+    return InternalError(
+        f"{statement.name}[{indices}] := {statement.body} is not well formed: {why}"
+    )

@@ -1,0 +1,300 @@
+"""The one rule, and reverse accumulation over it.
+
+For a statement ``T[o] := body`` with cotangent ``G[o]``, and for each occurrence ``X[e]`` in
+the body::
+
+    dX[p]  +=  sum over o of  G[o] * (∂body/∂X[e]) * δ(e, p)
+
+The derivative is ``sympy.diff`` in a fresh scalar put in the place of the occurrence, so
+it is a derivative in one real variable and nothing else. Where the occurrence stands under
+a ``Sum``, the sum itself is first such a scalar, and then its body is treated alike. The
+Kronecker deltas δ are contracted against the sums over ``o``. Nothing in this file knows
+any function, activation, loss or matrix product.
+
+References
+----------
+A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, section 3.2
+(reverse accumulation); S. Laue, M. Mitterreiter and J. Giesen, "Computing Higher Order
+Derivatives of Matrix and Tensor Expressions", NeurIPS 2018 (index notation).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import sympy
+from sympy import Dummy, Expr, Indexed, Integer, KroneckerDelta, Mul, Sum, Symbol
+from sympy.concrete.expr_with_limits import ExprWithLimits
+
+from derive.check import check_program
+from derive.errors import InternalError
+from derive.indices import canonical, fresh, open_sum, rename, target_indices
+from derive.program import (
+    Program,
+    Statement,
+    Step,
+    Tensor,
+    indices_of,
+    occurrences,
+    tensor_of,
+)
+
+Range = tuple[Symbol, Expr]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slope:
+    """The derivative of a body in one occurrence of an operand.
+
+    Attributes
+    ----------
+    value
+        The derivative, an expression in the statement's indices and those of `bound`.
+    position
+        The indices with which the operand occurs.
+    bound
+        Fresh indices of the sums that the occurrence stands under, with their sizes.
+    """
+
+    value: Expr
+    position: tuple[Expr, ...]
+    bound: tuple[Range, ...]
+
+
+def gradient_program(program: Program, *, of: str = "loss") -> Program:
+    """Return `program` followed by the gradient of a scalar in every parameter.
+
+    Parameters
+    ----------
+    program
+        A forward programme, for example that of `derive.loss_program`.
+    of
+        The scalar to differentiate.
+
+    Returns
+    -------
+    Program
+        The forward statements, then ``d{name}`` for every intermediate value and parameter
+        that the scalar depends on. A parameter that it does not depend on has a statement
+        ``d{name} := 0`` that says so.
+
+    Raises
+    ------
+    InternalError
+        If the scalar has axes, or a statement is outside of what the rule carries.
+    """
+    target = program.tensors()[of]
+    if target.shape:
+        raise InternalError(f"{of} has shape {target.shape}; a gradient is that of a scalar")
+    return _reverse(program, of, None, program.parameters)
+
+
+def vjp_program(program: Program, *, of: str = "P", inputs: tuple[str, ...] = ("X",)) -> Program:
+    """Return the programme of the vector-Jacobian product of one tensor.
+
+    Parameters
+    ----------
+    program
+        A forward programme.
+    of
+        The tensor whose cotangent is given, as a further input ``d{of}``.
+    inputs
+        Inputs that are differentiated beside the parameters.
+
+    Returns
+    -------
+    Program
+        The statements that `of` needs, and ``d{name}`` for the inputs and parameters.
+    """
+    needed = _needed(program, of)
+    read = {name for statement in needed for name in statement.reads()} | {of}
+    seed = Tensor(name=f"d{of}", shape=program.tensors()[of].shape)
+    forward = Program(
+        inputs=(*(t for t in program.inputs if t.name in read), seed),
+        parameters=program.parameters,
+        statements=needed,
+        outputs=(of,),
+    )
+    return _reverse(forward, of, seed, (*inputs, *program.parameters))
+
+
+def slopes(body: Expr, operand: str) -> Iterator[Slope]:
+    """Yield the derivative of `body` in each occurrence of a tensor: the rule's left half."""
+    outermost = _outermost(body, operand)
+    scalars = {node: Dummy(f"x{n}", real=True) for n, node in enumerate(outermost)}
+    back = {symbol: node for node, symbol in scalars.items()}
+    plain = body.xreplace(scalars)
+    for node, symbol in scalars.items():
+        value = sympy.diff(plain, symbol).xreplace(back)
+        if value == 0:
+            continue
+        if not isinstance(node, ExprWithLimits):
+            yield Slope(value=value, position=indices_of(node), bound=())
+            continue
+        if not isinstance(node, Sum):
+            raise InternalError(f"{node.func.__name__} stands in {body} and is not differentiable")
+        inner_body, ranges = open_sum(node)
+        for inner in slopes(inner_body, operand):
+            yield Slope(
+                value=value * inner.value,
+                position=inner.position,
+                bound=(*ranges, *inner.bound),
+            )
+
+
+def _outermost(body: Expr, operand: str) -> list[Expr]:
+    """Return the operand's occurrences outside of sums, and the sums that hold others."""
+    found: dict[Expr, None] = {}
+    stack = [body]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ExprWithLimits):
+            if any(tensor_of(read) == operand for read in occurrences(node.function)):
+                found[node] = None
+        elif isinstance(node, Indexed) or not node.args:
+            if node in occurrences(node) and tensor_of(node) == operand:
+                found[node] = None
+        else:
+            stack.extend(node.args)
+    return sorted(found, key=sympy.default_sort_key)
+
+
+def _reverse(program: Program, of: str, seed: Tensor | None, wanted: tuple[str, ...]) -> Program:
+    tensors = program.tensors()
+    contributions: dict[str, list[Expr]] = {}
+    position = {name: n for n, name in enumerate(tensors)}
+    readers = _readers(program)
+    waiting = {name: len(names) for name, names in readers.items()}
+    given_names = {tensor.name for tensor in program.inputs}
+    added: list[Statement] = []
+    steps: list[Step] = []
+    cotangents: dict[str, str] = {of: f"d{of}"} if seed else {}
+
+    def emit(name: str) -> None:
+        tensor = Tensor(name=f"d{name}", shape=tensors[name].shape)
+        indices = target_indices(tensor.shape)
+        body = canonical(sympy.Add(*contributions.get(name, [])), indices)
+        origin = tuple(f"rule: {reader} reads {name}" for reader in readers[name])
+        if name not in contributions:
+            origin = (f"{of} does not depend on {name}",)
+        cotangents[name] = tensor.name
+        added.append(Statement(target=tensor, indices=indices, body=body, origin=origin))
+
+    for statement in reversed(program.statements):
+        depends = statement.name == of or statement.name in contributions
+        if depends and statement.name != of:
+            emit(statement.name)
+        for operand in _in_order(statement, position):
+            if depends and (operand in wanted or operand not in given_names):
+                cotangent = Tensor(name=f"d{statement.name}", shape=statement.target.shape)
+                given = None if statement.name == of and seed is None else cotangent
+                value, taken = _pull_back(statement, tensors[operand], given)
+                steps += taken
+                contributions.setdefault(operand, []).append(value)
+            waiting[operand] -= 1
+            if waiting[operand] == 0 and operand in wanted:
+                emit(operand)
+    for name in wanted:
+        if name not in cotangents:
+            emit(name)
+    return check_program(
+        Program(
+            inputs=program.inputs,
+            parameters=program.parameters,
+            statements=(*program.statements, *added),
+            outputs=(*program.outputs, *(cotangents[name] for name in wanted)),
+            cotangents=tuple(
+                (name, grad)
+                for name, grad in cotangents.items()
+                if seed is None or grad != seed.name
+            ),
+            steps=tuple(steps),
+        )
+    )
+
+
+def _pull_back(
+    statement: Statement, operand: Tensor, cotangent: Tensor | None
+) -> tuple[Expr, list[Step]]:
+    """Return what one statement adds to the cotangent of an operand, and how."""
+    places = target_indices(operand.shape)
+    total: list[Expr] = []
+    steps: list[Step] = []
+    renaming = {symbol: fresh() for symbol in statement.indices}
+    body = rename(statement.body, renaming)
+    indices = tuple(renaming[symbol] for symbol in statement.indices)
+    own = tuple(zip(indices, statement.target.shape, strict=True))
+    G = Integer(1) if cotangent is None else cotangent[indices]
+    for slope in slopes(body, operand.name):
+        ranges = (*own, *slope.bound)
+        contracted = _contract(G * slope.value, slope.position, places, ranges, operand)
+        deltas = Mul(*map(KroneckerDelta, slope.position, places))
+        stated = total_over(G * slope.value * deltas, ranges, pull=False)
+        name = f"d{operand.name}"
+        steps.append(
+            Step(
+                rule="chain rule",
+                target=name,
+                indices=places,
+                before=canonical(stated, places),
+                after=canonical(contracted, places),
+                reason=f"{statement.name} reads {operand.name}; the deltas collapse the sums",
+            )
+        )
+        total.append(contracted)
+    return sympy.Add(*total), steps
+
+
+def _contract(
+    value: Expr,
+    position: tuple[Expr, ...],
+    places: tuple[Symbol, ...],
+    ranges: tuple[Range, ...],
+    operand: Tensor,
+) -> Expr:
+    """Sum ``value * δ(position, places)`` over `ranges`, by solving each delta for an index."""
+    left = dict(ranges)
+    solved: dict[Expr, Expr] = {}
+    for index, place, extent in zip(position, places, operand.shape, strict=True):
+        if left.get(index) == extent:
+            del left[index]
+            solved[index] = place
+        elif not (extent == 1 and index == 0):
+            raise InternalError(
+                f"{operand.name} is read with the index {index} on an axis of {extent}: the "
+                "rule carries distinct indices that each run over a whole axis"
+            )
+    return total_over(rename(value, solved), tuple(left.items()))
+
+
+def total_over(value: Expr, ranges: tuple[Range, ...], *, pull: bool = True) -> Expr:
+    """Return the sum of `value` over `ranges`; factors free of an index leave its sum."""
+    for symbol, extent in reversed(ranges):
+        outside, inside = value.as_independent(symbol, as_Add=False) if pull else (1, value)
+        # a sum over nothing but its index counts it
+        value = outside * (extent if inside == 1 else Sum(inside, (symbol, 0, extent - 1)))
+    return value
+
+
+def _readers(program: Program) -> dict[str, list[str]]:
+    readers: dict[str, list[str]] = {name: [] for name in program.tensors()}
+    for statement in program.statements:
+        for name in statement.reads():
+            readers[name].append(statement.name)
+    return readers
+
+
+def _in_order(statement: Statement, position: dict[str, int]) -> list[str]:
+    """Return what a statement reads in the order of declaration: inputs, then results."""
+    return sorted(statement.reads(), key=position.__getitem__)
+
+
+def _needed(program: Program, of: str) -> tuple[Statement, ...]:
+    needed = {of}
+    kept: list[Statement] = []
+    for statement in reversed(program.statements):
+        if statement.name in needed:
+            needed |= set(statement.reads())
+            kept.append(statement)
+    return tuple(reversed(kept))

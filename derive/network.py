@@ -1,0 +1,98 @@
+"""From a specification to the programme of its loss."""
+
+from sympy import Expr, Sum
+
+from derive.check import check_program
+from derive.definitions import ACTIVATIONS, LOSSES, Row
+from derive.indices import canonical, fresh, target_indices
+from derive.program import BATCH, Program, Statement, Tensor, size
+from derive.spec import NetworkSpec, parse_spec
+
+
+def loss_program(spec: NetworkSpec | str, *, weighted: bool = False) -> Program:
+    """Return the programme that computes a network's output and its loss.
+
+    Parameters
+    ----------
+    spec
+        The network, or its text.
+    weighted
+        Multiply the loss of sample i by an input ``w[i]``, in place of ``1/B``. With
+        ``w[i] = 1/B``, or sample weights divided by their sum, that is the (weighted)
+        mean over the batch.
+
+    Returns
+    -------
+    Program
+        Inputs ``X (B, n0)``, ``Y (B, nL)``, ``W{l} (n_l, n_{l-1})`` and ``b{l} (n_l,)``;
+        statements ``Z{l} = H{l-1} W{l}ᵀ + 1 b{l}ᵀ``, ``H{l} = act(Z{l})``, the output
+        ``P`` and the scalar ``loss``.
+
+    Raises
+    ------
+    InputError
+        If `spec` is text that cannot be read.
+    """
+    if isinstance(spec, str):
+        spec = parse_spec(spec)
+    sizes = [size(value) for value in spec.sizes]
+    X = Tensor(name="X", shape=(BATCH, sizes[0]))
+    Y = Tensor(name="Y", shape=(BATCH, sizes[-1]))
+    parameters: list[Tensor] = []
+    statements: list[Statement] = []
+    H = X
+    for layer in range(1, spec.depth + 1):
+        W = Tensor(name=f"W{layer}", shape=(sizes[layer], sizes[layer - 1]))
+        b = Tensor(name=f"b{layer}", shape=(sizes[layer],))
+        Z = Tensor(name=f"Z{layer}", shape=(BATCH, sizes[layer]))
+        name = "P" if layer == spec.depth else f"H{layer}"
+        parameters += [W, b]
+        statements.append(_affine(Z, H, W, b))
+        H = Tensor(name=name, shape=Z.shape)
+        statements.append(_activate(H, Z, spec.activations[layer - 1]))
+    inputs = [X, Y, *parameters]
+    w = Tensor(name="w", shape=(BATCH,))
+    if weighted:
+        inputs.append(w)
+    statements.append(_mean_loss(Y, H, w if weighted else None, spec.loss))
+    return check_program(
+        Program(
+            inputs=tuple(inputs),
+            parameters=tuple(parameter.name for parameter in parameters),
+            statements=tuple(statements),
+            outputs=("P", "loss"),
+        )
+    )
+
+
+def _affine(Z: Tensor, H: Tensor, W: Tensor, b: Tensor) -> Statement:
+    i, k = indices = target_indices(Z.shape)
+    m = fresh()
+    body = Sum(H[i, m] * W[k, m], (m, 0, W.shape[1] - 1)) + b[k]
+    return _define(Z, indices, body, "affine map")
+
+
+def _activate(H: Tensor, Z: Tensor, name: str) -> Statement:
+    i, k = indices = target_indices(H.shape)
+    return _define(H, indices, ACTIVATIONS[name](_row(Z, i), k), name)
+
+
+def _mean_loss(Y: Tensor, P: Tensor, w: Tensor | None, name: str) -> Statement:
+    i = fresh()
+    sample = LOSSES[name](_row(Y, i), _row(P, i))
+    every = (i, 0, BATCH - 1)
+    body = Sum(sample / BATCH if w is None else w[i] * sample, every)
+    return _define(Tensor(name="loss", shape=()), (), body, name)
+
+
+def _row(tensor: Tensor, i: Expr) -> Row:
+    return Row(entry=lambda k: tensor[i, k], extent=tensor.shape[1])
+
+
+def _define(target: Tensor, indices: tuple[Expr, ...], body: Expr, what: str) -> Statement:
+    return Statement(
+        target=target,
+        indices=indices,
+        body=canonical(body, indices),
+        origin=(f"definition: {what}",),
+    )

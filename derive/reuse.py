@@ -1,0 +1,152 @@
+"""Reuse of forward values: write a derivative in what the forward pass already computed.
+
+A forward statement ``T[o] := f(g)``, where ``g`` is a function of one entry such as
+``tanh(Z[o])`` or ``exp(-Z[o])``, is an equation that can be solved for ``g`` whenever ``f``
+is a quotient of linear functions of ``g``. Putting the solution in the place of ``g`` turns
+``1 - tanh(Z)**2`` into ``1 - H**2``, ``exp(-Z)/(1 + exp(-Z))**2`` into ``H*(1 - H)`` and
+``exp(Z)/sum(exp(Z))`` into ``P``. It is one rewriting for every such function; nothing here
+knows their names.
+"""
+
+from collections.abc import Iterator
+
+import sympy
+from sympy import Dummy, Expr, Function, Indexed, Sum
+from sympy.concrete.expr_with_limits import ExprWithLimits
+
+from derive.indices import canonical, rename
+from derive.program import Statement, indices_of, occurrences, tensor_of
+
+# what a node costs to compute, roughly in multiplications: decides between two equal forms
+_FUNCTION, _SUM, _OTHER = 20, 10, 1
+
+
+def cost(expression: Expr) -> int:
+    """Return a rough cost of computing an expression, by which rewritings are judged."""
+    total = 0
+    stack = [expression]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Indexed) or not node.args:
+            total += _OTHER
+            continue
+        if isinstance(node, ExprWithLimits):
+            total += _SUM
+            stack.append(node.function)
+            continue
+        if isinstance(node, Function):
+            total += _FUNCTION
+        elif node.is_Pow:
+            total += _OTHER * (1 if node.exp.is_positive else 2)
+        else:
+            total += _OTHER
+        stack.extend(node.args)
+    return total
+
+
+def reuse(expression: Expr, statement: Statement) -> Expr:
+    """Return `expression` with the value of `statement` put in wherever that is cheaper.
+
+    Equal in value wherever both sides are finite. Returns the argument itself where
+    nothing is gained.
+    """
+    best = expression
+    for operand in statement.reads():
+        for anchor in _anchors(expression, operand):
+            for candidate in _candidates(best, statement, anchor):
+                if cost(candidate) < cost(best):
+                    best = candidate
+    return best
+
+
+def is_reusable(statement: Statement) -> bool:
+    """Whether the statement applies a function to entries of its own place."""
+    own = set(statement.indices)
+    return any(
+        set(indices_of(read)) == own
+        for call in statement.body.atoms(Function)
+        for read in occurrences(call)
+    )
+
+
+def _anchors(expression: Expr, operand: str) -> list[Expr]:
+    found = (read for read in occurrences(expression) if tensor_of(read) == operand)
+    return sorted(found, key=sympy.default_sort_key)
+
+
+def _candidates(expression: Expr, statement: Statement, anchor: Expr) -> Iterator[Expr]:
+    """Yield `expression` rewritten at the place of `anchor`, in each way that works."""
+    for own in _anchors(statement.body, tensor_of(anchor)):
+        if set(indices_of(own)) != set(statement.indices):
+            continue
+        place = dict(zip(indices_of(own), indices_of(anchor), strict=True))
+        here = tuple(place[symbol] for symbol in statement.indices)
+        frozen: dict[Expr, Dummy] = {}
+        body = _freeze(rename(statement.body, place), frozen)
+        held = _freeze(expression, frozen, only_known=True)
+        thawed = {symbol: total for total, symbol in frozen.items()}
+        value = statement.target[here]
+        for call in sorted(body.atoms(Function), key=sympy.default_sort_key):
+            if anchor in occurrences(call) and held.has(call):
+                solution = _solve(body, call, value)
+                if solution is not None:
+                    yield _thaw(_put(held, call, solution), thawed)
+
+
+def _solve(body: Expr, call: Expr, value: Expr) -> Expr | None:
+    """Return ``call`` from ``value = body``, if the body is a quotient linear in it."""
+    unknown = Dummy("g", real=True)
+    numerator, denominator = sympy.fraction(sympy.together(body.xreplace({call: unknown})))
+    equation = sympy.expand(numerator - value * denominator)
+    slope = sympy.diff(equation, unknown)
+    if slope == 0 or slope.has(unknown):
+        return None
+    return sympy.factor_terms(-equation.xreplace({unknown: sympy.Integer(0)}) / slope)
+
+
+def _put(expression: Expr, call: Expr, solution: Expr) -> Expr:
+    """Replace a call, and cancel where the solution brought in a quotient of sums."""
+    if isinstance(expression, Sum):
+        inner = _put(expression.function, call, solution)
+        total = inner
+        for symbol, first, last in expression.limits:
+            outside, inside = total.as_independent(symbol, as_Add=False)
+            total = outside * expression.func(inside, (symbol, first, last))
+        return total
+    if expression == call:
+        return solution
+    if isinstance(expression, Indexed) or not expression.has(call):
+        return expression
+    result = expression.func(*(_put(argument, call, solution) for argument in expression.args))
+    if result.is_Mul and any(a.is_Pow and a.base.is_Add and a.exp.is_negative for a in result.args):
+        return sympy.factor_terms(_cancel(result))
+    return result
+
+
+def _cancel(product: Expr) -> Expr:
+    """Cancel common factors of a product; sums and reads are opaque to it."""
+    opaque = product.atoms(Indexed) | product.atoms(ExprWithLimits)
+    names = {
+        node: Dummy(f"a{n}") for n, node in enumerate(sorted(opaque, key=sympy.default_sort_key))
+    }
+    back = {name: node for node, name in names.items()}
+    return sympy.cancel(product.xreplace(names)).xreplace(back)
+
+
+def _freeze(expression: Expr, frozen: dict[Expr, Dummy], *, only_known: bool = False) -> Expr:
+    """Replace sums by scalars, the same sum by the same one whatever its index is called."""
+    if isinstance(expression, ExprWithLimits):
+        free = tuple(sorted(expression.free_symbols, key=sympy.default_sort_key))
+        key = canonical(expression, free)
+        if key in frozen or not only_known:
+            return frozen.setdefault(key, Dummy(f"s{len(frozen)}", positive=True))
+        inner = _freeze(expression.function, frozen, only_known=only_known)
+        return expression.func(inner, *expression.limits)
+    if isinstance(expression, Indexed) or not expression.has(ExprWithLimits):
+        return expression
+    parts = (_freeze(argument, frozen, only_known=only_known) for argument in expression.args)
+    return expression.func(*parts)
+
+
+def _thaw(expression: Expr, thawed: dict[Dummy, Expr]) -> Expr:
+    return expression.xreplace(thawed)

@@ -1,0 +1,237 @@
+"""Rewriting of a gradient programme: reuse, inlining, stated identities, common factors.
+
+Each rewriting keeps every value, is recorded as a `Step`, and is taken only where the
+result is cheaper. Nothing here knows an activation or a loss by name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import sympy
+from sympy import Expr, Indexed, Integer, Sum
+
+from derive.check import check_program
+from derive.errors import InputError
+from derive.indices import canonical, fresh, rename
+from derive.program import (
+    BATCH,
+    ONE_HOT,
+    Program,
+    Statement,
+    Step,
+    indices_of,
+    occurrences,
+    tensor_of,
+)
+from derive.reuse import cost, is_reusable, reuse
+
+LABELS = ("one-hot", "any")
+
+
+def rewrite_program(program: Program, *, labels: str = "one-hot") -> Program:
+    """Return a gradient programme in the form that a textbook prints.
+
+    Parameters
+    ----------
+    program
+        The result of `derive.gradient_program` or `derive.vjp_program`.
+    labels
+        ``"one-hot"`` assumes that every row of ``Y`` sums to 1 (it need not be 0 or 1),
+        where that simplifies something; ``assumptions`` of the result says whether it did.
+        ``"any"`` assumes nothing.
+
+    Returns
+    -------
+    Program
+        The same forward statements; backward statements equal in value, in the forward
+        values, with those left out that only one other statement read and that it absorbed.
+
+    Raises
+    ------
+    InputError
+        If `labels` is neither.
+    """
+    if labels not in LABELS:
+        raise InputError(f'labels: "{labels}" is not known. Expected one-hot or any.')
+    rewriter = _Rewriter(program, one_hot=labels == "one-hot" and _has_targets(program))
+    for name in [statement.name for statement in program.backward]:
+        rewriter.reuse_forward_values(name)
+        rewriter.absorb_cotangents(name)
+    return rewriter.result()
+
+
+class _Rewriter:
+    """The statements while they are being rewritten, and the steps that were taken."""
+
+    def __init__(self, program: Program, *, one_hot: bool) -> None:
+        self.program = program
+        self.one_hot = one_hot
+        self.statements = {statement.name: statement for statement in program.statements}
+        self.backward = {statement.name for statement in program.backward}
+        self.steps = list(program.steps)
+        self.assumptions: tuple[str, ...] = ()
+        self.reusable: dict[str, list[Statement]] = {}
+        self.reader_counts: dict[str, int] = {}
+        for statement in program.statements:
+            for name in statement.reads():
+                self.reader_counts[name] = self.reader_counts.get(name, 0) + 1
+        for statement in program.forward:
+            if is_reusable(statement):
+                for name in statement.reads():
+                    self.reusable.setdefault(name, []).append(statement)
+
+    def result(self) -> Program:
+        return check_program(
+            replace(
+                self.program,
+                statements=tuple(self.statements.values()),
+                cotangents=tuple(
+                    (name, grad)
+                    for name, grad in self.program.cotangents
+                    if grad in self.statements
+                ),
+                assumptions=(*self.program.assumptions, *self.assumptions),
+                steps=tuple(self.steps),
+            )
+        )
+
+    def reuse_forward_values(self, name: str) -> None:
+        """Write a statement in the values that the forward pass computed."""
+        for tensor in self.statements[name].reads():
+            for source in self.reusable.get(tensor, []):
+                statement = self.statements[name]
+                body = reuse(statement.body, source)
+                reason = f"{source.name} is known from the forward pass"
+                self._take(statement, body, "reuse", reason, f"reuse: {source.name}")
+        statement = self.statements[name]
+        self._take(statement, _common_factors(statement.body), "factor", "common factors")
+
+    def absorb_cotangents(self, name: str) -> None:
+        """Put in the cotangents that only this statement reads, where that is cheaper."""
+        for other in self.statements[name].reads():
+            if other not in self.backward or other in self.program.outputs:
+                continue
+            if self.reader_counts[other] != 1:
+                continue
+            self._absorb(self.statements[name], self.statements[other])
+
+    def _absorb(self, statement: Statement, other: Statement) -> None:
+        merged = _put_in(statement.body, other)
+        simple, used = self._simplified(merged)
+        copies = _is_read(statement.body) or _is_read(other.body)
+        if not copies and cost(simple) >= cost(statement.body) + cost(other.body) - 1:
+            return
+        self._take(statement, merged, "inline", f"{other.name} is read nowhere else", *other.origin)
+        if used:
+            expanded = _distribute(merged)
+            self._take(
+                self.statements[statement.name], expanded, "distribute", "a(b + c) = ab + ac"
+            )
+            self._take(
+                self.statements[statement.name],
+                _row_sums(expanded),
+                "identity",
+                ONE_HOT,
+                f"identity: {ONE_HOT}",
+            )
+            if ONE_HOT not in (*self.program.assumptions, *self.assumptions):
+                self.assumptions += (ONE_HOT,)
+        self._take(self.statements[statement.name], simple, "factor", "common factors")
+        for name in other.reads():
+            already = name in statement.reads()
+            self.reader_counts[name] -= already
+        del self.statements[other.name]
+
+    def _simplified(self, body: Expr) -> tuple[Expr, bool]:
+        """Return a body under the stated identities, and whether one was used."""
+        expanded = _distribute(body)
+        known = _row_sums(expanded) if self.one_hot else expanded
+        best = min((_common_factors(body), _common_factors(known)), key=cost)
+        used = known != expanded and best != _common_factors(body)
+        return best, used
+
+    def _take(self, statement: Statement, body: Expr, rule: str, reason: str, *origin: str) -> None:
+        body = canonical(body, statement.indices)
+        if body == statement.body:
+            return
+        step = Step(
+            rule=rule,
+            target=statement.name,
+            indices=statement.indices,
+            before=statement.body,
+            after=body,
+            reason=reason,
+        )
+        self.steps.append(step)
+        merged = tuple(dict.fromkeys((*statement.origin, *origin)))
+        self.statements[statement.name] = replace(statement, body=body, origin=merged)
+
+
+def _has_targets(program: Program) -> bool:
+    return any(tensor.name == "Y" and len(tensor.shape) == 2 for tensor in program.inputs)
+
+
+def _is_read(body: Expr) -> bool:
+    return isinstance(body, Indexed)
+
+
+def _put_in(body: Expr, other: Statement) -> Expr:
+    """Replace every read of a statement's target by its body."""
+    values: dict[Expr, Expr] = {}
+    for read in occurrences(body):
+        if tensor_of(read) == other.name:
+            place: Mapping[Expr, Expr] = dict(zip(other.indices, indices_of(read), strict=True))
+            values[read] = rename(_with_fresh_sums(other.body), place)
+    return _pulled(body.xreplace(values))
+
+
+def _with_fresh_sums(body: Expr) -> Expr:
+    sums = {
+        node: node.func(
+            rename(node.function, new := {limit[0]: fresh() for limit in node.limits}),
+            *((new[limit[0]], *limit[1:]) for limit in node.limits),
+        )
+        for node in body.atoms(Sum)
+    }
+    return body.xreplace(sums)
+
+
+def _pulled(body: Expr) -> Expr:
+    """Move factors that do not depend on a sum's index out of the sum."""
+    if isinstance(body, Indexed) or not body.has(Sum):
+        return body
+    if isinstance(body, Sum):
+        total = _pulled(body.function)
+        for symbol, first, last in body.limits:
+            outside, inside = total.as_independent(symbol, as_Add=False)
+            total = outside * Sum(inside, (symbol, first, last))
+        return total
+    return body.func(*(_pulled(argument) for argument in body.args))
+
+
+def _distribute(body: Expr) -> Expr:
+    return sympy.expand_mul(body, deep=False)
+
+
+def _row_sums(body: Expr) -> Expr:
+    """Replace the sum over a whole row of the targets by 1."""
+    ones = {}
+    for node in body.atoms(Sum):
+        read, limits = node.function, node.limits
+        whole_row = (
+            isinstance(read, Indexed)
+            and read.base.name == "Y"
+            and len(limits) == 1
+            and read.indices[1] == limits[0][0]
+            and read.indices[0] != limits[0][0]
+            and limits[0][2] + 1 != BATCH
+        )
+        if whole_row:
+            ones[node] = Integer(1)
+    return body.xreplace(ones)
+
+
+def _common_factors(body: Expr) -> Expr:
+    """Return a sum of products as a product with a sum, where that is cheaper."""
+    factored = sympy.factor_terms(body)
+    return factored if cost(factored) < cost(body) else body

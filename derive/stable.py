@@ -1,0 +1,228 @@
+"""Numerically sound forms: the same value, computed without overflow or cancellation.
+
+Each rewriting is an identity that is proved below (`IDENTITIES`) before it is used:
+
+- *shift*: ``sum_k exp(f[k]) = exp(c) * sum_k exp(f[k] - c)`` for every ``c``; with ``c`` the
+  largest ``f[k]`` no term exceeds 1 (P. Blanchard, D. J. Higham and N. J. Higham,
+  "Accurately computing the log-sum-exp and softmax functions", IMA Journal of Numerical
+  Analysis 41(4), 2021, equation 3.1);
+- *log of a product*: ``log(exp(a) * b**n) = a + n*log(b)`` for ``b > 0``;
+- *log1p*: ``log(1 + exp(z)) = max(z, 0) + log1p(exp(-|z|))``.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import sympy
+from sympy import Abs, Expr, Function, Indexed, Max, Sum, Symbol
+from sympy.codegen.cfunctions import log1p
+from sympy.concrete.expr_with_limits import ExprWithLimits
+
+from derive.check import check_program
+from derive.errors import InternalError
+from derive.indices import canonical, rename
+from derive.program import MaxOver, Program, Statement, Step, Tensor, indices_of, tensor_of
+
+
+def stable_program(program: Program) -> Program:
+    """Return `program` with its exponentials and logarithms in sound forms.
+
+    Further statements appear: ``{T}_max`` holds the largest exponent of each row, and
+    ``{T}_sum`` the shifted sum. It is done after differentiation, so that the largest
+    entry, a shift that changes nothing, is never differentiated.
+
+    Raises
+    ------
+    InternalError
+        If a proof of an identity fails, which would be a mistake of ours.
+    """
+    prove_identities()
+    done: dict[str, Statement] = {}
+    steps = list(program.steps)
+    for statement in program.statements:
+        for new in _stable(statement, done, steps):
+            done[new.name] = new
+    return check_program(replace(program, statements=tuple(done.values()), steps=tuple(steps)))
+
+
+def _stable(
+    statement: Statement, known: dict[str, Statement], steps: list[Step]
+) -> tuple[Statement, ...]:
+    added: list[Statement] = []
+    body = statement.body
+    if body.has(sympy.log):
+        body = _put_in_logs(body, known)
+    body = _merge_exponentials(_shift_sums(body, statement, added))
+    body = _split_logs(body)
+    body = canonical(body, statement.indices)
+    if body == statement.body:
+        return (statement,)
+    steps.append(
+        Step(
+            rule="stable form",
+            target=statement.name,
+            indices=statement.indices,
+            before=statement.body,
+            after=body,
+            reason="shift, log of a product, log1p: proved identities",
+        )
+    )
+    origin = (*statement.origin, "identity: stable form")
+    return (*added, replace(statement, body=body, origin=origin))
+
+
+def _put_in_logs(body: Expr, known: dict[str, Statement]) -> Expr:
+    """Replace ``log(T[...])`` by the log of what T is, where T is positive by its form."""
+
+    def put(call: Expr) -> Expr:
+        (argument,) = call.args
+        if not isinstance(argument, Indexed):
+            return call
+        source = known.get(tensor_of(argument))
+        if source is None or not _is_positive(source.body):
+            return call
+        place = dict(zip(source.indices, indices_of(argument), strict=True))
+        return sympy.log(rename(source.body, place), evaluate=False)
+
+    return _replace_calls(body, sympy.log, put)
+
+
+def _is_positive(body: Expr) -> bool:
+    """Whether a body is a product of exponentials and powers of sums of positive terms."""
+    if isinstance(body, sympy.exp):
+        return True
+    if isinstance(body, Sum):
+        return _is_positive(body.function)
+    if isinstance(body, Indexed):
+        return str(body.base.name).endswith("_sum")  # a shifted sum of exponentials
+    if body.is_Mul or body.is_Add:
+        return all(_is_positive(part) for part in body.args)
+    if body.is_Pow:
+        return bool(body.exp.is_number) and _is_positive(body.base)
+    return bool(body.is_number and body.is_positive)
+
+
+def _shift_sums(body: Expr, statement: Statement, added: list[Statement]) -> Expr:
+    """Shift every sum of exponentials over a row by the row's largest exponent."""
+    shifted: dict[Expr, Expr] = {}
+    for node in sorted(body.atoms(Sum), key=sympy.default_sort_key):
+        term = node.function
+        if not isinstance(term, sympy.exp) or len(node.limits) != 1:
+            continue
+        ((k, first, last),) = node.limits
+        own = tuple(i for i in statement.indices if term.has(i))
+        if node.free_symbols & set(statement.indices) != set(own):
+            continue
+        shape = tuple(
+            extent
+            for symbol, extent in zip(statement.indices, statement.target.shape, strict=True)
+            if symbol in own
+        )
+        suffix = "" if not added else str(len(added) // 2 + 1)
+        largest = Tensor(name=f"{statement.name}_max{suffix}", shape=shape)
+        total = Tensor(name=f"{statement.name}_sum{suffix}", shape=shape)
+        exponent = term.args[0]
+        added.append(_added(largest, own, MaxOver(exponent, (k, first, last)), "largest exponent"))
+        c = largest[own]
+        moved = Sum(sympy.exp(exponent - c), (k, first, last))
+        added.append(_added(total, own, moved, "sum of shifted exponentials"))
+        shifted[node] = sympy.exp(c) * total[own]
+    return body.xreplace(shifted) if shifted else body
+
+
+def _merge_exponentials(body: Expr) -> Expr:
+    """Write ``exp(a) * exp(b)`` as ``exp(a + b)``: the sum is small where the factors are not."""
+    if isinstance(body, Indexed) or not body.has(sympy.exp):
+        return body
+    if body.is_Mul:
+        exponentials = [factor for factor in body.args if isinstance(factor, sympy.exp)]
+        if len(exponentials) > 1:
+            rest = [factor for factor in body.args if not isinstance(factor, sympy.exp)]
+            total = sympy.Add(*(factor.args[0] for factor in exponentials))
+            return sympy.Mul(*map(_merge_exponentials, rest), sympy.exp(total))
+    if isinstance(body, ExprWithLimits):
+        return body.func(_merge_exponentials(body.function), *body.limits)
+    return body.func(*map(_merge_exponentials, body.args))
+
+
+def _added(target: Tensor, indices: tuple[Symbol, ...], body: Expr, what: str) -> Statement:
+    body = canonical(body, indices)
+    return Statement(target=target, indices=indices, body=body, origin=(f"identity: {what}",))
+
+
+def _split_logs(body: Expr) -> Expr:
+    """Write the log of a positive product as a sum, and ``log(1 + exp(z))`` by log1p."""
+
+    def split(call: Expr) -> Expr:
+        (argument,) = call.args
+        if not _is_positive(argument) or isinstance(argument, Indexed):
+            return call
+        total = sympy.Integer(0)
+        for factor in sympy.Mul.make_args(argument):
+            base, exponent = factor.as_base_exp()
+            if isinstance(factor, sympy.exp):
+                total += factor.args[0]
+            else:
+                total += exponent * _log(base)
+        return total
+
+    return _replace_calls(body, sympy.log, split)
+
+
+def _log(base: Expr) -> Expr:
+    if base.is_Add and len(base.args) == 2 and base.args[0] == 1:
+        other = base.args[1]
+        if isinstance(other, sympy.exp):
+            z = other.args[0]
+            return Max(z, 0) + log1p(sympy.exp(-Abs(z)))
+    return sympy.log(base)
+
+
+def _replace_calls(body: Expr, function: type[Function], change: Callable[[Expr], Expr]) -> Expr:
+    """Apply `change` to every call of `function`, innermost first."""
+    calls = sorted(body.atoms(function), key=sympy.count_ops)
+    for call in calls:
+        body = body.xreplace({call: change(call)})
+    return body
+
+
+@cache
+def prove_identities() -> tuple[str, ...]:
+    """Prove the identities that this module uses, and return their names.
+
+    The shift is proved for sums of three terms; a sum of n follows, since the proof
+    treats each term alone.
+
+    Raises
+    ------
+    InternalError
+        Naming the identity that does not hold.
+    """
+    for name, difference in _differences().items():
+        if difference != 0:
+            raise InternalError(f"the identity {name} does not hold: {difference} is not 0")
+    return tuple(_differences())
+
+
+def _differences() -> dict[str, Expr]:
+    a, c = sympy.symbols("a c", real=True)
+    b = sympy.Symbol("b", positive=True)
+    n = sympy.Symbol("n", integer=True)
+    f = sympy.symbols("f0:3", real=True)
+    plain = sum(sympy.exp(x) for x in f)
+    shifted = sympy.exp(c) * sum(sympy.exp(x - c) for x in f)
+    up, down = sympy.Symbol("u", positive=True), sympy.Symbol("d", negative=True)
+    return {
+        "shift: slope in c": sympy.expand(sympy.diff(shifted, c)),
+        "shift: at c = 0": sympy.expand(shifted.subs(c, 0) - plain),
+        "log of a product": sympy.expand_log(sympy.log(sympy.exp(a) * b**n), force=False)
+        - (a + n * sympy.log(b)),
+        # exp of both sides agrees on either side of 0, and log is one to one
+        **{
+            f"log1p: {sign}": sympy.expand(
+                sympy.exp(Max(x, 0)) * (1 + sympy.exp(-Abs(x))) - (1 + sympy.exp(x))
+            )
+            for sign, x in {"z > 0": up, "z < 0": down, "z = 0": sympy.Integer(0)}.items()
+        },
+    }
