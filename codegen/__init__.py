@@ -1,21 +1,27 @@
 """From derived formulas to compiled kernels.
 
-source = codegen.generate("2-10-2")
-module = codegen.compile_module(source)
-module.train(module.init_params(), X, Y, epochs=150, batch=10, eta=0.03)
+    source = codegen.generate("2-10-2")
+    module = codegen.compile_module(source)
+    module.train(module.init_params(), X, Y, epochs=150, batch=10, eta=0.03)
+
+The names below are imported when they are first used.
 """
 
-from codegen.compile import compile_module, keep_compiled
-from codegen.generate import GeneratedSource, generate
-from codegen.interpret import interpret
-from codegen.kernel import KernelProgram
-from codegen.lower import lower
-from codegen.passes import PIPELINE, run_passes
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from codegen.compile import compile_module, keep_compiled
+    from codegen.generate import GeneratedSource, generate
+    from codegen.interpret import interpret
+    from codegen.kernel import KernelProgram
+    from codegen.lower import lower
+    from codegen.passes import PIPELINE, run_passes
 
 __all__ = [
-    "PIPELINE",
     "GeneratedSource",
     "KernelProgram",
+    "PIPELINE",
     "compile_module",
     "generate",
     "interpret",
@@ -23,3 +29,25 @@ __all__ = [
     "lower",
     "run_passes",
 ]
+
+_HOMES = {
+    "compile_module": "codegen.compile",
+    "keep_compiled": "codegen.compile",
+    "GeneratedSource": "codegen.generate",
+    "generate": "codegen.generate",
+    "interpret": "codegen.interpret",
+    "KernelProgram": "codegen.kernel",
+    "lower": "codegen.lower",
+    "PIPELINE": "codegen.passes",
+    "run_passes": "codegen.passes",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,16 +1,23 @@
 """Gradients of networks as formulas, by one rule over ``sympy.diff``.
 
-program = derive.gradient_program(derive.loss_program("2-10-2"))
-print(derive.rewrite_program(program))
+    program = derive.gradient_program(derive.loss_program("2-10-2"))
+    print(derive.rewrite_program(program))
+
+The names below are imported when they are first used, so that ``gradwright --help`` does
+not wait for SymPy.
 """
 
-from derive.errors import GradwrightError, InputError, InternalError, RunError
-from derive.gradient import gradient_program, vjp_program
-from derive.network import loss_program
-from derive.program import Program, Statement, Step, Tensor
-from derive.rewrite import rewrite_program
-from derive.spec import NetworkSpec, parse_spec
-from derive.stable import stable_program
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from derive.errors import GradwrightError, InputError, InternalError, RunError
+    from derive.gradient import gradient_program, vjp_program
+    from derive.network import loss_program
+    from derive.program import Program, Statement, Step, Tensor
+    from derive.rewrite import rewrite_program
+    from derive.spec import NetworkSpec, parse_spec
+    from derive.stable import stable_program
 
 __all__ = [
     "GradwrightError",
@@ -29,3 +36,31 @@ __all__ = [
     "stable_program",
     "vjp_program",
 ]
+
+_HOMES = {
+    "GradwrightError": "derive.errors",
+    "InputError": "derive.errors",
+    "InternalError": "derive.errors",
+    "RunError": "derive.errors",
+    "gradient_program": "derive.gradient",
+    "vjp_program": "derive.gradient",
+    "loss_program": "derive.network",
+    "Program": "derive.program",
+    "Statement": "derive.program",
+    "Step": "derive.program",
+    "Tensor": "derive.program",
+    "rewrite_program": "derive.rewrite",
+    "NetworkSpec": "derive.spec",
+    "parse_spec": "derive.spec",
+    "stable_program": "derive.stable",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

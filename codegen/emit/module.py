@@ -144,7 +144,7 @@ def _elementary(programs: Mapping[str, KernelProgram], dtype: str) -> str:
     ]
     if not needed and not lines:
         return ""
-    title = "# ------------------------------------------------------------------ elementary functions\n"
+    title = f"# {'-' * 66} elementary functions\n"
     sources = [elementary_function(name, dtype).source for name in needed]
     return "\n\n".join([title + "\n".join(lines), *sources])
 
