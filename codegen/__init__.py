@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from codegen.compile import compile_module, keep_compiled
-    from codegen.generate import GeneratedSource, generate
+    from codegen.generation import GeneratedSource, generate
     from codegen.interpret import interpret
     from codegen.kernel import KernelProgram
     from codegen.lower import lower
     from codegen.passes import PIPELINE, run_passes
 
 __all__ = [
+    "PIPELINE",
     "GeneratedSource",
     "KernelProgram",
-    "PIPELINE",
     "compile_module",
     "generate",
     "interpret",
@@ -33,8 +33,8 @@ __all__ = [
 _HOMES = {
     "compile_module": "codegen.compile",
     "keep_compiled": "codegen.compile",
-    "GeneratedSource": "codegen.generate",
-    "generate": "codegen.generate",
+    "GeneratedSource": "codegen.generation",
+    "generate": "codegen.generation",
     "interpret": "codegen.interpret",
     "KernelProgram": "codegen.kernel",
     "lower": "codegen.lower",

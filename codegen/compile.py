@@ -11,7 +11,7 @@ from types import ModuleType
 
 from codegen.cache import prepare, seal, seal_at_exit
 from codegen.errors import InternalError
-from codegen.generate import GeneratedSource
+from codegen.generation import GeneratedSource
 
 
 def compile_module(source: GeneratedSource) -> ModuleType:

@@ -1,0 +1,5 @@
+"""``python -m runtime`` is ``gradwright``."""
+
+from runtime.cli import main
+
+main()

@@ -1,0 +1,96 @@
+"""The shape of the house: which package may import which, and what must stay unloaded."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("derive", "codegen", "runtime")
+FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield str(node.module)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert len(FILES) > 30
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_packages_import_in_one_direction(path: Path) -> None:
+    package = path.relative_to(ROOT).parts[0]
+    later = PACKAGES[PACKAGES.index(package) + 1 :]
+    assert not {name.split(".")[0] for name in imported(path)} & set(later)
+
+
+# Past these two doors, kernels know nothing of SymPy; generation only passes programmes on.
+DOORS = {"codegen/lower.py", "codegen/scalar.py"}
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if name_of(p).startswith("codegen")], ids=name_of
+)
+def test_sympy_stays_behind_the_door(path: Path) -> None:
+    uses = any(name.split(".")[0] == "sympy" for name in imported(path))
+    assert uses == (name_of(path) in DOORS) or not uses
+
+
+HEAVY = ("sympy", "numba", "matplotlib", "torch", "scipy", "numpy", "tqdm", "requests")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["train", "--help"], ["cache", "where"]]
+)
+def test_the_command_line_loads_only_what_it_needs(arguments: list[str]) -> None:
+    program = (
+        "import sys\n"
+        "from runtime.cli import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        f"print('LOADED', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+def test_the_distribution_holds_the_three_packages_and_nothing_else() -> None:
+    files = metadata.files("gradwright")
+    assert files is not None
+    tops = {file.parts[0] for file in files if ".." not in file.parts}
+    assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
+    commands = [file.name for file in files if ".." in file.parts]
+    assert commands == ["gradwright"]
+
+
+def test_templates_and_types_are_in_the_distribution() -> None:
+    files = {str(file) for file in metadata.files("gradwright") or []}
+    assert {f"{package}/py.typed" for package in PACKAGES} <= files
+    templates = {name_of(path) for path in (ROOT / "codegen" / "templates").iterdir()}
+    assert templates
+    assert templates <= files
+
+
+def test_the_tests_test_the_installed_package() -> None:
+    import derive
+
+    assert ROOT not in Path(derive.__file__).parents or "site-packages" in derive.__file__
