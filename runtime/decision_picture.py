@@ -1,0 +1,310 @@
+"""``decision.png``: what a network says everywhere on the plane, and the data it is about."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.data.dataset import Dataset
+from runtime.errors import InputError
+from runtime.picture import (
+    GREY,
+    LIGHT_GREY,
+    MARKERS,
+    blank_figure,
+    class_colours,
+    mixed,
+    png_bytes,
+    set_title,
+    shortened,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.floating[Any]]
+Predict = Callable[[Array], Array]
+
+_GRID = 240  # points along the longer side: one for three or four pixels
+_MOST_POINTS = 2_000  # of each part; more are a blot, and take time
+_MOST_NAMES = 17  # of classes in a legend
+_LONGEST_NAME = 24
+_WIDTH, _PLANE = 7.4, 5.2  # inches: the picture, and the longer side of the plane
+_MOST_OBLONG = 3.0
+_SHADE = 0.62  # of the class's colour at probability 1, so that points stand out
+
+
+def decision_png(
+    predict: Predict, dataset: Dataset, title: str, *, probabilities: bool = True
+) -> bytes:
+    """Return the picture of a network's decision on two-dimensional inputs.
+
+    The shade says how sure the network is, the black line where its decision changes.
+    Training points are filled, test points hollow. Both axes have one scale, unless one
+    range is more than three times the other: then they are in different units.
+
+    Parameters
+    ----------
+    predict
+        From points (n, 2), in the data's own dtype, to outputs (n, c): a column per class;
+        or (n, 1) for two classes, where a large output means the second.
+    dataset
+        Two input columns. The picture covers the data and `Dataset.grid`.
+    title
+        One line; no mark-up.
+    probabilities
+        Whether the outputs are probabilities. If not, the shade is the lead of the winning
+        output over the next, and a single column decides at 0 instead of 1/2.
+
+    Raises
+    ------
+    InputError
+        If the data are not points of a plane, or `predict` gives another shape.
+    """
+    if dataset.X_train.shape[1] != 2:
+        columns = dataset.X_train.shape[1]
+        raise InputError(f"{dataset.name}: {columns} input columns, a picture needs two.")
+    x, y = _axis_points(dataset)
+    points = np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=1)
+    outputs = np.asarray(predict(points.astype(dataset.X_train.dtype)), dtype=np.float64)
+    classes = len(dataset.classes)
+    one_column = classes == 2 and outputs.shape == (len(points), 1)
+    if not one_column and outputs.shape != (len(points), classes):
+        raise InputError(
+            f"predict gives shape {outputs.shape}, expected {(len(points), classes)}: "
+            f"a column per class of {dataset.name}."
+        )
+    surface = outputs.reshape(len(y), len(x), -1)
+    names = [_class_name(label) for label in dataset.classes]
+    legend = _legend_entries(dataset, names, gaps=not np.isfinite(surface).all())
+    columns = _legend_columns([str(entry.get_label()) for entry in legend])
+    with _plane(x, y, rows=-(-len(legend) // columns)) as (figure, axes, bar):
+        if surface.shape[2] <= 2:
+            _shade_two(axes, bar, x, y, surface, names, probabilities)
+        else:
+            _shade_many(axes, bar, x, y, surface, probabilities)
+        _scatter(axes, dataset)
+        axes.set(xlabel="x₁", ylabel="x₂", xlim=x[[0, -1]], ylim=y[[0, -1]])
+        figure.legend(
+            handles=legend,
+            loc="lower center",
+            ncols=columns,
+            columnspacing=1.4,
+            handletextpad=0.2,
+        )
+        set_title(figure, title)
+        return png_bytes(figure)
+
+
+def _axis_points(dataset: Dataset) -> tuple[Array, Array]:
+    """Return the coordinates of the grid along both axes: data and grid, with a margin."""
+    data = np.concatenate([dataset.X_train, dataset.X_test]).astype(np.float64)
+    low, high = data.min(axis=0), data.max(axis=0)
+    margin = np.where(high > low, 0.08 * (high - low), 1.0)
+    low, high = low - margin, high + margin
+    if dataset.grid is not None:
+        # a grid is usually half open, such as arange(-2, 2, 0.1)
+        steps = np.ptp(dataset.grid, axis=0) / max(1, math.isqrt(len(dataset.grid)) - 1)
+        low = np.minimum(low, dataset.grid.min(axis=0))
+        high = np.maximum(high, dataset.grid.max(axis=0) + steps)
+    sides = high - low
+    numbers = [_GRID, _GRID]
+    if _comparable(sides):
+        numbers = [max(2, round(_GRID * side / sides.max())) for side in sides]
+    x, y = (np.linspace(*args) for args in zip(low, high, numbers, strict=True))
+    return x, y
+
+
+def _comparable(sides: Array) -> bool:
+    """Whether both axes may have one scale; else they are of different units, surely."""
+    return bool(sides.max() <= _MOST_OBLONG * sides.min())
+
+
+@contextlib.contextmanager
+def _plane(x: Array, y: Array, rows: int) -> Iterator[tuple["Figure", "Axes", "Axes"]]:
+    """Give a figure with axes of equal scale, a colour bar beside and room for a legend.
+
+    Placed in inches, not by a layout engine: that would draw everything twice.
+    """
+    sides = np.array([x[-1] - x[0], y[-1] - y[0]])
+    width, height = _PLANE * (sides / sides.max() if _comparable(sides) else np.ones(2))
+    below, above, gap, bar, beside = 0.6 + 0.26 * rows, 0.6, 0.2, 0.28, 0.85
+    total = np.array([_WIDTH, below + height + above])
+    left = (_WIDTH + 0.75 - width - gap - bar - beside) / 2  # 0.75 for the labels of the axis
+    scale = 1 / np.tile(total, 2)
+    with blank_figure(*total) as figure:
+        yield (
+            figure,
+            figure.add_axes(tuple(np.array([left, below, width, height]) * scale)),
+            figure.add_axes(tuple(np.array([left + width + gap, below, bar, height]) * scale)),
+        )
+
+
+def _shade_two(
+    axes: "Axes",
+    bar: "Axes",
+    x: Array,
+    y: Array,
+    surface: Array,
+    names: Sequence[str],
+    probabilities: bool,
+) -> None:
+    """Shade between two classes: by the second's probability, or its output's lead."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    if surface.shape[2] == 1:
+        lead = surface[..., 0] - (0.5 if probabilities else 0.0)
+    else:
+        # two sigmoids need not sum to 1, so compare them instead of one with 1/2
+        lead = surface[..., 1] - surface[..., 0]
+    if probabilities:
+        values, low, high = surface[..., -1], 0.0, 1.0
+        label = f"probability of {names[-1]}"
+    else:
+        values, high = lead, _usual(lead)
+        low = -high
+        outputs = " − ".join(f"output of {name}" for name in reversed(names))
+        label = "output" if surface.shape[2] == 1 else outputs
+    ends = [mixed(colour, _SHADE) for colour in class_colours(2)]
+    colours = LinearSegmentedColormap.from_list("two", [ends[0], (1.0, 1.0, 1.0), ends[1]])
+    image = axes.imshow(
+        np.ma.masked_invalid(values),
+        extent=_extent(x, y),
+        origin="lower",
+        aspect="auto",  # the axes were made in the right proportion
+        cmap=colours.with_extremes(bad=LIGHT_GREY),
+        vmin=low,
+        vmax=high,
+        interpolation="bilinear",
+    )
+    axes.figure.colorbar(image, cax=bar, label=label, extend="neither" if probabilities else "both")
+    if _boundary(axes, x, y, lead):
+        bar.axhline((low + high) / 2, color="black", linewidth=2)
+
+
+def _shade_many(
+    axes: "Axes", bar: "Axes", x: Array, y: Array, surface: Array, probabilities: bool
+) -> None:
+    """Shade in the colour of the winning class: by its probability, or its output's lead."""
+    classes = surface.shape[2]
+    bad = ~np.asarray(np.isfinite(surface).all(axis=2))
+    surface = np.where(bad[..., None], 0.0, surface)
+    ranked = np.sort(surface, axis=2)
+    lead = ranked[..., -1] - ranked[..., -2]
+    if probabilities:
+        values, low, high = ranked[..., -1], 1 / classes, 1.0
+        label = "probability of the most likely class"
+    else:
+        values, low, high = lead, 0.0, _usual(lead)
+        label = "lead of the largest output over the next"
+    colours = np.array([mixed(colour, 1.0) for colour in class_colours(classes)])
+    strength = _SHADE * np.clip((values - low) / (high - low), 0, 1)[..., None]
+    shade = 1 - strength * (1 - colours[surface.argmax(axis=2)])
+    shade[bad] = mixed(LIGHT_GREY, 1.0)
+    axes.imshow(
+        shade, extent=_extent(x, y), origin="lower", aspect="auto", interpolation="bilinear"
+    )
+    for k in range(classes):
+        others = np.delete(surface, k, axis=2).max(axis=2)
+        _boundary(axes, x, y, np.where(bad, np.nan, surface[..., k] - others))
+    ramp = _SHADE * np.linspace(0, 1, 256)[:, None, None]
+    bar.imshow(
+        1 - ramp * (1 - colours[None]), extent=(0, 1, low, high), origin="lower", aspect="auto"
+    )
+    bar.set_xticks([])
+    bar.yaxis.tick_right()
+    bar.yaxis.set_label_position("right")
+    bar.set_ylabel(label)
+    for spine in bar.spines.values():
+        spine.set_visible(True)
+
+
+def _boundary(axes: "Axes", x: Array, y: Array, lead: Array) -> bool:
+    """Draw where `lead` changes sign; return whether it does anywhere."""
+    known = lead[np.isfinite(lead)]
+    if not len(known) or not known.min() < 0 < known.max():
+        return False  # contour would warn
+    axes.contour(x, y, np.ma.masked_invalid(lead), levels=[0.0], colors="black", linewidths=2)
+    return True
+
+
+def _scatter(axes: "Axes", dataset: Dataset) -> None:
+    """Draw training points filled and test points hollow, a marker and colour per class."""
+    colours = class_colours(len(dataset.classes))
+    parts = ((dataset.X_train, dataset.Y_train, True), (dataset.X_test, dataset.Y_test, False))
+    for X, Y, filled in parts:
+        step = -(-len(X) // _MOST_POINTS)
+        X, labels = X[::step], Y[::step].argmax(axis=1)
+        for k, colour in enumerate(colours):
+            x, y = X[labels == k].T
+            axes.scatter(
+                x,
+                y,
+                s=30,
+                marker=MARKERS[k % len(MARKERS)],
+                facecolors=colour if filled else "white",
+                edgecolors="black" if filled else colour,
+                linewidths=0.6 if filled else 1.4,
+                zorder=3,
+            )
+
+
+def _legend_entries(dataset: Dataset, names: Sequence[str], gaps: bool) -> list["Artist"]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    def entry(label: str, marker: str, face: str, edge: str) -> Line2D:
+        return Line2D(
+            [], [], linestyle="", marker=marker, color=face, markeredgecolor=edge, label=label
+        )
+
+    colours = class_colours(len(names))
+    entries: list[Artist] = [
+        entry(name, MARKERS[k % len(MARKERS)], colours[k], "black")
+        for k, name in enumerate(names[:_MOST_NAMES])
+    ]
+    if len(names) > _MOST_NAMES:
+        entries.append(entry(f"{len(names) - _MOST_NAMES} more", "", "white", "white"))
+    for label, X, face in (
+        ("training", dataset.X_train, GREY),
+        ("test", dataset.X_test, "white"),
+    ):
+        part = -(-len(X) // _MOST_POINTS)
+        label = label if part == 1 else f"{label} (1 in {part})"
+        entries.append(entry(label, "o", face, GREY))
+    entries.append(Line2D([], [], color="black", linewidth=2, label="decision boundary"))
+    if gaps:
+        entries.append(Patch(color=LIGHT_GREY, label="not a number"))
+    return entries
+
+
+def _legend_columns(labels: Sequence[str]) -> int:
+    """Return how many columns give the fewest rows that fit, and no fewer columns."""
+    widths = [0.72 + 0.088 * len(label) for label in labels]  # inches, about
+    for rows in range(1, len(labels) + 1):
+        columns = -(-len(labels) // rows)
+        # matplotlib fills one column after another, the first ones longer by one
+        if sum(max(part) for part in np.array_split(widths, columns)) <= _WIDTH:
+            return columns
+    return 1
+
+
+def _class_name(label: str | int) -> str:
+    return f"class {label}" if isinstance(label, int) else shortened(label, _LONGEST_NAME)
+
+
+def _usual(values: Array) -> float:
+    """Return what three in four finite magnitudes lie below: corners may be far out."""
+    sizes = np.abs(values[np.isfinite(values)])
+    return float(np.percentile(sizes, 75)) or 1.0 if sizes.size else 1.0
+
+
+def _extent(x: Array, y: Array) -> tuple[float, float, float, float]:
+    """Return the edges of an image whose pixels' centres are the grid's points."""
+    dx, dy = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
+    return float(x[0] - dx), float(x[-1] + dx), float(y[0] - dy), float(y[-1] + dy)

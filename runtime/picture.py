@@ -1,0 +1,97 @@
+"""What all pictures share: palette, style, and PNG bytes that depend on nothing else.
+
+Colours are those of Okabe and Ito [1]_, which people with any colour vision tell apart;
+line styles and markers carry the same distinctions into black and white. Equal input gives
+equal bytes: no date, no version, and no setting of the user's matplotlib enters a picture.
+
+Matplotlib is imported when the first picture is drawn, and used without pyplot, which
+would choose a window system and keep every figure alive.
+
+References
+----------
+.. [1] M. Okabe, K. Ito, "Color Universal Design", https://jfly.uni-koeln.de/color/, 2008.
+"""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+VERMILLION, BLUE, GREEN, PURPLE = "#D55E00", "#0072B2", "#009E73", "#CC79A7"
+ORANGE, SKY, YELLOW, BLACK = "#E69F00", "#56B4E9", "#F0E442", "#000000"
+PALETTE = (VERMILLION, BLUE, GREEN, PURPLE, ORANGE, SKY, YELLOW, BLACK)
+MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<", ">", "p", "*")
+GREY, LIGHT_GREY = "#404040", "#808080"
+
+_DPI = 150
+_LETTERS_PER_INCH = 7.4  # of a title
+_STYLE: dict[Any, Any] = {  # keys of matplotlib's rcParams
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#D9D9D9",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.handlelength": 2.4,
+    "text.parse_math": False,  # titles and labels are the user's
+}
+
+
+@contextlib.contextmanager
+def blank_figure(width: float, height: float) -> Iterator["Figure"]:
+    """Give a figure, in inches, that owes nothing to the user's settings."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # a title in a script that the font lacks shows boxes; that is no reason to fail
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        yield Figure(figsize=(width, height), dpi=_DPI)
+
+
+def set_title(figure: "Figure", title: str) -> None:
+    """Put one line above everything, shortened in the middle to fit; no mark-up in it."""
+    longest = int(_LETTERS_PER_INCH * figure.get_figwidth())
+    figure.suptitle(shortened(title, longest), fontsize=14, fontweight="bold")
+
+
+def png_bytes(figure: "Figure") -> bytes:
+    """Return the figure as a PNG without metadata."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)
+    # into memory: on a full disk PIL says "encoder error -2"
+    content = io.BytesIO()
+    figure.savefig(content, format="png", metadata={"Software": None})
+    return content.getvalue()
+
+
+def class_colours(classes: int) -> list[str]:
+    """Return a colour per class: the palette, then a darker copy of it."""
+    darker = [_hex(tuple(0.55 * part for part in mixed(c, 1.0))) for c in PALETTE]
+    return [(*PALETTE, *darker)[k % (2 * len(PALETTE))] for k in range(classes)]
+
+
+def mixed(colour: str, share: float) -> tuple[float, float, float]:
+    """Return `share` of the colour in white, as red, green and blue, 0 to 1."""
+    red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    return 1 - share * (1 - red), 1 - share * (1 - green), 1 - share * (1 - blue)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return `text` on one line, without its middle if it is too long."""
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    half = (longest - 3) // 2
+    return text if len(text) <= longest else f"{text[:half]} … {text[-half:]}"
+
+
+def _hex(parts: tuple[float, ...]) -> str:
+    return "#" + "".join(f"{round(255 * part):02X}" for part in parts)
