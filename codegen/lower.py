@@ -84,7 +84,7 @@ class _Lowering:
         )
 
     def lower_statement(self, statement: Statement) -> None:
-        origin = (statement_text(statement),)
+        origin = (statement_text(statement, form="matrix"),)
         extents: dict[Symbol, Expr] = dict(
             zip(statement.indices, statement.target.shape, strict=True)
         )

@@ -53,6 +53,7 @@ class _Kernel:
     def __init__(self, program: KernelProgram) -> None:
         self.program = program
         self.lines: list[str] = []
+        self.told: set[str] = set()
         self.buffers = {buffer.name: buffer for buffer in program.buffers}
 
     def source(self) -> str:
@@ -102,7 +103,9 @@ class _Kernel:
 
     def node(self, node: Node) -> None:
         for formula in node.origin:
-            self.add(1, f"# {formula}")
+            if formula not in self.told:  # a statement may take several nodes
+                self.told.add(formula)
+                self.add(1, f"# {formula}")
         match node:
             case Contract(method="blas"):
                 self.blas(node)

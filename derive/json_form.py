@@ -1,0 +1,110 @@
+"""A whole derivation as JSON, for other programs."""
+
+import json
+import platform
+from importlib import metadata
+from typing import Any
+
+from sympy import Expr
+
+from derive.board import grouped_steps
+from derive.printing import (
+    Form,
+    expression_text,
+    matrix_text,
+    statement_latex,
+    statement_text,
+)
+from derive.program import Program, Statement
+from derive.spec import NetworkSpec
+
+_DISTRIBUTIONS = ("gradwright", "sympy")
+
+
+def json_report(program: Program, spec: NetworkSpec, *, form: Form = "matrix") -> str:
+    """Return a derivation as JSON text.
+
+    Parameters
+    ----------
+    program
+        The result of `derive.rewrite_program`.
+    spec
+        The network that it was derived for.
+    form
+        In which form ``latex`` is.
+
+    Returns
+    -------
+    str
+        An object with the keys of `derivation_object`, indented, the last line ended.
+    """
+    derivation = derivation_object(program, spec, form=form)
+    return json.dumps(derivation, indent=2, ensure_ascii=False) + "\n"
+
+
+def derivation_object(
+    program: Program, spec: NetworkSpec, *, form: Form = "matrix"
+) -> dict[str, Any]:
+    """Return a derivation in dicts, lists, strings and integers.
+
+    Keys: ``spec``, ``loss``; ``forward`` and ``backward``, lists of statements; ``gradients``,
+    the gradient's name by the parameter's; ``steps``; ``proof``, a list of claims; ``versions``.
+
+    A statement is ``{"name", "indices", "shape", "matrix", "index", "latex", "from"}``, with
+    sizes that are names as strings, and null for a matrix form that there is not. A step is
+    ``{"rule", "target", "for", "indices", "before", "after", "reason"}`` in index form, in
+    reading order; ``for`` is the statement that it leads to.
+    """
+    return {
+        "spec": str(spec),
+        "loss": spec.loss,
+        "forward": [_statement(statement, form) for statement in program.forward],
+        "backward": [_statement(statement, form) for statement in program.backward],
+        "gradients": program.gradients,
+        "steps": _steps(program),
+        "proof": [],
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a derivation depends on, by distribution."""
+    found = {"python": platform.python_version()}
+    for name in _DISTRIBUTIONS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"  # run from the source tree
+    return found
+
+
+def _statement(statement: Statement, form: Form) -> dict[str, Any]:
+    return {
+        "name": statement.name,
+        "indices": [symbol.name for symbol in statement.indices],
+        "shape": [_size(extent) for extent in statement.target.shape],
+        "matrix": matrix_text(statement),
+        "index": statement_text(statement),
+        "latex": statement_latex(statement, form=form),
+        "from": list(statement.origin),
+    }
+
+
+def _size(extent: Expr) -> int | str:
+    return int(extent) if extent.is_Integer else str(extent.name)
+
+
+def _steps(program: Program) -> list[dict[str, Any]]:
+    return [
+        {
+            "rule": step.rule,
+            "target": step.target,
+            "for": name,
+            "indices": [symbol.name for symbol in step.indices],
+            "before": expression_text(step.before, step.indices),
+            "after": expression_text(step.after, step.indices),
+            "reason": step.reason,
+        }
+        for name, steps in grouped_steps(program).items()
+        for step in steps
+    ]

@@ -1,0 +1,135 @@
+"""A whole derivation in LaTeX: an article that compiles as it stands, or its body."""
+
+import re
+
+from derive.board import Told, told_steps
+from derive.errors import InternalError
+from derive.latex_notation import latex_name
+from derive.printing import LATEX, Form, aligned_rows, shape_latex
+from derive.program import Program, Statement
+from derive.spec import NetworkSpec
+
+_PREAMBLE = r"""\documentclass[a4paper]{article}
+\usepackage[margin=2cm]{geometry}
+\usepackage{amsmath}
+\allowdisplaybreaks
+\setlength{\parindent}{0pt}
+\begin{document}
+"""
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "Σ": r"$\sum$",
+    "δ": r"$\delta$",
+    "∂": r"$\partial$",
+    "∘": r"$\circ$",
+    "⊘": r"$\oslash$",
+    "ᵀ": r"$^{\top}$",
+    "−": "$-$",
+    "≥": r"$\ge$",
+    "≤": r"$\le$",
+    "→": r"$\to$",
+} | {symbol: rf"\{symbol}" for symbol in "&%$#_{}"}
+
+_WORD = re.compile(r"[A-Za-z]\w*|.", re.DOTALL | re.ASCII)
+
+
+def latex_report(
+    program: Program, spec: NetworkSpec, *, form: Form = "matrix", steps: bool = False
+) -> str:
+    """Return a derivation as a LaTeX document; it needs ``amsmath`` and ``geometry`` only.
+
+    Parameters
+    ----------
+    program
+        The result of `derive.rewrite_program`.
+    spec
+        The network that it was derived for.
+    form
+        ``"matrix"`` or ``"index"``; what has no matrix form is in index form in either.
+    steps
+        Whether the steps that led to each statement are told.
+    """
+    body = latex_fragment(program, spec, form=form, steps=steps)
+    return f"{_PREAMBLE}\n{body}\n\\end{{document}}\n"
+
+
+def latex_fragment(
+    program: Program, spec: NetworkSpec, *, form: Form = "matrix", steps: bool = False
+) -> str:
+    """Return the body of `latex_report`, for a document of one's own with ``amsmath``."""
+    title = f"Network {spec}, {spec.loss} loss, mean over a batch of B samples"
+    parts = [rf"\section*{{{latex_prose(title)}}}", _given(program)]
+    parts += [r"\subsection*{Forward}", _aligned(aligned_rows(program.forward, form=form))]
+    parts += [r"\subsection*{Backward}", _aligned(aligned_rows(program.backward, form=form))]
+    parts += [r"\subsection*{Gradients}", _gradients(program)]
+    if program.assumptions:
+        assumed = "; ".join(latex_prose(a, program) for a in program.assumptions)
+        parts += [r"\subsection*{Assumed}", f"{assumed}."]
+    if steps:
+        parts += [r"\subsection*{Steps}", *_steps(program, form)]
+    return "\n".join(parts) + "\n"
+
+
+def latex_prose(text: str, program: Program | None = None) -> str:
+    """Return plain text for LaTeX's text mode; the names of a programme's tensors in math.
+
+    Raises
+    ------
+    InternalError
+        If it holds a character that plain LaTeX does not know.
+    """
+    names = set(program.tensors()) if program else set()
+    names |= {name.removeprefix("d") for name in names} | {f"d{name}" for name in names}
+
+    def written(match: re.Match[str]) -> str:
+        word = match[0]
+        if word in names:
+            return f"${latex_name(word)}$"
+        if not word.isascii() and word not in _SPECIAL:
+            raise InternalError(f"{word!r} in {text!r} has no form in LaTeX")
+        return "".join(_SPECIAL.get(character, character) for character in word)
+
+    return _WORD.sub(written, text)
+
+
+def _given(program: Program) -> str:
+    given = (f"${latex_name(t.name)}$ ${shape_latex(t.shape)}$" for t in program.inputs)
+    return "Given: " + ", ".join(given) + "."
+
+
+def _gradients(program: Program) -> str:
+    pairs = (
+        rf"$\partial\,\mathrm{{loss}} / \partial {latex_name(name)} = {latex_name(grad)}$"
+        for name, grad in program.gradients.items()
+    )
+    return ", ".join(pairs) + "."
+
+
+def _aligned(rows: list[str]) -> str:
+    return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
+
+
+def _steps(program: Program, form: Form) -> list[str]:
+    told = told_steps(program, LATEX, matrix=form == "matrix")
+    return [
+        line
+        for statement in program.statements
+        if told.get(statement.name)
+        for line in _steps_of(statement, told[statement.name], program)
+    ]
+
+
+def _steps_of(statement: Statement, told: tuple[Told, ...], program: Program) -> list[str]:
+    lines = [rf"\subsubsection*{{${latex_name(statement.name)}$}}"]
+    for step in told:
+        part = f", term {step.part[0]} of {step.part[1]}" if step.part else ""
+        rule = latex_prose(f"{step.number}. {step.rule}{part}: ")
+        lines.append(rf"\textbf{{{rule}}}{latex_prose(step.reason, program)}")
+        left = rf"{step.left} \mathrel{{+}}" if step.part else f"{step.left} "
+        first, *others = step.forms
+        rows = [f"{left}&= {first}", *(f"&= {other}" for other in others)]
+        lines.append(_aligned(rows))
+    return lines

@@ -1,0 +1,159 @@
+"""A textbook's order of factors and terms, the same for every notation.
+
+SymPy sorts the arguments of products and sums by rules of its own. Here a product reads:
+sizes, the cotangent, other tensors, functions, bracketed sums, sums over an index; entries
+that carry the statement's first index come before those that carry its second. A sum reads:
+positive terms before negative ones, numbers first, then what depends on more indices.
+
+No value depends on anything in this file.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, final
+
+import sympy
+from sympy import Add, Expr, Function, Indexed, Integer, KroneckerDelta, Mul, Piecewise, Sum, Symbol
+from sympy.concrete.expr_with_limits import ExprWithLimits
+
+from derive.program import tensor_of
+
+Indices = tuple[Symbol, ...]
+_Key = tuple[Any, ...]
+
+_NAME_PART = re.compile(r"(\D+)(\d*)")
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """``coefficient * numerator... / denominator...``, each in order.
+
+    Attributes
+    ----------
+    coefficient
+        A number; its sign is the product's.
+    numerator, denominator
+        The other factors. A denominator's powers are positive.
+    """
+
+    coefficient: Expr
+    numerator: tuple[Expr, ...]
+    denominator: tuple[Expr, ...]
+
+
+def as_product(expression: Expr, indices: Indices) -> Product:
+    """Return `expression` as a product, read in the order of a textbook."""
+    coefficient: Expr = Integer(1)
+    numerator: list[Expr] = []
+    denominator: list[Expr] = []
+    for factor in Mul.make_args(expression):
+        if factor.is_Number:
+            coefficient *= factor
+        elif factor.is_Pow and factor.exp.is_number and factor.exp.is_negative:
+            denominator.append(factor.base**-factor.exp)
+        else:
+            numerator.append(factor)
+    return Product(
+        coefficient=coefficient,
+        numerator=_in_order(numerator, lambda factor: _factor_key(factor, indices)),
+        denominator=_in_order(denominator, lambda factor: _factor_key(factor, indices)),
+    )
+
+
+def as_terms(expression: Expr, indices: Indices) -> tuple[Expr, ...]:
+    """Return the terms of `expression`, read in the order of a textbook."""
+    return _in_order(Add.make_args(expression), lambda term: _term_key(term, indices))
+
+
+def is_negative(term: Expr) -> bool:
+    """Whether a term is written with a minus sign in front."""
+    first = Mul.make_args(term)[0]
+    return bool(first.is_Number and first.is_negative)
+
+
+@lru_cache(maxsize=65536)
+def free_indices(expression: Expr) -> frozenset[Symbol]:
+    """Return the indices that `expression` depends on and does not bind."""
+    if isinstance(expression, Indexed):
+        parts = expression.indices
+    elif isinstance(expression, Symbol):
+        is_index = expression.is_integer and not expression.is_positive
+        return frozenset({expression} if is_index else ())
+    elif isinstance(expression, ExprWithLimits):
+        bound = {limit[0] for limit in expression.limits}
+        return free_indices(expression.function) - bound
+    else:
+        parts = expression.args
+    return frozenset().union(*map(free_indices, parts))
+
+
+def pulled_sums(expression: Expr) -> Expr:
+    """Take the factors that depend on no summed index out of every sum; equal in value."""
+    if isinstance(expression, Indexed) or not expression.has(Sum):
+        return expression
+    if not isinstance(expression, Sum):
+        return expression.func(*map(pulled_sums, expression.args))
+    body = pulled_sums(expression.function)
+    bound = {limit[0] for limit in expression.limits}
+    outside: list[Expr] = []
+    inside: list[Expr] = []
+    for factor in Mul.make_args(body):
+        (inside if free_indices(factor) & bound else outside).append(factor)
+    if not outside and body == expression.function:
+        return expression  # to make a sum anew is what takes time here
+    return Mul(*outside, Sum(Mul(*inside), *expression.limits))
+
+
+@lru_cache(maxsize=4096)
+def natural(name: str) -> tuple[tuple[str, int], ...]:
+    """Return a key that sorts W2 before W10."""
+    return tuple((text, int(digits or 0)) for text, digits in _NAME_PART.findall(name))
+
+
+def _in_order(parts: Sequence[Expr], key: Callable[[Expr], _Key]) -> tuple[Expr, ...]:
+    """Return the parts sorted; SymPy's order, which takes time, decides only between equals."""
+    if len(parts) < 2:
+        return tuple(parts)
+    keys = {part: key(part) for part in parts}
+    if len(set(keys.values())) == len(keys):
+        return tuple(sorted(parts, key=keys.__getitem__))
+    return tuple(sorted(parts, key=lambda part: (keys[part], sympy.default_sort_key(part))))
+
+
+def _factor_key(factor: Expr, indices: Indices) -> _Key:
+    inner = factor.base if factor.is_Pow else factor
+    if isinstance(inner, Indexed):
+        name = tensor_of(inner)
+        rank = 1 if name.startswith("d") else 3 if factor.is_Pow else 2
+        return (rank, _place(inner, indices), natural(name))
+    if isinstance(inner, Symbol):
+        return (0, (), natural(inner.name))
+    return (0 if inner.is_number else _rank(inner), (), ())
+
+
+def _rank(expression: Expr) -> int:
+    if isinstance(expression, KroneckerDelta):
+        return 7
+    if isinstance(expression, ExprWithLimits):
+        return 8
+    if isinstance(expression, Piecewise):
+        return 5
+    if isinstance(expression, Function):
+        return 4
+    return 6  # bracketed sums
+
+
+def _place(read: Indexed, indices: Indices) -> tuple[int, ...]:
+    """Return where the indices of a read stand among the statement's own, least first."""
+    return tuple(sorted(indices.index(i) if i in indices else len(indices) for i in read.indices))
+
+
+def _term_key(term: Expr, indices: Indices) -> _Key:
+    product = as_product(term, indices)
+    factors = (*product.numerator, *product.denominator)
+    depends = len(free_indices(term) & set(indices))
+    keys = tuple(_factor_key(factor, indices) for factor in factors)
+    return (is_negative(term), bool(factors), -depends, keys)

@@ -1,0 +1,127 @@
+"""``gradwright derive``: a network's gradients as formulas."""
+
+from typing import Literal
+
+import click
+
+_EPILOG = """\b
+Examples:
+  gradwright derive 2-10-2
+  gradwright derive 2-10-2 --steps
+  gradwright derive 784-100:relu-50-10 --loss mse
+  gradwright derive nx-nh-ny --names lab
+  gradwright derive 2-10-2 --format latex -o gradients.tex
+  gradwright derive 2-10-2 --format json
+
+\b
+SPEC holds the sizes from input to output, with an optional :activation after
+a layer's size. Hidden layers are tanh unless written; the output is softmax
+for cross-entropy and identity for mse. A size may be a name that starts with
+n, and stays symbolic.
+"""
+
+
+@click.command(name="derive", epilog=_EPILOG)
+@click.argument("spec")
+@click.option(
+    "--loss",
+    metavar="LOSS",
+    default="cross-entropy",
+    show_default=True,
+    help="cross-entropy or mse; the mean over the batch is always taken.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "latex", "json"]),
+    default="text",
+    show_default=True,
+    help="latex is a document that compiles as it stands.",
+)
+@click.option(
+    "--form",
+    type=click.Choice(["matrix", "index"]),
+    default="matrix",
+    show_default=True,
+    help="Products of matrices, or entry by entry.",
+)
+@click.option("--steps", is_flag=True, help="Tell each rewriting that led to a formula.")
+@click.option(
+    "--names",
+    type=click.Choice(["plain", "lab"]),
+    default="plain",
+    show_default=True,
+    help="lab: Wh bh htilde h Wy by ytilde yhat, with biases (n, 1).",
+)
+@click.option(
+    "--labels",
+    type=click.Choice(["one-hot", "any"]),
+    default="one-hot",
+    show_default=True,
+    help="one-hot: every row of Y sums to 1, which is used where it helps.",
+)
+@click.option(
+    "-o",
+    "output",
+    metavar="FILE",
+    default="-",
+    help="Write to FILE, in UTF-8, in place of standard output.",
+)
+def command(
+    spec: str,
+    loss: str,
+    format_: str,
+    form: str,
+    steps: bool,
+    names: str,
+    labels: str,
+    output: str,
+) -> None:
+    """Derive the gradients of network SPEC as formulas."""
+    text = _derivation(
+        spec, loss=loss, format_=format_, form=form, steps=steps, names=names, labels=labels
+    )
+    if output == "-":
+        _print(text)
+        return
+    from runtime.files import write_atomically
+
+    write_atomically(output, text)
+
+
+def _derivation(
+    spec: str, *, loss: str, format_: str, form: str, steps: bool, names: str, labels: str
+) -> str:
+    # imported here because they load SymPy, for which `gradwright --help` must not wait
+    from derive.gradient import gradient_program
+    from derive.json_form import json_report
+    from derive.latex_report import latex_report
+    from derive.names import lab_names
+    from derive.network import loss_program
+    from derive.report import text_report
+    from derive.rewrite import rewrite_program
+    from derive.spec import parse_spec
+
+    network = parse_spec(spec, loss=loss)
+    program = rewrite_program(gradient_program(loss_program(network)), labels=labels)
+    if names == "lab":
+        program = lab_names(program)
+    chosen: Literal["matrix", "index"] = "index" if form == "index" else "matrix"
+    if format_ == "json":
+        return json_report(program, network, form=chosen)
+    if format_ == "latex":
+        return latex_report(program, network, form=chosen, steps=steps)
+    return text_report(program, network, form=chosen, steps=steps)
+
+
+def _print(text: str) -> None:
+    try:
+        click.echo(text, nl=False)
+    except UnicodeEncodeError as error:  # raised before anything is written
+        from runtime.errors import InputError
+
+        symbol = error.object[error.start]
+        raise InputError(
+            f"standard output: its encoding, {error.encoding}, has no {symbol!a}. "
+            "Set PYTHONIOENCODING=utf-8, or write to a file with -o."
+        ) from error
