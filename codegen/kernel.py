@@ -218,6 +218,12 @@ class KernelProgram:
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """Write the programme, one line a node."""
+        from codegen.show import show
+
+        return show(self)
+
     def buffer(self, name: str) -> Buffer:
         """Return a buffer by name."""
         for buffer in self.buffers:

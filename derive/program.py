@@ -173,6 +173,13 @@ class Step:
     after: Expr
     reason: str
 
+    def __str__(self) -> str:
+        """Write the step on one line: rule, both sides, reason."""
+        from derive.printing import expression_text
+
+        sides = (expression_text(side, self.indices) for side in (self.before, self.after))
+        return f"{self.rule}: {' = '.join(sides)}  ({self.reason})"
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
