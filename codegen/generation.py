@@ -12,8 +12,8 @@ from codegen.lower import lower
 from codegen.passes import PIPELINE, PassReport, run_passes
 from derive.gradient import gradient_program, vjp_program
 from derive.network import loss_program
-from derive.report import text_report
 from derive.program import Program
+from derive.report import text_report
 from derive.rewrite import rewrite_program
 from derive.spec import NetworkSpec, parse_spec
 from derive.stable import stable_program

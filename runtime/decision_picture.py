@@ -95,7 +95,7 @@ def decision_png(
             loc="lower center",
             ncols=columns,
             columnspacing=1.4,
-            handletextpad=0.2,
+            handletextpad=0.4,
         )
         set_title(figure, title)
         return png_bytes(figure)

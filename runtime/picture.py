@@ -35,6 +35,7 @@ _STYLE: dict[Any, Any] = {  # keys of matplotlib's rcParams
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
+    "axes.formatter.limits": (-3, 4),  # no tick label is wider than 0.001 or 9999
     "grid.color": "#D9D9D9",
     "grid.linewidth": 0.8,
     "legend.frameon": False,

@@ -5,6 +5,7 @@ files of a run himself; `plot_curves` and `plot_decision` also write the file.
 """
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,12 +75,12 @@ def curves_png(history: History, title: str) -> bytes:
     """
     with blank_figure(10.0, 4.6) as figure:
         loss, accuracy = figure.subplots(1, 2)
-        figure.subplots_adjust(left=0.09, right=0.925, bottom=0.12, top=0.76, wspace=0.4)
-        _curves(loss, {"training": history.train_loss, "test": history.test_loss}, "{:.4f}")
+        figure.subplots_adjust(left=0.09, right=0.91, bottom=0.12, top=0.76, wspace=0.52)
+        _curves(loss, {"training": history.train_loss, "test": history.test_loss}, _loss)
         _curves(
             accuracy,
             {"training": 100 * history.train_accuracy, "test": 100 * history.test_accuracy},
-            "{:.2f} %",
+            "{:.2f} %".format,
         )
         loss.set(title="Loss", ylabel="mean loss per sample")
         accuracy.set(title="Accuracy", ylabel="accuracy (%)")
@@ -89,7 +90,7 @@ def curves_png(history: History, title: str) -> bytes:
         return png_bytes(figure)
 
 
-def _curves(axes: "Axes", curves: dict[str, Array], form: str) -> None:
+def _curves(axes: "Axes", curves: dict[str, Array], form: Callable[[float], str]) -> None:
     """Draw a line per entry, with its last value beside its end."""
     from matplotlib.ticker import MaxNLocator
 
@@ -127,8 +128,11 @@ def _curves(axes: "Axes", curves: dict[str, Array], form: str) -> None:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY)
         return
     for colour, height, value in _apart(axes.get_ylim(), ends):
-        text = form.format(value)
-        axes.text(1.025, height, text, transform=axes.transAxes, color=colour, va="center")
+        axes.text(1.025, height, form(value), transform=axes.transAxes, color=colour, va="center")
+
+
+def _loss(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1e3 else f"{value:.2e}"  # the panels are close
 
 
 def _apart(limits: tuple[float, float], ends: dict[str, float]) -> list[tuple[str, float, float]]:

@@ -145,6 +145,14 @@ def test_final_values_that_nearly_agree_do_not_overlap(figures: list[Figure]) ->
         assert not any(a.overlaps(b) for a in boxes for b in boxes if a is not b)
 
 
+def assert_texts_inside(figure: Figure) -> None:
+    """Check that the figures beside each panel end before the next panel or the edge."""
+    left, right = figure.axes
+    limits = (right.get_tightbbox().x0, figure.bbox.x1)  # type: ignore[union-attr]
+    for axes, limit in zip((left, right), limits, strict=True):
+        assert all(text.get_window_extent().x1 < limit for text in axes.texts)
+
+
 STRANGE = {
     "no epoch": np.empty((0, 4)),
     "one epoch": np.array([[0.5, 0.9, 0.6, 0.8]]),
@@ -152,6 +160,7 @@ STRANGE = {
     "nothing": np.full((5, 4), np.nan),
     "diverged": np.array([[0.7, 0.5, 0.7, 0.5], [1e308, 0.5, np.inf, 0.5], [np.nan, 0.5, 0, 0.5]]),
     "constant": np.full((5, 4), 0.5),
+    "large": np.tile([123456.789, 1.0, 98765.4, 1.0], (5, 1)),
     "perfect": np.tile([0.0, 1.0, 0.0, 1.0], (5, 1)),
 }
 
@@ -164,6 +173,7 @@ def test_curves_of_strange_histories(table: np.ndarray, figures: list[Figure]) -
     assert ("not measured" in texts(figures[0])) == (not drawn)
     for axes in figures[0].axes:
         assert np.isfinite(axes.get_ylim()).all()
+    assert_texts_inside(figures[0])
 
 
 def test_decision_is_a_picture_with_labels(figures: list[Figure]) -> None:
