@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from sympy import Expr, Symbol
@@ -32,6 +32,9 @@ class Told:
         What is rewritten: an entry of a tensor, or a tensor.
     forms
         Expressions that are equal: before and after.
+    goes_on
+        Whether the step above ended with the first of `forms`, so that it need not be
+        told again.
     """
 
     number: int
@@ -41,6 +44,12 @@ class Told:
     part: tuple[int, int] | None
     left: str
     forms: tuple[str, ...]
+    goes_on: bool = False
+
+    @property
+    def new_forms(self) -> tuple[str, ...]:
+        """The forms that the step above has not told."""
+        return self.forms[1:] if self.goes_on else self.forms
 
 
 def told_steps(
@@ -64,10 +73,12 @@ def told_steps(
     statements = {statement.name: statement for statement in program.statements}
     number = 0
     for name, steps in grouped_steps(program).items():
-        told = []
+        told: list[Told] = []
         for step, part in _with_parts(steps):
             number += 1
-            told.append(_told(number, step, part, statements.get(step.target), notation))
+            next_ = _told(number, step, part, statements.get(step.target), notation)
+            goes_on = bool(told) and _leads_on(told[-1], next_)
+            told.append(replace(next_, goes_on=goes_on))
         if told and matrix and name in statements:
             left, right = sides(statements[name], notation, "matrix")
             if (left, right) != sides(statements[name], notation, "index"):
@@ -122,6 +133,10 @@ def _with_parts(steps: tuple[Step, ...]) -> Iterator[tuple[Step, tuple[int, int]
             seen[step.target] += 1
             part = (seen[step.target], terms[step.target])
         yield step, part
+
+
+def _leads_on(step: Told, other: Told) -> bool:
+    return step.part is None and (step.left, step.forms[-1]) == (other.left, other.forms[0])
 
 
 def _told(

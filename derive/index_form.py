@@ -9,7 +9,7 @@ import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Piecewise, Sum, Symbol
 
 from derive.errors import InternalError
-from derive.notation import FUNCTIONS, Notation, Piece, comparison, function_name
+from derive.notation import FUNCTIONS, Notation, Piece, comparison, function_name, is_constant
 from derive.ordering import Indices, as_product, as_terms, free_indices
 from derive.program import MaxOver, Statement, tensor_of
 
@@ -58,7 +58,7 @@ class _Writer:
             return notation.entry(tensor_of(expression), places)
         if isinstance(expression, Symbol):
             return self._symbol(expression)
-        if expression.is_Number or expression.is_NumberSymbol:
+        if is_constant(expression):
             return notation.number(expression)
         if expression.is_Add:
             return notation.add([self.piece(t) for t in as_terms(expression, self.indices)])

@@ -33,6 +33,16 @@ _SPECIAL = {
     "→": r"$\to$",
 } | {symbol: rf"\{symbol}" for symbol in "&%$#_{}"}
 
+# symbols -> what the reader is told where one occurs
+_LEGEND: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("",), r"$\mathrm{d}T$ is $\partial\,\mathrm{loss} / \partial T$"),
+    ((r"\circ", r"\oslash"), r"$\circ$ and $\oslash$ multiply and divide entry by entry"),
+    ((r"\mathbf{1}",), r"$\mathbf{1}$ is a column of ones"),
+    ((r"\sum",), "a sum runs over the whole axis"),
+    ((r"{where}",), r"$\operatorname{where}(c, a, b)$ is $a$ where $c$ holds, else $b$"),
+    ((r"\delta",), r"$\delta_{ij}$ is 1 where $i = j$, else 0"),
+)
+
 _WORD = re.compile(r"[A-Za-z]\w*|.", re.DOTALL | re.ASCII)
 
 
@@ -70,6 +80,7 @@ def latex_fragment(
         parts += [r"\subsection*{Assumed}", f"{assumed}."]
     if steps:
         parts += [r"\subsection*{Steps}", *_steps(program, form)]
+    parts += [r"\subsection*{Notation}", _legend("\n".join(parts))]
     return "\n".join(parts) + "\n"
 
 
@@ -108,6 +119,12 @@ def _gradients(program: Program) -> str:
     return ", ".join(pairs) + "."
 
 
+def _legend(text: str) -> str:
+    """Return what a reader must know about the symbols that occur."""
+    words = [words for symbols, words in _LEGEND if any(symbol in text for symbol in symbols)]
+    return "; ".join(words) + "."
+
+
 def _aligned(rows: list[str]) -> str:
     return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
 
@@ -128,8 +145,8 @@ def _steps_of(statement: Statement, told: tuple[Told, ...], program: Program) ->
         part = f", term {step.part[0]} of {step.part[1]}" if step.part else ""
         rule = latex_prose(f"{step.number}. {step.rule}{part}: ")
         lines.append(rf"\textbf{{{rule}}}{latex_prose(step.reason, program)}")
-        left = rf"{step.left} \mathrel{{+}}" if step.part else f"{step.left} "
-        first, *others = step.forms
-        rows = [f"{left}&= {first}", *(f"&= {other}" for other in others)]
+        sign = r"+\!=" if step.part else "="
+        first, *others = step.new_forms
+        rows = [f"{step.left} &{sign} {first}", *(f"&= {other}" for other in others)]
         lines.append(_aligned(rows))
     return lines

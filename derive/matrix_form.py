@@ -36,7 +36,7 @@ from derive.matrix_expression import (
     transpose,
     where,
 )
-from derive.notation import FUNCTIONS, RELATIONS
+from derive.notation import FUNCTIONS, RELATIONS, is_constant
 from derive.ordering import as_product, as_terms, free_indices, pulled_sums
 from derive.program import Statement, tensor_of
 
@@ -122,7 +122,7 @@ class _Recogniser:
         if isinstance(expression, Symbol):
             is_size = expression.is_integer
             return Size(expression.name) if is_size else Name(expression.name)
-        if expression.is_Number or expression.is_NumberSymbol:
+        if is_constant(expression):
             return Number(expression)
         if expression.is_Add:
             terms = as_terms(expression, _given(row, column))
@@ -231,8 +231,6 @@ class _Recogniser:
 
     def _sum_of_column(self, factors: list[Expr], k: Symbol) -> Matrix:
         """Return ``1ᵀ v`` for one factor, ``uᵀ v`` for several."""
-        if not factors:
-            return self.over(self.extents[k], None, None)
         product = as_product(Mul(*factors), (k,))
         split, _ = self._parted(product.numerator)
         if len(split) > 1 and not product.denominator:

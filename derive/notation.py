@@ -231,3 +231,9 @@ def comparison(condition: Expr) -> tuple[str, Expr, Expr]:
     if not isinstance(condition, Relational) or condition.rel_op not in RELATIONS:
         raise InternalError(f"{condition} cannot be printed: it is not one comparison")
     return condition.rel_op, condition.lhs, condition.rhs
+
+
+def is_constant(expression: Expr) -> bool:
+    """Whether `expression` is a finite real number that `Notation.number` can write."""
+    is_number = expression.is_Number or expression in (sympy.pi, sympy.E)
+    return bool(is_number and expression.is_finite)

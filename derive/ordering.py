@@ -50,6 +50,8 @@ def as_product(expression: Expr, indices: Indices) -> Product:
     numerator: list[Expr] = []
     denominator: list[Expr] = []
     for factor in Mul.make_args(expression):
+        if factor.is_Add and all(map(is_negative, factor.args)):
+            coefficient, factor = -coefficient, -factor  # −(1 + z) reads better than (−1 − z)
         if factor.is_Number:
             coefficient *= factor
         elif factor.is_Pow and factor.exp.is_number and factor.exp.is_negative:
@@ -91,20 +93,26 @@ def free_indices(expression: Expr) -> frozenset[Symbol]:
 
 
 def pulled_sums(expression: Expr) -> Expr:
-    """Take the factors that depend on no summed index out of every sum; equal in value."""
+    """Take what depends on no summed index out of every sum; equal in value.
+
+    Factors move in front, and an index that nothing depends on becomes its range as a
+    factor, so that a reader sees every index that is summed over in what is summed.
+    """
     if isinstance(expression, Indexed) or not expression.has(Sum):
         return expression
     if not isinstance(expression, Sum):
         return expression.func(*map(pulled_sums, expression.args))
     body = pulled_sums(expression.function)
-    bound = {limit[0] for limit in expression.limits}
-    outside: list[Expr] = []
+    used = free_indices(body)
+    limits = [limit for limit in expression.limits if limit[0] in used]
+    bound = {limit[0] for limit in limits}
+    outside = [limit[2] + 1 for limit in expression.limits if limit[0] not in used]
     inside: list[Expr] = []
     for factor in Mul.make_args(body):
         (inside if free_indices(factor) & bound else outside).append(factor)
     if not outside and body == expression.function:
         return expression  # to make a sum anew is what takes time here
-    return Mul(*outside, Sum(Mul(*inside), *expression.limits))
+    return Mul(*outside, Sum(Mul(*inside), *limits) if limits else Integer(1))
 
 
 @lru_cache(maxsize=4096)

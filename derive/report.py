@@ -92,22 +92,16 @@ def _assumptions(program: Program) -> list[str]:
 
 
 def _steps(told: tuple[Told, ...]) -> list[str]:
-    """Return the steps of a statement, numbered, their forms under each other.
-
-    A step that goes on from where the one above it ended does not repeat that.
-    """
+    """Return the steps of a statement, numbered, their forms under each other."""
     lines = []
-    last = None
     for step in told:
         part = f", term {step.part[0]} of {step.part[1]}" if step.part else ""
         lines.append(f"{_INDENT}{step.number:>4}. {step.rule}{part}: {step.reason}")
         sign = "+=" if step.part else "="
-        goes_on = last == (step.left, step.forms[0])
-        first, *others = step.forms[1:] if goes_on else step.forms
+        first, *others = step.new_forms
         lines.append(f"{_INDENT}      {step.left} {sign} {first}")
         indent = " " * (len(step.left) + len(sign) - 1)
         lines += [f"{_INDENT}      {indent} = {other}" for other in others]
-        last = (step.left, step.forms[-1]) if not step.part else None
     return [*lines, ""] if lines else lines
 
 
