@@ -102,6 +102,7 @@ def _run(
             value = _value(node.value, axes_in, memory, given)
             result = value.sum(-1) if node.op == "sum" else value.max(-1)
             result = _value(node.alpha, (), memory, given) * result
+            result = np.broadcast_to(result, _shape(program, node.out, given)).copy()
             memory[node.out] = result + memory[node.out] if node.beta else result
         case Update():
             rate = _value(node.rate, (), memory, given)

@@ -239,6 +239,11 @@ class KernelProgram:
         """Return the node that writes a buffer, where one does."""
         return next((node for node in self.nodes if name in writes(node)), None)
 
+    def written_between(self, first: Node, last: Node) -> set[str]:
+        """Return the buffers that the nodes after `first` and before `last` write."""
+        between = self.nodes[self.nodes.index(first) + 1 : self.nodes.index(last)]
+        return {name for node in between for name in writes(node)}
+
 
 def loads(value: Value) -> Iterator[Load]:
     """Yield every load of a value, left to right."""
@@ -310,6 +315,7 @@ def reads(node: Node) -> tuple[str, ...]:
             found += [node.out] if node.beta else []
         case Update():
             found = [node.parameter, node.gradient]
+            found += [load.buffer for load in loads(node.rate)]
     return tuple(dict.fromkeys(found))
 
 

@@ -71,7 +71,10 @@ def _(expression: Symbol) -> Value:
 
 @value_of.register
 def _(expression: Indexed) -> Value:
-    axes = tuple(axis for axis in map(str, expression.indices))
+    # two dummies may print alike, and then would be one axis
+    if not all(index.is_Symbol and not index.is_Dummy for index in expression.indices):
+        raise InternalError(f"{expression} is read at an index that is no loop's")
+    axes = tuple(map(str, expression.indices))
     batch = tuple(axis for axis in axes if is_batch(axis))
     return Load(expression.base.name, tuple(a for a in axes if a not in batch) + batch)
 

@@ -20,7 +20,9 @@ def verify(program: KernelProgram) -> KernelProgram:
 
     What holds afterwards: every buffer is declared once; every buffer that is read has
     been written before, or is given; only parameters are written twice; each axis has one
-    extent within a node; a load has as many axes as its buffer; each output is written.
+    extent within a node; a load has as many axes as its buffer, and all are looped over;
+    a loop that stores several buffers uses each at one entry only; factors are scalars;
+    each output is written.
 
     Raises
     ------
@@ -40,8 +42,8 @@ def verify(program: KernelProgram) -> KernelProgram:
         for name in writes(node):
             if name in defined and name not in parameters:
                 raise _broken(program, node, f"writes {name} a second time")
+            defined.add(name)
         _check_axes(program, node)
-        defined |= set(writes(node))
     for name in program.outputs:
         if name not in defined:
             raise InternalError(f"{program.name}: the output {name} is never written")
@@ -50,24 +52,41 @@ def verify(program: KernelProgram) -> KernelProgram:
 
 def _check_axes(program: KernelProgram, node: Node) -> None:
     extents: dict[str, object] = {}
+    looped: set[str] = set()
     used: list[Load] = []
+    factors: list[Load] = []
     match node:
         case Contract():
             used = [Load(node.out, node.out_axes), node.left, node.right]
-            used += [node.start] if node.start else []
-            shared = set(node.left.axes) & set(node.right.axes) - set(node.out_axes)
-            if len(shared) != 1:
+            factors = list(loads(node.alpha))
+            looped = {*node.left.axes, *node.right.axes}
+            summed = set(node.left.axes) & set(node.right.axes) - set(node.out_axes)
+            if len(summed) != 1 or looped - summed != set(node.out_axes):
                 raise _broken(program, node, "does not sum over exactly one axis")
+            if node.start is not None:
+                used.append(node.start)
+                if not set(node.start.axes) <= set(node.out_axes):
+                    raise _broken(program, node, "starts from what its result has no axis for")
         case Elementwise():
+            looped = set(node.axes)
+            written = {store.buffer: store.axes for store in node.stores}
             for store in node.stores:
                 used += [Load(store.buffer, store.axes), *loads(store.value)]
-                if set(store.axes) != set(node.axes):
+                if set(store.axes) != looped:
                     raise _broken(program, node, f"stores {store.buffer} over other axes")
+            for load in used:
+                if written.get(load.buffer, load.axes) != load.axes:
+                    raise _broken(program, node, f"uses {load.buffer} at two entries")
         case Reduce():
             used = [Load(node.out, node.out_axes), *loads(node.value)]
+            factors = list(loads(node.alpha))
+            looped = {*node.out_axes, node.axis}
             if not any(node.axis in load.axes for load in loads(node.value)):
                 raise _broken(program, node, f"reduces over {node.axis}, which nothing has")
+            if node.axis in node.out_axes:
+                raise _broken(program, node, f"reduces over {node.axis}, and keeps it")
         case Update():
+            factors = list(loads(node.rate))
             shapes = {program.buffer(n).shape for n in (node.parameter, node.gradient)}
             if len(shapes) != 1:
                 raise _broken(program, node, "updates a parameter by another shape")
@@ -75,9 +94,15 @@ def _check_axes(program: KernelProgram, node: Node) -> None:
         shape = program.buffer(load.buffer).shape
         if len(shape) != len(load.axes):
             raise _broken(program, node, f"uses {load.buffer} with {len(load.axes)} axes")
+        if len(set(load.axes)) != len(load.axes):
+            raise _broken(program, node, f"uses {load.buffer} with an axis twice")
+        if not looped.issuperset(load.axes):
+            raise _broken(program, node, f"uses {load.buffer} over an axis without a loop")
         for axis, extent in zip(load.axes, shape, strict=True):
             if extents.setdefault(axis, extent) != extent:
                 raise _broken(program, node, f"the axis {axis} has two extents")
+    if any(program.buffer(load.buffer).shape for load in factors):
+        raise _broken(program, node, "has a factor that is not a scalar")
 
 
 def _broken(program: KernelProgram, node: Node, why: str) -> InternalError:

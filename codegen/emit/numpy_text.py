@@ -1,5 +1,7 @@
 """Kernel programmes as NumPy statements, one line a node: short, plain, and in any dtype."""
 
+import re
+
 from codegen.emit.values import text
 from codegen.errors import InternalError
 from codegen.kernel import (
@@ -17,6 +19,8 @@ from codegen.kernel import (
     parts,
     rebuild,
 )
+
+_TYPED = re.compile(r"\bT\((-?[0-9.e+-]+)\)")  # a constant of the module's type
 
 
 def numpy_lines(program: KernelProgram) -> list[str]:
@@ -48,7 +52,8 @@ def _line(node: Node) -> str:
 
 
 def _value(value: Value, axes: tuple[str, ...]) -> str:
-    return text(_in_numpy(value), lambda load: _aligned(load, axes)).replace("T(", "float(")
+    written = text(_in_numpy(value), lambda load: _aligned(load, axes))
+    return _TYPED.sub(r"\1", written)
 
 
 def _in_numpy(value: Value) -> Value:

@@ -17,7 +17,6 @@ from codegen.kernel import (
     Update,
     Value,
     reads,
-    writes,
 )
 
 
@@ -45,16 +44,15 @@ def fold_update(program: KernelProgram) -> KernelProgram:
 def _foldable(step: Update, program: KernelProgram) -> Contract | Reduce | None:
     """Return the sum that makes the gradient, if it may stand where `step` stands."""
     made = program.writer(step.gradient)
-    shared = step.gradient in program.outputs or program.readers(step.gradient) != (step,)
-    if shared or not isinstance(made, Contract | Reduce):
+    kept = step.gradient in program.outputs or program.buffer(step.gradient).role != "work"
+    if kept or program.readers(step.gradient) != (step,) or not isinstance(made, Contract | Reduce):
         return None
     if made.beta or (isinstance(made, Contract) and made.start is not None):
         return None
     if isinstance(made, Reduce) and made.op != "sum":
         return None
     # what it reads must not change on the way down, and gemm must not write what it reads
-    between = program.nodes[program.nodes.index(made) + 1 : program.nodes.index(step)]
-    overwritten = {name for node in between for name in writes(node)} | {step.parameter}
+    overwritten = program.written_between(made, step) | {step.parameter}
     return None if overwritten & set(reads(made)) else made
 
 

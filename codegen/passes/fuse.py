@@ -13,6 +13,7 @@ from codegen.kernel import (
     Node,
     Store,
     Value,
+    loads,
     parts,
     rebuild,
 )
@@ -41,12 +42,9 @@ def _fused(program: KernelProgram, first: Elementwise, second: Elementwise) -> E
     target, own = first.stores[0].axes, second.stores[0].axes
     names = dict(zip(own, target, strict=True))
     stores = tuple(_renamed_store(store, names) for store in second.stores)
-    written = {store.buffer: store.axes for store in first.stores}
-    for store in stores:
-        # what the first loop writes may be read at the same entry only
-        for load in _loads(store.value):
-            if load.buffer in written and load.axes != written[load.buffer]:
-                return None
+    # what one loop writes, the other may touch at the same entry only
+    if _elsewhere(first.stores, stores) or _elsewhere(stores, first.stores):
+        return None
     origin = tuple(dict.fromkeys(first.origin + second.origin))
     return Elementwise(axes=first.axes, stores=first.stores + stores, origin=origin)
 
@@ -65,6 +63,9 @@ def _renamed(value: Value, names: dict[str, str]) -> Value:
     return rebuild(value, tuple(_renamed(part, names) for part in parts(value)))
 
 
-def _loads(value: Value) -> list[Load]:
-    own = [value] if isinstance(value, Load) else []
-    return own + [load for part in parts(value) for load in _loads(part)]
+def _elsewhere(writing: tuple[Store, ...], touching: tuple[Store, ...]) -> bool:
+    """Whether a store of `touching` reads or writes, at another entry, what `writing` writes."""
+    written = {store.buffer: store.axes for store in writing}
+    touched = [Load(store.buffer, store.axes) for store in touching]
+    touched += [load for store in touching for load in loads(store.value)]
+    return any(written.get(load.buffer, load.axes) != load.axes for load in touched)

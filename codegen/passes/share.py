@@ -34,12 +34,26 @@ def share(program: KernelProgram) -> KernelProgram:
 
 
 def _first_repeated(program: KernelProgram) -> Value | None:
+    changing = _changing(program)
     seen: dict[Value, int] = {}
     for number, node in enumerate(program.nodes):
         for call in _calls(node):
-            if seen.setdefault(_shape_of(call), number) != number:
-                return _shape_of(call)
+            shape = _shape_of(call)
+            if shape not in changing and seen.setdefault(shape, number) != number:
+                return shape
     return None
+
+
+def _changing(program: KernelProgram) -> set[Value]:
+    """Return the calls of what a node that makes them stores, or of an updated parameter."""
+    given = {b.name for b in program.buffers if b.role == "parameter"}
+    updated = {name for node in program.nodes for name in writes(node)} & given
+    return {
+        _shape_of(call)
+        for node in program.nodes
+        for call in _calls(node)
+        if {load.buffer for load in loads(call)} & updated.union(writes(node))
+    }
 
 
 def _calls(node: Node) -> Iterator[Call]:

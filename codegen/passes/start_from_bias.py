@@ -6,7 +6,16 @@ at ``b[j]``: the bias costs nothing, and ``T`` is never stored.
 
 from dataclasses import replace
 
-from codegen.kernel import Binary, Contract, Elementwise, KernelProgram, Load, Store, Value
+from codegen.kernel import (
+    Binary,
+    Contract,
+    Elementwise,
+    KernelProgram,
+    Load,
+    Store,
+    Value,
+    reads,
+)
 
 
 def start_from_bias(program: KernelProgram) -> KernelProgram:
@@ -52,6 +61,14 @@ def _product_and_bias(
             and set(bias.axes) < set(store.axes)
             and total.buffer not in program.outputs
             and program.readers(total.buffer) == (node,)
+            and not _overwritten(program, product, node, store) & set(reads(product))
         ):
             return product, bias
     return None
+
+
+def _overwritten(
+    program: KernelProgram, product: Contract, node: Elementwise, store: Store
+) -> set[str]:
+    """Return what changes on the product's way down; gemm must not write what it reads."""
+    return program.written_between(product, node) | {store.buffer}

@@ -1,0 +1,162 @@
+"""``gradwright generate``: a network as one module, to be imported, run or read."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from codegen.passes.run import PassReport
+
+TARGETS = ("numba",)
+
+EPILOG = """\b
+Examples:
+  gradwright generate 2-10-2 -o circles_net.py
+  python circles_net.py                          # checks itself
+  gradwright generate 784-100:relu-10 --dtype float64 -o mnist_net.py
+  gradwright generate 2-10-2 --names lab -o lab.py
+  gradwright generate 8-32-1 --loss mse --explain > net.py
+
+\b
+SPEC holds the sizes from input to output, with an optional :activation after
+a layer's size. Hidden layers are tanh unless written; the output is softmax
+for cross-entropy and identity for mse. Every size must be a number.
+
+\b
+The module needs NumPy, and for the plain names Numba (SciPy and threadpoolctl
+too in larger networks), but nothing of gradwright. With --names lab it holds
+the functions of the lab, init_params, forward, loss_accuracy, backward and
+sgd, in plain NumPy that is made to be read; they take NumPy arrays and
+PyTorch tensors.
+"""
+
+
+@click.command("generate", epilog=EPILOG)
+@click.argument("spec")
+@click.option(
+    "-o",
+    "output",
+    metavar="FILE.py",
+    default="-",
+    help="Write to FILE.py, which is replaced, in place of standard output.",
+)
+@click.option(
+    "--target",
+    metavar="|".join(TARGETS),
+    default="numba",
+    show_default=True,
+    help="What compiles the kernels; the lab's functions are plain NumPy.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float64"]),
+    default="float32",
+    show_default=True,
+    help="Type of all arrays; with --names lab, of the parameters that init_params makes.",
+)
+@click.option(
+    "--names",
+    type=click.Choice(["plain", "lab"]),
+    default="plain",
+    show_default=True,
+    help="lab: the lab's functions, with Wh bh htilde h Wy by ytilde yhat and biases (n, 1).",
+)
+@click.option(
+    "--loss",
+    metavar="LOSS",
+    default="cross-entropy",
+    show_default=True,
+    help="cross-entropy or mse; the mean over the batch is always taken.",
+)
+@click.option(
+    "--labels",
+    type=click.Choice(["one-hot", "any"]),
+    default="one-hot",
+    show_default=True,
+    help="one-hot: every row of Y sums to 1, which is used where it helps.",
+)
+@click.option("--explain", is_flag=True, help="Print what each pass did to each kernel.")
+def command(
+    spec: str,
+    *,
+    output: str,
+    target: str,
+    dtype: str,
+    names: str,
+    loss: str,
+    labels: str,
+    explain: bool,
+) -> None:
+    """Generate one module that computes and trains network SPEC.
+
+    With --explain, what each pass did is printed with counts before and after: on standard
+    output, or on standard error where the module itself goes to standard output.
+    """
+    _check_target(target)
+    # imported here because they load SymPy, for which `gradwright --help` must not wait
+    from codegen.generation import generate
+    from derive.spec import parse_spec
+
+    source = generate(parse_spec(spec, loss=loss), dtype=dtype, labels=labels, names=names)
+    if output == "-":
+        click.echo(source.text.encode(), nl=False)  # Python source is UTF-8, whatever the locale
+    else:
+        from runtime.files import shown, write_atomically
+
+        write_atomically(output, source.text)
+        click.echo(f"{shown(output)} is written", err=True)
+    if explain:
+        click.echo(explanation(source.reports), err=output == "-", nl=False)
+
+
+def explanation(reports: "Mapping[str, Sequence[PassReport]]") -> str:
+    """Return a table of what each pass did, by kernel, and what each pass is for.
+
+    Parameters
+    ----------
+    reports
+        As `codegen.GeneratedSource` holds them; none for a module that no pass has seen.
+    """
+    if not reports:
+        return "No pass has run: the lab's functions are as they were derived, line by line.\n"
+    head = ("kernel", "pass", "nodes", "buffers")
+    rows = [head]
+    for kernel, passes in reports.items():
+        for number, report in enumerate(passes):
+            kinds = (report.nodes, report.buffers)
+            counts = [f"{a} -> {b}" if report.changed else f"{b}" for a, b in kinds]
+            rows.append((kernel if number == 0 else "", report.name, counts[0], counts[1]))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    lines += [
+        "",
+        "Nodes are products, loops and sums; buffers are what they write. Where one number",
+        "stands, the pass found nothing to do.",
+        "",
+    ]
+    purposes = _purposes()
+    width = max(map(len, purposes))
+    lines += [f"{name:<{width}}  {purpose}" for name, purpose in purposes.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _purposes() -> dict[str, str]:
+    """Return what each pass is for: the first line of its module."""
+    import sys
+
+    from codegen.passes import PIPELINE
+
+    found = {}
+    for step in PIPELINE:
+        described = sys.modules[step.__module__].__doc__ or ""
+        found[step.__name__] = described.partition("\n")[0]
+    return found
+
+
+def _check_target(target: str) -> None:
+    if target in TARGETS:
+        return
+    from runtime.errors import InputError
+
+    raise InputError(f'--target: "{target}" is not available. Available: {", ".join(TARGETS)}.')
