@@ -21,8 +21,8 @@ def verify(program: KernelProgram) -> KernelProgram:
     What holds afterwards: every buffer is declared once; every buffer that is read has
     been written before, or is given; only parameters are written twice; each axis has one
     extent within a node; a load has as many axes as its buffer, and all are looped over;
-    a loop that stores several buffers uses each at one entry only; factors are scalars;
-    each output is written.
+    what a loop stores it uses at that entry only, and a sum does not read what it writes;
+    factors are scalars; each output is written.
 
     Raises
     ------
@@ -63,10 +63,14 @@ def _check_axes(program: KernelProgram, node: Node) -> None:
             summed = set(node.left.axes) & set(node.right.axes) - set(node.out_axes)
             if len(summed) != 1 or looped - summed != set(node.out_axes):
                 raise _broken(program, node, "does not sum over exactly one axis")
+            if {len(load.axes) for load in (node.left, node.right)} != {2}:
+                raise _broken(program, node, "is no product of two matrices")
             if node.start is not None:
                 used.append(node.start)
                 if not set(node.start.axes) <= set(node.out_axes):
                     raise _broken(program, node, "starts from what its result has no axis for")
+            if node.out in (node.left.buffer, node.right.buffer):
+                raise _broken(program, node, f"writes {node.out} while it reads it")
         case Elementwise():
             looped = set(node.axes)
             written = {store.buffer: store.axes for store in node.stores}
@@ -85,6 +89,8 @@ def _check_axes(program: KernelProgram, node: Node) -> None:
                 raise _broken(program, node, f"reduces over {node.axis}, which nothing has")
             if node.axis in node.out_axes:
                 raise _broken(program, node, f"reduces over {node.axis}, and keeps it")
+            if any(load.buffer == node.out for load in loads(node.value)):
+                raise _broken(program, node, f"writes {node.out} while it reads it")
         case Update():
             factors = list(loads(node.rate))
             shapes = {program.buffer(n).shape for n in (node.parameter, node.gradient)}

@@ -153,6 +153,8 @@ class _Kernel:
             self.accumulate(depth, out, node.alpha, total, node.beta)
             return
         depth = self.loops(node.out_axes, extents)
+        if node.start is not None and node.alpha != Const(1.0):
+            raise InternalError(f"{node.out}: a scaled product does not start from anything")
         self.add(depth, f"total = {self.place(node.start) if node.start else 'T(0)'}")
         self.add(depth, f"for {node.axis} in range({extents[node.axis]}):")
         self.add(depth + 1, f"total += {self.place(node.left)} * {self.place(node.right)}")

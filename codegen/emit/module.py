@@ -117,7 +117,10 @@ def _imports(*, blas: bool) -> str:
 
 
 def _constants(
-    spec: str, sizes: tuple[int, ...], parameters: Mapping[str, tuple[int, ...]], dtype: str
+    spec: str,
+    sizes: tuple[int, ...],
+    parameters: Mapping[str, tuple[int, ...]],
+    dtype: str,
 ) -> str:
     entries = "".join(f"    {name!r}: {shape},\n" for name, shape in parameters.items())
     return (
@@ -176,7 +179,13 @@ def _placeholders(
 ) -> dict[str, str]:
     n_in, n_out = sizes[0], sizes[-1]
     one_hot = ONE_HOT in checked
-    gather_by_rows = ["X[i, :] = data[sample, :]"]
+    gather_by_rows = [
+        f"ahead = order[min(first + i + {_AHEAD}, order.size - 1)]",
+        "for line in range(0, data.strides[0], 64):",
+        "    _prefetch(data.ctypes.data + ahead * data.strides[0] + line)",
+        f"for m in range({n_in}):",
+        "    X[i, m] = data[sample, m]",
+    ]
     gather_by_columns = [f"for m in range({n_in}):", "    X[m, i] = data[sample, m]"]
     padding = (
         "The batch is as long as the samples that it holds."
@@ -191,6 +200,7 @@ def _placeholders(
         "padded": "n" if blas else "-(-n // LANES) * LANES",
         "gather_padding": padding,
         "gather_x": _indented(gather_by_rows if by_rows else gather_by_columns, 8),
+        "prefetch": _PREFETCH if by_rows else "",
         "x_shape": f"(n, {n_in})" if by_rows else f"({n_in}, n)",
         "stored_x": "X" if by_rows else "_batch_last(X, n)",
         "with_blas": 'with threadpool_limits(1, "blas"):\n            ' if blas else "",
@@ -201,6 +211,29 @@ def _placeholders(
         "tolerance": "2e-3" if dtype == "float32" else "1e-6",
     }
 
+
+_AHEAD = 2  # samples; 1 and 4 were slower on MNIST
+
+# Samples come from memory in random order: fetching 100 rows of MNIST takes a fifth of a step,
+# and a quarter less where the next rows are on their way already.
+_PREFETCH = '''\
+@intrinsic
+def _prefetch(typing_context, address):
+    """Ask for a line of memory that will be read soon."""
+
+    def build(context, builder, signature, arguments):
+        pointer, flag = cgutils.voidptr_t, ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, flag, flag, flag])
+        function = builder.module.declare_intrinsic("llvm.prefetch", (pointer,), kind)
+        place = builder.inttoptr(arguments[0], pointer)
+        to_read, keep, data = (ir.Constant(flag, value) for value in (0, 3, 1))
+        builder.call(function, [place, to_read, keep, data])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), build
+
+
+'''
 
 _ROWS_SUM_TO_ONE = '''
 def _rows_sum_to_one(name, Y):

@@ -51,8 +51,7 @@ def _only_blas_reads(program: KernelProgram, name: str) -> bool:
     readers = program.readers(name)
     shape = program.buffer(name).shape
     return (
-        len(shape) == 2
-        and shape[-1] == BATCH
+        shape[-1:] == (BATCH,)
         and bool(readers)
         and all(isinstance(node, Contract) and node.method == "blas" for node in readers)
     )

@@ -47,7 +47,7 @@ def _foldable(step: Update, program: KernelProgram) -> Contract | Reduce | None:
     kept = step.gradient in program.outputs or program.buffer(step.gradient).role != "work"
     if kept or program.readers(step.gradient) != (step,) or not isinstance(made, Contract | Reduce):
         return None
-    if made.beta or (isinstance(made, Contract) and made.start is not None):
+    if isinstance(made, Contract) and made.start is not None:
         return None
     if isinstance(made, Reduce) and made.op != "sum":
         return None

@@ -34,7 +34,7 @@ def fuse(program: KernelProgram) -> KernelProgram:
 
 
 def _fused(program: KernelProgram, first: Elementwise, second: Elementwise) -> Elementwise | None:
-    if len(first.axes) != len(second.axes) or not first.axes:
+    if not first.axes:
         return None
     shapes = [program.buffer(node.stores[0].buffer).shape for node in (first, second)]
     if shapes[0] != shapes[1]:

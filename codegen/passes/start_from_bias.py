@@ -56,7 +56,7 @@ def _product_and_bias(
         if (
             isinstance(product, Contract)
             and product.start is None
-            and not product.beta
+            and program.buffer(total.buffer).role == "work"
             and total.axes == store.axes == product.out_axes
             and set(bias.axes) < set(store.axes)
             and total.buffer not in program.outputs
