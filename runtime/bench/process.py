@@ -1,0 +1,139 @@
+"""A contender's process, seen from outside."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import runtime
+from runtime import errors
+from runtime.bench.workload import Workload
+from runtime.errors import InternalError, RunError
+
+# read by the libraries when they are loaded, so they must be set before the process starts
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+
+class Process:
+    """The worker of one contender; leaving the context ends it.
+
+    Attributes
+    ----------
+    contender
+        Its name.
+    facts
+        What it said when it was ready: ``versions``, and the ``processors`` it is bound to.
+    """
+
+    def __init__(
+        self,
+        contender: str,
+        work: Workload,
+        *,
+        threads: int,
+        processors: Sequence[int],
+        offline: bool,
+    ) -> None:
+        self.contender = contender
+        # a session of its own: Ctrl-C reaches us alone, and we end the worker
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "runtime.bench.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            env=_environment(threads),
+            start_new_session=True,
+        )
+        settings = {
+            "contender": contender,
+            "work": work.to_json(),
+            "threads": threads,
+            "processors": list(processors),
+            "offline": offline,
+        }
+        try:
+            self.facts = self.ask(settings)
+        except BaseException:
+            self.end()
+            raise
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a request and return the answer.
+
+        Raises
+        ------
+        GradwrightError
+            As the worker says.
+        RunError, InternalError
+            If it was killed, or ended by a mistake of ours.
+        """
+        assert self._process.stdin is not None  # both are pipes
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._ended() from None
+        line = self._process.stdout.readline()
+        if not line.endswith("\n"):
+            raise self._ended()
+        answer: dict[str, Any] = json.loads(line)
+        if error := answer.get("error"):
+            kind: type[Exception] = getattr(errors, error["kind"])
+            raise kind(error["message"])
+        return answer
+
+    def end(self) -> None:
+        """End the process, whatever it is doing."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue  # what it had not read yet is lost, with it
+
+    def _ended(self) -> RunError | InternalError:
+        status = self._process.wait()
+        if status < 0:
+            return RunError(
+                f"{self.contender}: its process was ended by signal {-status}; for want of "
+                "memory, perhaps. Bench a smaller network, or fewer peers at once (--against)."
+            )
+        return InternalError(
+            f"the process of {self.contender} ended with status {status}; it wrote why above"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end()
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Return the environment of a worker."""
+    environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+    home = Path(runtime.__file__).resolve().parents[1]
+    if home.name not in ("site-packages", "dist-packages"):
+        # run from a checkout: with -P the worker would not look into the current folder
+        paths = [str(home), environment.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    return environment

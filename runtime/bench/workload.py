@@ -1,0 +1,207 @@
+"""What is computed: the same data, start and settings for every contender."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from derive.spec import NetworkSpec
+
+Array = NDArray[np.floating[Any]]
+Params = dict[str, Array]
+
+SAMPLES = 2_000  # of the synthetic data for a network of the user's
+_SEED = 0
+_SAMPLES_OF = {"circles": 200, "mnist": 60_000}
+# target -> network, samples per step, epochs of a run: the lab's own for the named sets
+_DEFAULTS = {"circles": ("2-10-2", 10, 150), "mnist": ("784-100-10", 100, 1)}
+_SYNTHETIC = (100, 10)  # samples per step, epochs of a run
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A run of stochastic gradient descent, from the same start whenever it is repeated.
+
+    Attributes
+    ----------
+    data
+        ``"circles"``, ``"mnist"`` or ``"synthetic"``.
+    spec, loss, labels
+        The network and its loss, as the user writes them.
+    sizes, activations
+        The network as `derive.spec.parse_spec` reads it.
+    samples, batch, epochs
+        Size of the training set, samples per step, epochs of a run.
+    eta
+        Learning rate.
+    dtype
+        ``"float32"`` or ``"float64"``.
+    """
+
+    data: str
+    spec: str
+    loss: str
+    labels: str
+    sizes: tuple[int, ...]
+    activations: tuple[str, ...]
+    samples: int
+    batch: int
+    epochs: int
+    eta: float
+    dtype: str
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch; the last may be of fewer samples."""
+        return -(-self.samples // self.batch)
+
+    @property
+    def learns_classes(self) -> bool:
+        """Whether the targets are one-hot labels; else they are numbers."""
+        return (self.loss, self.activations[-1]) != ("mse", "identity")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Workload":
+        """Return the workload that `to_json` wrote down."""
+        pairs = {name: tuple(content[name]) for name in ("sizes", "activations")}
+        return cls(**{**content, **pairs})
+
+
+def workload(
+    target: str,
+    *,
+    batch: int | None = None,
+    dtype: str = "float32",
+    loss: str = "cross-entropy",
+    labels: str = "one-hot",
+) -> Workload:
+    """Return the work that a target stands for.
+
+    Parameters
+    ----------
+    target
+        ``circles``, ``mnist``, or a network, which gets 2,000 samples of synthetic data.
+    batch
+        Samples per step, if not the target's own number.
+    dtype, loss, labels
+        As for `codegen.generate`.
+
+    Raises
+    ------
+    InputError
+        If the target is not known, a size of the network is a name, or the batch is not
+        from 1 to the number of samples.
+    """
+    from derive.spec import parse_spec  # SymPy comes with it
+
+    if target in _DEFAULTS:
+        text, own_batch, epochs = _DEFAULTS[target]
+        data, samples = target, _SAMPLES_OF[target]
+    elif "-" in target:
+        text, (own_batch, epochs) = target, _SYNTHETIC
+        data, samples = "synthetic", SAMPLES
+    else:
+        raise InputError(
+            f'target: "{target}" is not known. Expected {", ".join(_DEFAULTS)}, or a network '
+            "such as 784-256-10."
+        )
+    spec = parse_spec(text, loss=loss)
+    chosen = own_batch if batch is None else batch
+    if not 1 <= chosen <= samples:
+        raise InputError(f"batch: {chosen}. Expected a number from 1 to {samples}, all samples.")
+    return Workload(
+        data=data,
+        spec=str(spec),
+        loss=loss,
+        labels=labels,
+        sizes=_integer_sizes(spec),
+        activations=spec.activations,
+        samples=samples,
+        batch=chosen,
+        epochs=epochs,
+        eta=0.03,
+        dtype=dtype,
+    )
+
+
+def training_set(work: Workload, *, offline: bool = False) -> tuple[Array, Array]:
+    """Return the inputs (N, n0) and the targets (N, nL).
+
+    Synthetic inputs are standard normal, labels uniform, and where the network learns
+    numbers so are the targets normal.
+
+    Raises
+    ------
+    InputError, RunError
+        If MNIST cannot be had.
+    """
+    if work.data == "circles":
+        from runtime.data.circles import circles
+
+        rings = circles()
+        X, Y = rings.X_train, rings.Y_train
+    elif work.data == "mnist":
+        from runtime.data.mnist import mnist
+
+        digits = mnist(offline=offline)
+        X, Y = digits.X_train, digits.Y_train
+    else:
+        rng = np.random.Generator(np.random.PCG64(_SEED))
+        X = rng.standard_normal((work.samples, work.sizes[0]), dtype=np.float32)
+        if work.learns_classes:
+            classes = rng.integers(0, work.sizes[-1], work.samples)
+            Y = np.eye(work.sizes[-1], dtype=np.float32)[classes]
+        else:
+            Y = rng.standard_normal((work.samples, work.sizes[-1]), dtype=np.float32)
+    return np.ascontiguousarray(X, work.dtype), np.ascontiguousarray(Y, work.dtype)
+
+
+def start(work: Workload) -> Params:
+    """Return the initial parameters: weights normal, biases 0.
+
+    The deviation of the weights is the lab's 0.3 on the named sets; else it is one over the
+    root of the layer's inputs, with which a network of any size learns without overflow.
+    """
+    rng = np.random.Generator(np.random.PCG64(_SEED))
+    params: Params = {}
+    for layer, (inputs, units) in enumerate(
+        zip(work.sizes[:-1], work.sizes[1:], strict=True), start=1
+    ):
+        scale = inputs**-0.5 if work.data == "synthetic" else 0.3
+        params[f"W{layer}"] = (scale * rng.standard_normal((units, inputs))).astype(work.dtype)
+        params[f"b{layer}"] = np.zeros(units, work.dtype)
+    return params
+
+
+def one_order(work: Workload) -> NDArray[np.int64]:
+    """Return one order of the samples for an epoch (1, N), on which contenders must agree."""
+    rng = np.random.Generator(np.random.PCG64(_SEED))
+    return rng.permutation(work.samples)[None].astype(np.int64)
+
+
+def batches(order: NDArray[np.int64], batch: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the samples of each step of an epoch; the last may be fewer."""
+    for first in range(0, len(order), batch):
+        yield order[first : first + batch]
+
+
+def _integer_sizes(spec: "NetworkSpec") -> tuple[int, ...]:
+    sizes = []
+    for number, size in enumerate(spec.sizes):
+        if isinstance(size, str):
+            raise InputError(
+                f'network: sizes[{number}] is called "{size}"; a run needs numbers. '
+                "Write every size as an integer, for example 2-10-2."
+            )
+        sizes.append(size)
+    return tuple(sizes)
