@@ -22,16 +22,14 @@ N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM 20
 3.3 (running error analysis), 3.1 (inner products in any order), 4.2 (sums in any order).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, final
 
 import numpy as np
 import sympy
 from numpy.typing import DTypeLike
 from sympy import Expr, Indexed, Mul, Piecewise, Sum, Symbol
-from sympy.calculus.util import maximum, minimum, periodicity
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.relational import Relational
 
@@ -53,11 +51,11 @@ from derive.evaluate import (
     read,
     spread,
 )
-from derive.program import MaxOver, Program, base, index, occurrences, scalar
+from derive.program import MaxOver, Program, occurrences
+from derive.slope import T, steepness
 
 ULPS = 4.0  # of an elementary function: loose for one that is any good
 
-_T = scalar("t")
 _EXACT = Named(np.asarray(0.0))
 
 
@@ -310,23 +308,19 @@ class _Bounds:
             # by multiplication and a division; |n| roundings either way round
             n = int(exponent)
             roundings = self.gamma(n - 1 if n > 0 else -n)
-        return self._rounded(base, value, _slope(_T**exponent), roundings)
+        return self._rounded(base, value, T**exponent, roundings)
 
     def _function(self, function: type[Expr], argument: _Ball) -> _Ball:
         value = apply(FUNCTIONS[function], argument.value)
         if function is sympy.Abs:
             return _Ball(value, argument.error)
-        return self._rounded(argument, value, _slope(function(_T)), self.function_error)
+        return self._rounded(argument, value, function(T), self.function_error)
 
-    def _rounded(
-        self, argument: _Ball, value: Named, slope: Callable[[Array], Array], rate: float
-    ) -> _Ball:
+    def _rounded(self, argument: _Ball, value: Named, function: Expr, rate: float) -> _Ball:
         """Return a function's value with its argument's error through it, and its own."""
 
         def error(x: Array, off: Array, value: Array) -> Array:
-            low, high = x - off, x + off
-            points = (x, low, high, np.clip(0, low, high), np.clip(-1, low, high))
-            steepest = np.maximum.reduce([slope(point) for point in points])
+            steepest = steepness(function)(x, x - off, x + off)
             carried = np.where(off == 0, 0.0, steepest.astype(float) * off)
             size = np.abs(value).astype(float) + carried
             return np.where((value == 0) & (off == 0), 0.0, carried + rate * size + self.tiny)
@@ -376,29 +370,6 @@ def _either(holds: Named, doubtful: Named, then: _Ball, otherwise: _Ball) -> _Ba
 
     parts = (holds, doubtful, then.value, otherwise.value, then.error, otherwise.error)
     return _Ball(value, apply(error, *parts))
-
-
-@cache
-def _slope(function: Expr) -> Callable[[Array], Array]:
-    """Return ``|f'|`` as a function of arrays; what is periodic by its largest value.
-
-    The slopes of the other functions are monotone on either side of 0, or of the -1 of
-    log1p, so that their largest value over an interval is at an end or there.
-    """
-    derivative = sympy.diff(function, _T)
-    period = periodicity(derivative, _T) if derivative.has(_T) else None
-    if period is not None:
-        there = sympy.Interval(0, period)
-        bound = max(maximum(derivative, _T, there), -minimum(derivative, _T, there))
-        return lambda x: np.full(np.shape(x), float(bound), dtype=x.dtype)
-    indexed = derivative.xreplace({_T: base("t")[index("at")]})
-
-    def evaluated(x: Array) -> Array:
-        flat = Evaluator({"t": x.reshape(-1)}, {}, x.dtype)(indexed)
-        size: Array = np.abs(np.broadcast_to(flat.array, x.size))
-        return size.reshape(x.shape)
-
-    return evaluated
 
 
 def _coefficient(expression: Expr) -> tuple[Expr, Expr]:

@@ -105,7 +105,8 @@ def evaluate(program: Program, values: Mapping[str, Any], *, dtype: DTypeLike) -
     with np.errstate(all="ignore"):  # infinities and NaN are results like others
         for statement in program.statements:
             value = Evaluator(known, sizes, dtype)(statement.body)
-            array = spread(value, statement, sizes).astype(dtype, copy=False)
+            # a copy: a statement may only read, and no result may be an input's own memory
+            array = np.array(spread(value, statement, sizes), dtype=dtype, order="C")
             known[statement.name] = results[statement.name] = array
     return results
 

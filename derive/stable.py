@@ -106,19 +106,17 @@ def _is_positive(body: Expr) -> bool:
 def _shift_sums(body: Expr, statement: Statement, added: list[Statement]) -> Expr:
     """Shift every sum of exponentials over a row by the row's largest exponent."""
     shifted: dict[Expr, Expr] = {}
+    extents = _extents(body, statement)
     for node in sorted(body.atoms(Sum), key=sympy.default_sort_key):
         term = node.function
         if not isinstance(term, sympy.exp) or len(node.limits) != 1:
             continue
         ((k, first, last),) = node.limits
-        own = tuple(i for i in statement.indices if term.has(i))
-        if node.free_symbols & set(statement.indices) != set(own):
+        # an index may also be one that a sum around this one binds
+        own = tuple(symbol for symbol in extents if symbol in node.free_symbols)
+        shape = tuple(extent for symbol in own if (extent := extents[symbol]) is not None)
+        if len(shape) < len(own):
             continue
-        shape = tuple(
-            extent
-            for symbol, extent in zip(statement.indices, statement.target.shape, strict=True)
-            if symbol in own
-        )
         suffix = "" if not added else str(len(added) // 2 + 1)
         largest = Tensor(name=f"{statement.name}_max{suffix}", shape=shape)
         total = Tensor(name=f"{statement.name}_sum{suffix}", shape=shape)
@@ -129,6 +127,17 @@ def _shift_sums(body: Expr, statement: Statement, added: list[Statement]) -> Exp
         added.append(_added(total, own, moved, "sum of shifted exponentials"))
         shifted[node] = sympy.exp(c) * total[own]
     return body.xreplace(shifted) if shifted else body
+
+
+def _extents(body: Expr, statement: Statement) -> dict[Symbol, Expr | None]:
+    """Return the extent of every index; None for a name that two sums use differently."""
+    extents: dict[Symbol, Expr | None] = dict(
+        zip(statement.indices, statement.target.shape, strict=True)
+    )
+    for node in sorted(body.atoms(Sum), key=sympy.default_sort_key):
+        for symbol, _, last in node.limits:
+            extents[symbol] = last + 1 if extents.get(symbol, last + 1) == last + 1 else None
+    return extents
 
 
 def _merge_exponentials(body: Expr) -> Expr:

@@ -59,6 +59,23 @@ class Algebra:
         remainder = _reduced(element, [ring.from_expr(relation) for relation in relations])
         return not remainder or not self._cleared(remainder, ring)
 
+    def without_cases(self, expression: Expr) -> Expr:
+        """Return `expression` with ``s a + (1 - s) b`` for a where b otherwise.
+
+        It is for expressions that others are to be put into: SymPy rewrites conditions when
+        something is put into them, and then they are no longer recognised.
+        """
+        if not expression.has(Piecewise):
+            return expression
+        if isinstance(expression, Piecewise):
+            *branches, (result, _) = expression.args
+            result = self.without_cases(result)
+            for value, condition in reversed(branches):
+                bit = self._truth(condition)
+                result = bit * self.without_cases(value) + (1 - bit) * result
+            return result
+        return expression.func(*map(self.without_cases, expression.args))
+
     def polynomial(self, expression: Expr) -> Expr:
         """Return `expression` with function applications and denominators as symbols."""
         if expression.is_Float:
@@ -71,7 +88,7 @@ class Algebra:
 
     def _polynomial(self, expression: Expr) -> Expr:
         if isinstance(expression, Piecewise):
-            return self._cases(expression)
+            return self.polynomial(self.without_cases(expression))
         parts = [self.polynomial(argument) for argument in expression.args]
         if isinstance(expression, sympy.exp):
             return self._exponential(sympy.expand(parts[0]))
@@ -96,22 +113,16 @@ class Algebra:
         symbol = self._symbol(sympy.exp, primitive / content.q)
         return self._inverse(symbol) ** -content.p if content.p < 0 else symbol**content.p
 
-    def _cases(self, expression: Piecewise) -> Expr:
-        *branches, (otherwise, _) = expression.args
-        result = self.polynomial(otherwise)
-        for value, condition in reversed(branches):
-            bit = self._truth(condition)
-            self._bits.add(bit)
-            result = bit * self.polynomial(value) + (1 - bit) * result
-        return result
-
     def _truth(self, condition: Expr) -> Dummy:
         """Return the symbol of a comparison, whichever way round it is written."""
         if isinstance(condition, GreaterThan | LessThan | StrictGreaterThan | StrictLessThan):
             difference = self.polynomial(condition.gts - condition.lts)
             strict = isinstance(condition, StrictGreaterThan | StrictLessThan)
-            return self._symbol("positive", strict, sympy.expand(difference))
-        return self._symbol("holds", condition)  # some other statement that is true or false
+            bit = self._symbol("positive", strict, sympy.expand(difference))
+        else:  # some other statement that is true or false
+            bit = self._symbol("holds", condition)
+        self._bits.add(bit)
+        return bit
 
     def _inverse(self, expression: Expr) -> Expr:
         """Return one over a polynomial, as a polynomial in symbols for inverses."""

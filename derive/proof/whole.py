@@ -55,6 +55,7 @@ def _claims(program: Program, explicit: Explicit, of: str) -> Iterator[Claim]:
     for statement in program.statements:
         for place in explicit.places(statement.target):
             entry, body = explicit.entry(statement.name, place), explicit.body(statement, place)
+            body = algebra.without_cases(body)
             if statement.name not in backward:
                 plain[entry] = body.xreplace(plain)
             # functions become symbols at once, or the backward pass would grow with its depth
