@@ -238,7 +238,8 @@ def _prefetch(typing_context, address):
 _ROWS_SUM_TO_ONE = '''
 def _rows_sum_to_one(name, Y):
     """Check what the derivation takes for granted: every row of Y sums to 1."""
-    totals = Y.sum(axis=1, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # inf - inf is refused below, as NaN is
+        totals = Y.sum(axis=1, dtype=np.float64)
     wrong = np.flatnonzero(~(np.abs(totals - 1) <= 1e-6))
     if wrong.size:
         raise ValueError(

@@ -1,0 +1,26 @@
+"""What all tests share: the option for golden files, and where kernels are cached."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+import pytest
+
+# their assertions speak as those of tests do
+pytest.register_assert_rewrite("emitted", "golden", "kernels")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write the texts that the golden files hold, in place of comparing them",
+    )
+
+
+def pytest_configure() -> None:
+    """Keep the kernels of this run in one folder, away from the user's; compile each once."""
+    if "GRADWRIGHT_CACHE" not in os.environ:
+        os.environ["GRADWRIGHT_CACHE"] = folder = tempfile.mkdtemp(prefix="gradwright-tests-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
