@@ -1,7 +1,7 @@
 """Data, training, pictures, checks and the command line around the generated kernels.
 
-    from runtime.data.circles import circles
-    result = runtime.train(circles(), "2-10-2")
+    result = runtime.train("circles", "2-10-2", epochs=300)
+    print(result.history.last_line())
 
 The names below are imported when they are first used.
 """
@@ -10,17 +10,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runtime.data.dataset import Dataset
     from runtime.history import History
+    from runtime.result import Model, TrainResult
+    from runtime.settings import Settings
     from runtime.torch_check import check
-    from runtime.training import Model, Settings, TrainResult, train
+    from runtime.training import Progress, train
 
-__all__ = ["History", "Model", "Settings", "TrainResult", "check", "train"]
+__all__ = [
+    "Dataset",
+    "History",
+    "Model",
+    "Progress",
+    "Settings",
+    "TrainResult",
+    "check",
+    "train",
+]
 
 _HOMES = {
+    "Dataset": "runtime.data.dataset",
     "History": "runtime.history",
-    "Model": "runtime.training",
-    "Settings": "runtime.training",
-    "TrainResult": "runtime.training",
+    "Model": "runtime.result",
+    "Progress": "runtime.training",
+    "Settings": "runtime.settings",
+    "TrainResult": "runtime.result",
     "check": "runtime.torch_check",
     "train": "runtime.training",
 }

@@ -1,13 +1,19 @@
 """The command line. It loads nothing that a command does not need: see `LazyGroup`."""
 
+import contextlib
+import errno
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
 import click
 
 from runtime.errors import GradwrightError, InternalError
+from runtime.interruption import Interrupted, signals_raise
+from runtime.messages import say
 
 # command -> one line for the list of commands; each lives in runtime/commands
 COMMANDS = {
@@ -24,6 +30,10 @@ Examples:
   gradwright derive 2-10-2
   gradwright train circles
   gradwright generate 784-100-10 -o network.py
+
+\b
+Exit status: 0 done and right; 1 ran, and something failed or is wrong; 2 input,
+option or path unusable; 130 after Ctrl-C, 143 after SIGTERM; 70 a mistake of ours.
 """
 
 
@@ -67,7 +77,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(package_name="gradwright", prog_name="gradwright")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error; may stand anywhere.")
 def cli(debug: bool) -> None:
     """Derive a network's gradients as formulas, generate kernels, and train with them."""
     del debug  # taken out of the arguments by `main`, so that it may stand anywhere
@@ -76,56 +86,107 @@ def cli(debug: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status: 0, 1, 2, 70, 130 or 143."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
-    sys.exit(_run([argument for argument in given if argument != "--debug"], debug=debug))
+    options = given[: given.index("--")] if "--" in given else given
+    debug = "--debug" in options
+    rest = [argument for argument in options if argument != "--debug"] + given[len(options) :]
+    # a process that is about to end may be ended by a signal, without a last traceback
+    at_the_end = signal.SIG_DFL if arguments is None else None
+    try:
+        with signals_raise(at_the_end=at_the_end):
+            status = _run(rest, debug=debug)
+    except Interrupted as signalled:  # while an error was being reported
+        status = signalled.exit_status
+    sys.exit(status)
 
 
 def _run(arguments: list[str], *, debug: bool) -> int:
+    """Return the exit status; whatever goes wrong is told here, and nowhere else."""
     try:
         status = cli.main(arguments, prog_name="gradwright", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return int(status or 0)
     except click.ClickException as error:
-        if debug:
-            raise
-        error.show()
+        _show_traceback(debug)
+        with contextlib.suppress(OSError):
+            error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        _say("interrupted")
-        return 130
-    except BrokenPipeError:
-        # whoever read our output has had enough, as in `gradwright derive 2-10-2 | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except Interrupted as error:
+        _show_traceback(debug)
+        say(f"gradwright: {error}")
+        return error.exit_status
+    except (click.Abort, KeyboardInterrupt):  # not from us, but a library may raise one
+        _show_traceback(debug)
+        say("gradwright: interrupted")
+        return 128 + signal.SIGINT
     except GradwrightError as error:
-        if debug:
-            raise
-        _say(str(error))
+        _show_traceback(debug)
+        say(f"gradwright: {error}")
         if isinstance(error, InternalError):
             _ask_for_report(error)
         return error.exit_status
-    except Exception as error:  # the outermost edge: a mistake of ours
-        if debug:
-            raise
-        _say(f"internal error: {type(error).__name__}: {error}")
-        _ask_for_report(error)
-        return 70
+    except UnicodeEncodeError as error:
+        _show_traceback(debug)
+        say(
+            f"gradwright: standard output: its encoding, {error.encoding}, has no "
+            f"{error.object[error.start]!a}. Set PYTHONIOENCODING=utf-8."
+        )
+        return 2
+    except MemoryError:
+        _show_traceback(debug)
+        say("gradwright: there is not enough memory. Use a smaller network or less data.")
+        return 1
+    except OSError as error:
+        if not _concerns_output(error):
+            return _our_mistake(error, debug)
+        _give_up_output()
+        if error.errno != errno.EPIPE:  # else whoever read our output has had enough
+            say(f"gradwright: standard output: cannot be written: {error.strerror}.")
+        return 1
+    except Exception as error:  # noqa: BLE001  # the outermost edge: a mistake of ours
+        return _our_mistake(error, debug)
 
 
-def _say(message: str) -> None:
-    click.echo(f"gradwright: {message}", err=True)
+def _show_traceback(debug: bool) -> None:
+    if debug:
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+
+
+def _concerns_output(error: OSError) -> bool:
+    """Tell whether an error came from a stream; errors about files name the file."""
+    kinds = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)
+    return error.filename is None and error.errno in kinds
+
+
+def _give_up_output() -> None:
+    """Send what is still in the buffer nowhere; Python would try again at its end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _our_mistake(error: BaseException, debug: bool) -> int:
+    _show_traceback(debug)
+    say(f"gradwright: internal error: {type(error).__name__}: {error}")
+    _ask_for_report(error)
+    return InternalError.exit_status
 
 
 def _ask_for_report(error: BaseException) -> None:
-    from importlib.metadata import version
+    from importlib import metadata
 
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
     where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "unknown"
-    click.echo(
+    try:
+        version = metadata.version("gradwright")
+    except metadata.PackageNotFoundError:
+        version = "(not installed)"
+    say(
         "This is a mistake of gradwright's, not yours. Please report it with the command, this "
-        f"message, and: gradwright {version('gradwright')}, Python {sys.version.split()[0]}, "
-        f"{where}. --debug shows more.",
-        err=True,
+        f"message, and: gradwright {version}, Python {sys.version.split()[0]}, {where}. "
+        "--debug shows more."
     )

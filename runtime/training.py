@@ -1,194 +1,240 @@
 """Train a network with its generated kernels. No mathematics here: all of it is codegen's."""
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import FrameType, ModuleType
+from pathlib import Path
+from types import ModuleType
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from derive.spec import DEFAULT_LOSS, NetworkSpec
+from runtime.data.catalogue import Choice, choose
 from runtime.data.dataset import Dataset
+from runtime.divergence import refuse_divergence
 from runtime.errors import InputError, RunError
+from runtime.files import path_error
 from runtime.history import History
+from runtime.network_choice import (
+    choose_network,
+    default_network,
+    refuse_misfit,
+    shape_of,
+    too_large,
+)
+from runtime.result import Model, TrainResult
+from runtime.settings import Settings
 
 Array = NDArray[np.floating[Any]]
-Report = Callable[[History], object]
-
-STEPS_TO_DIVERGE_HINT = 0.1  # the factor by which a smaller learning rate is suggested
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What a run is trained with; the defaults are those of the lab's Circles.
+class Progress:
+    """How far a run is.
 
     Attributes
     ----------
-    epochs, batch
-        Passes over the training set, and samples per step.
-    eta
-        Learning rate.
-    init_scale
-        Standard deviation of the initial weights; biases start at 0.
-    seed
-        Draws the initial weights and the order of the samples.
-    dtype
-        ``"float32"`` or ``"float64"``.
+    epoch, epochs
+        The last epoch that is complete, counted from 1, and how many there will be.
+    train_loss, train_accuracy, test_loss, test_accuracy
+        Figures after that epoch; accuracies from 0 to 1.
+    seconds
+        Time since training began.
     """
 
-    epochs: int = 150
-    batch: int = 10
-    eta: float = 0.03
-    init_scale: float = 0.3
-    seed: int = 0
-    dtype: str = "float32"
-
-    def __post_init__(self) -> None:
-        for name, least in (("epochs", 0), ("batch", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InputError(f"{name}: {value!r}. Expected a whole number from {least}.")
-        for name in ("eta", "init_scale"):
-            value = getattr(self, name)
-            if not np.isfinite(value) or value <= 0:
-                raise InputError(f"{name}: {value!r}. Expected a positive number.")
+    epoch: int
+    epochs: int
+    train_loss: float
+    train_accuracy: float
+    test_loss: float
+    test_accuracy: float
+    seconds: float
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """A trained network: its emitted module and its parameters."""
-
-    spec: str
-    loss: str
-    module: ModuleType
-    source: str
-    params: dict[str, Array]
-
-    def predict(self, X: Array) -> Array:
-        """Return the outputs (B, nL) for inputs (B, n0)."""
-        outputs: Array = self.module.forward(self.params, X)
-        return outputs
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainResult:
-    """What a run gave.
-
-    Attributes
-    ----------
-    model
-        The network after the last epoch.
-    history
-        Loss and accuracy after each epoch.
-    data
-        What it was trained on.
-    settings
-        What it was trained with.
-    stopped_by
-        The signal that ended it early, or None.
-    """
-
-    model: Model
-    history: History
-    data: Dataset
-    settings: Settings
-    stopped_by: int | None = None
-
-    def plot(self, path: str) -> None:
-        """Write the learning curves as a picture."""
-        from runtime.plots import plot_curves
-
-        plot_curves(self.history, path, f"{self.data.name}, {self.model.spec}")
-
-    def __str__(self) -> str:
-        """Return the figures after the last epoch on one line."""
-        return self.history.last_line()
+Report = Callable[[Progress], object]
 
 
 def train(
-    data: Dataset,
-    spec: str,
+    data: Dataset | str,
+    spec: str | None = None,
     *,
-    loss: str = "cross-entropy",
+    loss: str = DEFAULT_LOSS,
     labels: str = "one-hot",
-    settings: Settings | None = None,
-    report: Report | None = None,
+    epochs: int | None = None,
+    batch: int | None = None,
+    eta: float = 0.03,
+    init_scale: float = 0.3,
+    seed: int = 0,
+    data_seed: int = 0,
+    dtype: str = "float32",
+    threads: int | None = None,
+    data_dir: str | None = None,
+    offline: bool = False,
     check: bool = False,
+    report: Report | None = None,
 ) -> TrainResult:
     """Generate the kernels of a network, and train it with them.
+
+    Does what ``gradwright train`` does, with the same defaults, and writes no files but the
+    compiled kernels in the user's cache. Ctrl-C raises KeyboardInterrupt after the epoch.
 
     Parameters
     ----------
     data
-        For example ``runtime.data.circles.circles()``.
+        ``"circles"``, ``"mnist"``, the path of a ``.mat`` file, or a `Dataset`.
     spec
-        The network; its first size is the number of inputs, its last that of classes.
-    loss, labels
-        As for `derive.parse_spec` and `derive.rewrite_program`.
-    settings
-        Epochs, batch, learning rate and the like.
-    report
-        Called with the history so far, at most 20 times a second; a true result stops
-        after the epoch.
+        The network, such as ``"2-10:relu-2"``: its first size is the number of inputs, its
+        last that of classes. Without it ``2-10-2`` for circles, ``784-100-10`` for MNIST,
+        ``n-32-classes`` for other data.
+    loss
+        ``"cross-entropy"`` or ``"mse"``.
+    labels
+        ``"one-hot"``: the derivation may use that a row of labels sums to 1; ``"any"``: not.
+    epochs, batch
+        Passes over the training set, and samples per step: 10 and 100 for MNIST, 150 and 10
+        for other data.
+    eta, init_scale, seed, dtype, threads
+        As for `Settings`.
+    data_seed
+        Draws the points of circles.
+    data_dir
+        Folder with the files of MNIST.
+    offline
+        Never use the network.
     check
         First compare the kernels with PyTorch autograd, and refuse to train if they differ.
+    report
+        Called with a `Progress` at most 20 times a second; a true result stops after the
+        epoch.
+
+    Returns
+    -------
+    TrainResult
+        With ``.model``, ``.history`` and ``.plot()``.
 
     Raises
     ------
     InputError
-        If the network does not fit the data, or a setting is out of range.
+        If something cannot be used: the network does not fit the data, a setting is out of
+        range, a file is missing or damaged.
     RunError
-        If the check fails, or the loss stops being a finite number.
+        If the check fails, or training diverges.
+
+    Examples
+    --------
+    >>> import runtime
+    >>> result = runtime.train("circles", "2-10-2", epochs=300)
+    >>> result.history.epochs
+    300
+    >>> bool(result.history.test_accuracy[-1] > 0.85)
+    True
+    >>> result.model.predict(result.data.X_test).shape
+    (200, 2)
     """
-    settings = settings or Settings()
-    model = prepare(data, spec, loss=loss, labels=labels, settings=settings)
+    choice = choose(data) if isinstance(data, str) else Choice(name=data.name, shape=shape_of(data))
+    settings = Settings(
+        epochs=choice.epochs if epochs is None else epochs,
+        batch=choice.batch if batch is None else batch,
+        eta=eta,
+        init_scale=init_scale,
+        seed=seed,
+        dtype=dtype,
+        threads=threads,
+    )
+    network = choose_network(choice, spec, loss)
+    if isinstance(data, str):
+        data = choice.load(data_seed=data_seed, data_dir=data_dir, offline=offline)
+    network = network or default_network(data, loss)
+    data = in_dtype(data, settings)
+    model = prepare(network, data, settings, labels=labels)
     if check:
         check_kernels(model, settings)
     return run(model, data, settings, report)
 
 
-def prepare(data: Dataset, spec: str, *, loss: str, labels: str, settings: Settings) -> Model:
-    """Return the network with its kernels, ready to run, and its initial parameters."""
-    import codegen
-    from derive.spec import parse_spec
+def in_dtype(data: Dataset, settings: Settings) -> Dataset:
+    """Return the set in the type of the settings, itself if it is in that type already.
 
-    parsed = parse_spec(spec, loss=loss)
-    fits = (data.X_train.shape[1], data.Y_train.shape[1])
-    if not parsed.is_symbolic and (parsed.sizes[0], parsed.sizes[-1]) != fits:
+    Raises
+    ------
+    InputError
+        If a value is too large for the type.
+    """
+    arrays = (data.X_train, data.Y_train, data.X_test, data.Y_test)
+    same = all(array.dtype == settings.dtype for array in arrays)
+    return data if same else data.astype(settings.dtype)
+
+
+def prepare(
+    network: NetworkSpec,
+    data: Dataset,
+    settings: Settings,
+    *,
+    labels: str = "one-hot",
+    notice: Callable[[], object] | None = None,
+) -> Model:
+    """Return the network with compiled kernels and its initial parameters.
+
+    Parameters
+    ----------
+    network, data, settings
+        What is to be trained, on what, and how.
+    labels
+        As for `train`.
+    notice
+        Called before the kernels are compiled, unless they are in the cache.
+
+    Raises
+    ------
+    InputError
+        If the network does not fit the data, or there is not enough memory for it.
+    RunError
+        If the disk that the cache is on is full.
+    """
+    import codegen
+    from codegen.cache import cache_folder
+
+    shape = shape_of(data)
+    refuse_misfit(network, data.name, shape)
+    one_sample = np.zeros((1, shape[0]), settings.dtype), np.eye(1, shape[1], dtype=settings.dtype)
+    source = codegen.generate(network, dtype=settings.dtype, labels=labels)
+    try:
+        module = codegen.compile_module(source)
+        with np.errstate(over="ignore"):
+            params = module.init_params(settings.seed, settings.init_scale)
+        if notice is not None and not _is_compiled(module):
+            notice()
+        # no epochs: compiles, or loads from the cache, so that the first epoch's time is its own
+        module.train(params, *one_sample, epochs=0, batch=1, eta=settings.eta)
+        codegen.keep_compiled(module)
+    except OSError as error:
+        problem = path_error(error, cache_folder(), "used for compiled kernels")
+        way_out = "GRADWRIGHT_CACHE can name another folder."
+        raise type(problem)(f"{problem} {way_out}") from error
+    except MemoryError:
+        raise too_large(network) from None
+    if not all(np.isfinite(value).all() for value in params.values()):
         raise InputError(
-            f"network: {spec} has {parsed.sizes[0]} inputs and {parsed.sizes[-1]} outputs, but "
-            f"{data.name} has {fits[0]} columns and {fits[1]} classes. "
-            f"Expected {fits[0]}-…-{fits[1]}."
+            f"init_scale: {settings.init_scale:g} gives weights beyond the range of "
+            f"{settings.dtype}. Use a smaller one, such as 0.3."
         )
-    generated = codegen.generate(parsed, dtype=settings.dtype, labels=labels)
-    module = codegen.compile_module(generated)
-    params = module.init_params(settings.seed, settings.init_scale)
-    # no epochs: compiles, or loads from the cache, so that the first epoch's time is its own
-    few = np.s_[: min(2, len(data.X_train))]
-    module.train(
-        params,
-        data.X_train[few],
-        data.Y_train[few],
-        epochs=0,
-        batch=1,
-        eta=settings.eta,
-    )
-    codegen.keep_compiled(module)
-    return Model(spec=str(parsed), loss=loss, module=module, source=generated.text, params=params)
+    return Model(network=network, labels=labels, params=params, module=module, source=source.text)
 
 
 def check_kernels(model: Model, settings: Settings) -> None:
     """Raise `RunError` unless the kernels in use agree with PyTorch autograd."""
     from runtime.torch_check import check
 
-    report = check(model.spec, kernels=model.module, dtype=settings.dtype, seed=settings.seed)
+    report = check(
+        model.network,
+        kernels=model.module,
+        labels=model.labels,
+        dtype=settings.dtype,
+        seed=settings.seed % 2**63,  # as far as PyTorch goes
+    )
     if not report.ok:
         raise RunError(
             "the generated kernels differ from PyTorch autograd, so nothing was trained:\n"
@@ -199,11 +245,23 @@ def check_kernels(model: Model, settings: Settings) -> None:
 def run(
     model: Model, data: Dataset, settings: Settings, report: Report | None = None
 ) -> TrainResult:
-    """Train a prepared network in one compiled call; its parameters are updated in place."""
-    data = data.astype(settings.dtype)
-    progress = _Progress(report)
-    with _signals_stop(progress):
-        progress.start()
+    """Train a prepared network in one compiled call; its parameters are updated in place.
+
+    Parameters
+    ----------
+    model, settings, report
+        As `prepare` and `train` have them.
+    data
+        The set in the type of the settings: see `in_dtype`.
+
+    Raises
+    ------
+    RunError
+        If training diverges, or there is not enough memory.
+    """
+    rows = _Rows(epochs=settings.epochs, report=report)
+    try:
+        rows.begin()
         model.module.train(
             model.params,
             data.X_train,
@@ -213,72 +271,67 @@ def run(
             eta=settings.eta,
             seed=settings.seed,
             test=(data.X_test, data.Y_test),
-            callback=progress,
+            threads=settings.threads,
+            callback=rows,
         )
-    _refuse_divergence(progress.history, model.params, settings)
-    return TrainResult(
-        model=model,
-        history=progress.history,
-        data=data,
-        settings=settings,
-        stopped_by=progress.signal,
-    )
+    except MemoryError:
+        raise RunError(
+            f"there is not enough memory to train {model.spec} in batches of "
+            f"{settings.batch}. Use smaller ones (--batch), or a smaller network."
+        ) from None
+    history = rows.history()
+    refuse_divergence(history, model, data, settings)
+    return TrainResult(model=model, history=history, data=data, settings=settings)
 
 
-@dataclass(slots=True)
-class _Progress:
-    """Collects the rows that the kernel reports, and says when to stop."""
+@dataclass(slots=True, kw_only=True)
+class _Rows:
+    """Collects the rows that the kernels report, and says when to stop."""
 
+    epochs: int
     report: Report | None
-    history: History = field(default_factory=History.empty)
-    signal: int | None = None
-    _last: float = 0.0
+    _done: int = 0
+    _began: float = 0.0
+    _blocks: list[Array] = field(default_factory=list)
+    _times: list[float] = field(default_factory=list)
 
-    def start(self) -> None:
-        self._last = time.perf_counter()
+    def begin(self) -> None:
+        self._began = time.perf_counter()
 
     def __call__(self, rows: Array) -> bool:
-        now = time.perf_counter()
-        # the kernel does not stop to look at the clock: epochs between two reports share it
-        share = np.arange(1, len(rows) + 1) / len(rows)
-        self.history = self.history.then(rows, (now - self._last) * share)
-        self._last = now
-        stop = bool(self.report(self.history)) if self.report is not None else False
-        diverged = not np.isfinite(rows[:, 0]).all()
-        return stop or diverged or self.signal is not None
+        self._blocks.append(rows)
+        self._times.append(time.perf_counter() - self._began)
+        self._done += len(rows)
+        stop = False
+        if self.report is not None:
+            train_loss, train_accuracy, test_loss, test_accuracy = rows[-1].tolist()
+            progress = Progress(
+                epoch=self._done,
+                epochs=self.epochs,
+                train_loss=train_loss,
+                train_accuracy=train_accuracy,
+                test_loss=test_loss,
+                test_accuracy=test_accuracy,
+                seconds=self._times[-1],
+            )
+            stop = bool(self.report(progress))
+        return stop or not np.isfinite(rows[:, 0]).all()
+
+    def history(self) -> History:
+        """Return all rows; epochs between two reports share the time between them."""
+        if not self._blocks:
+            return History.empty()
+        ends = np.cumsum([len(block) for block in self._blocks])
+        at = np.concatenate([[0], ends]), np.concatenate([[0.0], self._times])
+        return History(
+            figures=np.concatenate(self._blocks),
+            seconds=np.interp(np.arange(1, self._done + 1), *at),
+        )
 
 
-@contextmanager
-def _signals_stop(progress: _Progress) -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM end the run with its epoch; the second is as ever."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        del frame
-        progress.signal = number
-        for known, handler in before.items():
-            signal.signal(known, handler)
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _refuse_divergence(history: History, params: dict[str, Array], settings: Settings) -> None:
-    losses = history.train_loss
-    bad = np.flatnonzero(~np.isfinite(losses))
-    if not bad.size and all(np.isfinite(value).all() for value in params.values()):
-        return
-    epoch = int(bad[0]) + 1 if bad.size else history.epochs
-    raise RunError(
-        f"training diverged: the loss is {losses[epoch - 1]} after epoch {epoch}. "
-        f"Try a smaller learning rate, for example --eta {STEPS_TO_DIVERGE_HINT * settings.eta:g}"
-        ", or smaller initial weights (--init-scale)."
-    )
+def _is_compiled(module: ModuleType) -> bool:
+    """Tell whether the compiled training loop is in the cache: an index of Numba's."""
+    if module.__file__ is None:
+        return False
+    path = Path(module.__file__)
+    return any(path.parent.rglob(f"{path.stem}._train-*.nbi"))

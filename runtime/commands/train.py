@@ -1,17 +1,28 @@
 """``gradwright train``: data in, a folder with the trained network and its pictures out."""
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
+import contextlib
+import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.errors import InputError, RunError
+from runtime.files import shown
+from runtime.interruption import Interrupted, StopRequest, signals_kill
+from runtime.messages import say
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from derive.spec import NetworkSpec
+    from runtime.data.catalogue import Choice
     from runtime.data.dataset import Dataset
-    from runtime.history import History
+    from runtime.result import Model, TrainResult
     from runtime.run_folder import RunFolder
-    from runtime.training import Settings, TrainResult
+    from runtime.settings import Settings
+    from runtime.training import Progress
 
 EPILOG = """\b
 Examples:
@@ -19,20 +30,22 @@ Examples:
   gradwright train circles 2-20:relu-2 --epochs 300 --seed 7
   gradwright train mnist --data-dir ~/mnist --epochs 5
   gradwright train circles --check --dtype float64 --out runs/checked
-"""
 
-# what each named set is trained with unless told otherwise: the lab's own
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "circles": {"spec": "2-10-2", "batch": 10, "epochs": 150},
-    "mnist": {"spec": "784-100-10", "batch": 100, "epochs": 10},
-}
+\b
+Ctrl-C ends the run with its epoch and saves it; a second one ends it at once,
+with nothing saved. A run that diverges saves nothing. With --overwrite the old
+run stays until the new one is complete; a new one that Ctrl-C ends early goes
+into the next free folder.
+"""
 
 
 @click.command("train", epilog=EPILOG)
 @click.argument("data")
 @click.argument("spec", required=False)
-@click.option("--epochs", type=int, help="Passes over the data. [circles 150, mnist 10]")
-@click.option("--batch", type=int, help="Samples per step. [circles 10, mnist 100]")
+@click.option(
+    "--epochs", type=int, metavar="N", help="Passes over the data. [circles 150, mnist 10]"
+)
+@click.option("--batch", type=int, metavar="N", help="Samples per step. [circles 10, mnist 100]")
 @click.option("--eta", type=float, default=0.03, show_default=True, help="Learning rate.")
 @click.option(
     "--loss",
@@ -57,14 +70,28 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws weights and order.")
 @click.option(
-    "--data-seed", type=int, default=0, show_default=True, help="Draws the generated set."
+    "--data-seed", type=int, default=0, show_default=True, help="Draws the points of circles."
 )
 @click.option(
-    "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True
+    "--dtype",
+    type=click.Choice(["float32", "float64"]),
+    default="float32",
+    show_default=True,
+    help="Type of weights, data and kernels.",
 )
-@click.option("--data-dir", help="Folder with the data's files. [$GRADWRIGHT_DATA, or download]")
+@click.option(
+    "--threads",
+    type=int,
+    metavar="N",
+    help="Most threads the kernels may use. This version's kernels run on one.",
+)
+@click.option("--data-dir", help="Folder with the files of MNIST. [$GRADWRIGHT_DATA, or download]")
 @click.option("--offline", is_flag=True, help="Never download.")
-@click.option("--out", help="Folder for the results. [runs/DATA, or the next free runs/DATA-2, …]")
+@click.option(
+    "--out",
+    metavar="FOLDER",
+    help="Folder for the results. [runs/DATA, or runs/DATA-2 and so on if there is one]",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the run that is in the folder.")
 @click.option("--plot/--no-plot", default=True, show_default=True, help="Draw the pictures.")
 @click.option("--check", is_flag=True, help="First compare the kernels with PyTorch autograd.")
@@ -88,180 +115,144 @@ def command(
     """Train a network on DATA with generated kernels.
 
     DATA is circles, mnist, or a MATLAB file with Xtrain, Ytrain, Xtest and Ytest. SPEC is
-    the network, such as 2-10-2 or 784-100:relu-10; the default is 2-10-2 for circles and
-    784-100-10 for mnist.
+    the network, such as 2-10-2 or 784-100:relu-10; the default is 2-10-2 for circles,
+    784-100-10 for mnist, and one hidden layer of 32 units for a file.
 
-    The folder then holds model.safetensors (weights), history.csv, run.json, kernels.py
-    (the generated module), curves.png and, for two-dimensional data, decision.png.
+    The folder then holds model.safetensors (weights), history.csv, run.json (all that is
+    needed to do it again), kernels.py (the generated module), curves.png and, for
+    two-dimensional data, decision.png.
     """
+    from runtime.data.catalogue import choose
+    from runtime.network_choice import choose_network, default_network
     from runtime.run_folder import open_run_folder
-    from runtime.training import Settings, check_kernels, prepare, run
+    from runtime.run_output import run_files
+    from runtime.settings import Settings, whole_number
+    from runtime.training import check_kernels, in_dtype, prepare
 
-    defaults = DEFAULTS.get(data, DEFAULTS["circles"])
+    # whatever can be refused is refused before a folder is made or data are loaded
+    choice = choose(data)
     settings = Settings(
-        epochs=defaults["epochs"] if epochs is None else epochs,
-        batch=defaults["batch"] if batch is None else batch,
+        epochs=choice.epochs if epochs is None else epochs,
+        batch=choice.batch if batch is None else batch,
         **numbers,
     )
-    _check_spec(spec or defaults["spec"], loss)
-    load, name = _loader(data, data_seed, data_dir, offline)
-    with open_run_folder(name, out, overwrite=overwrite) as folder:
-        dataset = load()
-        network = spec or _default_spec(data, dataset)
-        say(f"{network} on {name}: generating and compiling, or loading from the cache …")
-        model = prepare(dataset, network, loss=loss, labels=labels, settings=settings)
-        if check:
-            check_kernels(model, settings)
-            say("the kernels agree with PyTorch autograd")
-        with _progress(settings.epochs) as report:
-            result = run(model, dataset, settings, report)
-        _write(folder, result, data_seed=data_seed, labels=labels, plot=plot)
-        folder.finish()
-        say(f"results are in {folder.path}")
+    whole_number("data_seed", data_seed, 0)
+    if out == "":
+        raise InputError("--out: it is empty. Give the path of a folder.")
+    network = choose_network(choice, spec, loss)
+    if check:
+        from runtime.torch_oracle import load_torch
+
+        load_torch()
+    with open_run_folder(choice.name, out, overwrite=overwrite) as folder, _told(folder):
+        dataset = choice.load(data_seed=data_seed, data_dir=data_dir, offline=offline)
+        network = network or default_network(dataset, loss)
+        _announce(dataset, network, settings, unused=_unused(choice, data_seed, data_dir))
+        dataset = in_dtype(dataset, settings)
+        with signals_kill(partial(_let_go, folder), _nothing_saved(folder)):
+            model = prepare(network, dataset, settings, labels=labels, notice=_compiling)
+            if check:
+                say("comparing the kernels with PyTorch autograd ...")
+                check_kernels(model, settings)
+                say("they agree")
+        with StopRequest("stopping after this epoch; once more stops it at once") as stop:
+            result = _run(folder, model, dataset, settings, stop)
+            early = stop.number if result.history.epochs < settings.epochs else None
+            # it warns of a cache folder that it cannot write to, which concerns nobody here
+            logging.getLogger("matplotlib").setLevel(logging.ERROR)
+            files = run_files(result, data_seed=data_seed, plot=plot, stopped_by=early)
+            with stop.shielded():
+                place = _save(folder, files, early)
+                if stop.number is not None:
+                    epochs_done = result.history.epochs
+                    say(f"stopped after epoch {epochs_done} of {settings.epochs}, and saved")
+                say(f"results are in {shown(place)}: {', '.join(sorted(files))}")
     click.echo(result.history.last_line())
-    if result.stopped_by is None:
-        return 0
-    say(f"stopped after epoch {result.history.epochs} of {settings.epochs}, and saved")
-    return 128 + result.stopped_by
+    return 0 if stop.number is None else 128 + stop.number
 
 
-def say(message: str) -> None:
-    """Write a message to standard error."""
-    click.echo(message, err=True)
+@contextlib.contextmanager
+def _told(folder: "RunFolder") -> "Iterator[None]":
+    """Add to whatever ends a run that nothing came of it, and that nothing was lost."""
+    try:
+        yield
+    except RunError as error:
+        raise RunError(f"{str(error).removesuffix('.')}{_nothing_saved(folder)}") from error
+    except Interrupted as error:
+        raise Interrupted(error.number, _nothing_saved(folder)) from error
 
 
-def _check_spec(spec: str, loss: str) -> None:
-    """Refuse a network that cannot be read before anything else is done."""
-    from derive.spec import parse_spec
-
-    parse_spec(spec, loss=loss)
+def _nothing_saved(folder: "RunFolder") -> str:
+    kept = f" {shown(folder.path)} still holds the run that was there." if folder.held else ""
+    return f". Nothing was saved.{kept}"
 
 
-def _loader(
-    data: str, data_seed: int, data_dir: str | None, offline: bool
-) -> tuple[Callable[[], "Dataset"], str]:
-    """Return what loads the data, and its name."""
-    from runtime.errors import InputError
-
-    if data == "circles":
-        from runtime.data.circles import circles
-
-        return (lambda: circles(data_seed)), data
-    if data == "mnist":
-        from runtime.data.mnist import mnist
-
-        return (lambda: mnist(data_dir, offline)), data
-    if data.endswith(".mat"):
-        from runtime.data.circles import circles_from_mat
-
-        return (lambda: circles_from_mat(data)), Path(data).stem
-    raise InputError(
-        f'data: "{data}" is not known. Known: {", ".join(DEFAULTS)}, or the path of a '
-        ".mat file with Xtrain, Ytrain, Xtest and Ytest."
-    )
+def _let_go(folder: "RunFolder") -> None:
+    folder.__exit__(None, None, None)  # an empty folder must not stay behind
 
 
-def _default_spec(data: str, dataset: "Dataset") -> str:
-    if data in DEFAULTS:
-        return str(DEFAULTS[data]["spec"])
-    return f"{dataset.X_train.shape[1]}-32-{dataset.Y_train.shape[1]}"
-
-
-class _progress:  # noqa: N801  # used as a function
-    """Shows how far training is: a bar on a terminal, a few lines in a pipe."""
-
-    def __init__(self, epochs: int) -> None:
-        from tqdm import tqdm
-
-        self.live = sys.stderr.isatty()
-        self.epochs = epochs
-        self.told = 0
-        self.bar = tqdm(
-            total=epochs, unit=" epochs", disable=not self.live, leave=False, dynamic_ncols=True
-        )
-
-    def __enter__(self) -> Callable[["History"], None]:
-        return self.report
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def report(self, history: "History") -> None:
-        """Show the figures after the last epoch that is known."""
-        done = history.epochs
-        figures = (
-            f"train loss {history.train_loss[-1]:.4f}, "
-            f"test accuracy {100 * history.test_accuracy[-1]:.2f} %"
-        )
-        if self.live:
-            self.bar.set_postfix_str(figures, refresh=False)
-            self.bar.update(done - self.bar.n)
-        elif done * 10 // max(1, self.epochs) > self.told:
-            self.told = done * 10 // max(1, self.epochs)
-            say(f"epoch {done} of {self.epochs}: {figures}")
-
-
-def _write(
-    folder: "RunFolder", result: "TrainResult", *, data_seed: int, labels: str, plot: bool
+def _announce(
+    dataset: "Dataset", network: "NetworkSpec", settings: "Settings", unused: list[str]
 ) -> None:
-    """Write the files of a run, each whole or not at all; the weights come first."""
-    from runtime.model_file import model_bytes
+    """Say what is going to be trained on what."""
+    from runtime.network_choice import parameter_count
 
-    settings, model, data = result.settings, result.model, result.data
-    meta = {
-        "spec": model.spec,
-        "loss": model.loss,
-        "labels": labels,
-        "classes": list(data.classes),
-        "epochs": result.history.epochs,
-        "settings": _settings(settings),
-        "data_seed": data_seed,
-    }
-    folder.write("model.safetensors", model_bytes(model.params, meta))
-    folder.write("history.csv", result.history.to_csv())
-    folder.write("kernels.py", model.source)
-    folder.write("run.json", _record(result, data_seed, labels))
-    if plot:
-        from runtime.plots import curves_png, decision_png
-
-        title = f"{data.name}, {model.spec}, {result.history.epochs} epochs"
-        folder.write("curves.png", curves_png(result.history, title))
-        if data.X_train.shape[1] == 2:
-            sure = model.module.SPEC.endswith("softmax") or model.loss == "cross-entropy"
-            folder.write(
-                "decision.png", decision_png(model.predict, data, title, probabilities=sure)
-            )
+    rows, columns = dataset.X_train.shape
+    say(
+        f"{dataset.name}: {rows} training and {len(dataset.X_test)} test samples, "
+        f"{columns} inputs, {len(dataset.classes)} classes"
+    )
+    say(f"{network}: {parameter_count(network)} parameters, {network.loss}, {settings.dtype}")
+    say(
+        f"training: {settings.epochs} epochs in batches of {settings.batch}, "
+        f"eta {settings.eta:g}, seed {settings.seed}"
+    )
+    for option in unused:
+        say(f"note: {option} has no effect on {dataset.name}")
 
 
-def _settings(settings: "Settings") -> dict[str, Any]:
-    from dataclasses import asdict
+def _unused(choice: "Choice", data_seed: int, data_dir: str | None) -> list[str]:
+    generated, downloaded = choice.name == "circles", choice.name == "mnist"
+    unused = ["--data-seed"] if data_seed and (choice.path or not generated) else []
+    return unused + (["--data-dir"] if data_dir and (choice.path or not downloaded) else [])
 
-    return asdict(settings)
+
+def _compiling() -> None:
+    say("compiling the kernels, once for this network; this takes about 10 seconds ...")
 
 
-def _record(result: "TrainResult", data_seed: int, labels: str) -> str:
-    from runtime.run_record import DataRecord, RunRecord, platform_facts, versions
+def _run(
+    folder: "RunFolder",
+    model: "Model",
+    dataset: "Dataset",
+    settings: "Settings",
+    stop: StopRequest,
+) -> "TrainResult":
+    """Train until the last epoch or a signal, showing progress."""
+    from runtime.live_progress import LiveProgress
+    from runtime.training import run
 
-    history, data = result.history, result.data
-    seeds = {"seed": result.settings.seed, "data_seed": data_seed}
-    settings = {**_settings(result.settings), "labels": labels}
-    del settings["seed"]
-    figures: dict[str, float] = {"epochs": history.epochs}
-    if history.epochs:
-        figures |= {
-            "test_accuracy": float(history.test_accuracy[-1]),
-            "test_loss": float(history.test_loss[-1]),
-            "train_accuracy": float(history.train_accuracy[-1]),
-            "train_loss": float(history.train_loss[-1]),
-            "seconds": float(history.seconds[-1]),
-        }
-    return RunRecord(
-        spec=result.model.spec,
-        loss=result.model.loss,
-        settings=settings,
-        seeds=seeds,
-        data=DataRecord(name=data.name, sha256=data.sources, classes=data.classes),
-        results=figures,
-        versions=versions(),
-        platform=platform_facts(),
-    ).to_json()
+    def report(progress: "Progress") -> bool:
+        live.show(progress)
+        return stop.number is not None
+
+    stopping = stop.running_threads(partial(_let_go, folder), _nothing_saved(folder))
+    with stopping, LiveProgress(settings.epochs) as live:
+        return run(model, dataset, settings, report)
+
+
+def _save(folder: "RunFolder", files: "Mapping[str, bytes]", early: int | None) -> "Path":
+    """Write the files, and return where they are now."""
+    from runtime.run_output import open_folder_beside, save_files
+
+    if early is None or not folder.held:
+        save_files(folder, files)
+        return folder.path
+    # --overwrite, and the new run is not complete: both are kept
+    try:
+        with open_folder_beside(folder.path) as beside:
+            save_files(beside, files)
+    except InputError as error:  # too late to be a matter of input
+        raise RunError(str(error)) from error
+    say(f"{shown(folder.path)} still holds the run that was there")
+    return beside.path

@@ -1,0 +1,82 @@
+"""Which network is trained on a set, and whether it can be."""
+
+import os
+from itertools import pairwise
+
+from derive.spec import NetworkSpec, parse_spec
+from runtime.data.catalogue import Choice
+from runtime.data.dataset import Dataset
+from runtime.errors import InputError
+
+HIDDEN = 32
+
+
+def choose_network(choice: Choice, spec: str | None, loss: str) -> NetworkSpec | None:
+    """Return the network to train on a set, checked as far as the set is known.
+
+    None if it depends on a set that is not loaded yet: see `default_network`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, cannot learn, has sizes that are names or does not fit.
+    """
+    spec = choice.spec if spec is None else spec
+    if spec is None:
+        parse_spec("2-2", loss=loss)  # for the loss's sake
+        return None
+    network = parse_spec(spec, loss=loss)
+    if network.is_symbolic:
+        raise InputError(
+            f"network: {spec} has sizes that are names, and training needs numbers. Write "
+            "every size as an integer, for example 2-10-2."
+        )
+    if choice.shape is not None:
+        refuse_misfit(network, choice.name, choice.shape)
+    _refuse_giants(network)
+    return network
+
+
+def default_network(data: Dataset, loss: str) -> NetworkSpec:
+    """Return the network for data that nobody named one for: one hidden layer."""
+    inputs, classes = shape_of(data)
+    return parse_spec(f"{inputs}-{HIDDEN}-{classes}", loss=loss)
+
+
+def shape_of(data: Dataset) -> tuple[int, int]:
+    """Return the number of input columns and of classes."""
+    return data.X_train.shape[1], data.Y_train.shape[1]
+
+
+def refuse_misfit(network: NetworkSpec, name: str, shape: tuple[int, int]) -> None:
+    """Raise `InputError` unless the network has as many inputs and outputs as the data."""
+    inputs, classes = shape
+    if (network.sizes[0], network.sizes[-1]) != (inputs, classes):
+        hidden = "-...-" if network.depth > 1 else "-"
+        raise InputError(
+            f"network: {network} has {network.sizes[0]} inputs and {network.sizes[-1]} outputs, "
+            f"but {name} has {inputs} columns and {classes} classes. "
+            f"Expected {inputs}{hidden}{classes}."
+        )
+
+
+def _refuse_giants(network: NetworkSpec) -> None:
+    """Refuse parameters that cannot be: the system would kill the process, not refuse them."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if 4 * parameter_count(network) > memory:  # bytes of a float32
+        raise too_large(network)
+
+
+def too_large(network: NetworkSpec) -> InputError:
+    """Return the error for a network that memory cannot hold."""
+    return InputError(
+        f"network: {network} has {parameter_count(network):,} parameters, "
+        f"{4 * parameter_count(network) / 1e9:,.1f} GB in float32: not enough memory. "
+        "Use smaller layers."
+    )
+
+
+def parameter_count(network: NetworkSpec) -> int:
+    """Return the number of weights and biases."""
+    sizes = [int(size) for size in network.sizes]
+    return sum(n * (m + 1) for m, n in pairwise(sizes))

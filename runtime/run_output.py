@@ -1,0 +1,146 @@
+"""The files of a run: what is in them, and how they get into the folder all at once."""
+
+import contextlib
+import secrets
+import shutil
+import signal
+from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import RunError
+from runtime.files import path_error, shown, write_atomically
+from runtime.model_file import model_bytes
+from runtime.result import TrainResult
+from runtime.run_folder import RunFolder, held_files, open_run_folder
+from runtime.run_record import DataRecord, RunRecord, platform_facts, versions
+
+
+def run_files(
+    result: TrainResult, *, data_seed: int, plot: bool, stopped_by: int | None
+) -> dict[str, bytes]:
+    """Return the content of every file of a run, by name.
+
+    Parameters
+    ----------
+    result
+        What was trained.
+    data_seed
+        What a generated set was drawn from.
+    plot
+        Whether to draw the pictures.
+    stopped_by
+        The signal that ended the run before its last epoch, if one did.
+    """
+    files = {
+        "model.safetensors": model_bytes(result.model.params, _metadata(result, data_seed)),
+        "history.csv": result.history.to_csv().encode(),
+        "kernels.py": result.model.source.encode(),
+    }
+    if plot:
+        files["curves.png"] = result.plot().png
+        if result.data.X_train.shape[1] == 2:
+            files["decision.png"] = result.plot_decision().png
+    # last, and so it is written last: where it is, the run is whole
+    files["run.json"] = _record(result, data_seed, stopped_by).to_json().encode()
+    return files
+
+
+def save_files(folder: RunFolder, files: Mapping[str, bytes]) -> None:
+    """Put all files into the folder, or none; a run that was there gives way as a whole.
+
+    The files are written beside their places first, so that a full disk is met while the
+    old ones are still there; then each is renamed, which takes no space. Files of an old
+    run that the new one does not have are removed: an old picture beside a new network
+    would lie.
+
+    Raises
+    ------
+    RunError
+        If they cannot be written. Then nothing in the folder has changed.
+    """
+    staging = folder.path / f".gradwright-{secrets.token_hex(8)}"
+    try:
+        try:
+            staging.mkdir()
+        except OSError as error:
+            raise path_error(error, folder.path, "written to", work_began=True) from error
+        for name, content in files.items():
+            try:
+                write_atomically(staging / name, content, work_began=True)
+            except RunError as error:
+                raise _about(error, staging, folder.path) from error
+        for name in files:
+            target = folder.path / name
+            try:
+                (staging / name).replace(target)
+            except OSError as error:
+                raise path_error(error, target, "written", work_began=True) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    for name in set(folder.held) - set(files):
+        with contextlib.suppress(FileNotFoundError):
+            (folder.path / name).unlink()
+
+
+def open_folder_beside(path: Path) -> RunFolder:
+    """Open the first of ``PATH-2``, ``PATH-3``, … that holds no run.
+
+    Raises
+    ------
+    InputError, RunError
+        If it cannot be used.
+    """
+    path = path.absolute() if path.name else path.resolve()
+    candidates = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return open_run_folder(path.name, next(c for c in candidates if not held_files(c)))
+
+
+def _about(error: RunError, staging: Path, folder: Path) -> RunError:
+    """Return the same error in terms of the folder that the user knows."""
+    return RunError(str(error).replace(shown(staging), shown(folder)))
+
+
+def _settings(result: TrainResult) -> dict[str, Any]:
+    return {**asdict(result.settings), "labels": result.model.labels}
+
+
+def _metadata(result: TrainResult, data_seed: int) -> dict[str, Any]:
+    """Return what ``model.safetensors`` says about itself: no times, no paths."""
+    settings = _settings(result)
+    del settings["threads"]  # changes how long it takes, not what comes out
+    return {
+        "spec": result.model.spec,
+        "loss": result.model.loss,
+        "classes": list(result.data.classes),
+        "epochs": result.history.epochs,
+        "settings": settings,
+        "data_seed": data_seed,
+    }
+
+
+def _record(result: TrainResult, data_seed: int, stopped_by: int | None) -> RunRecord:
+    settings, history, data = _settings(result), result.history, result.data
+    del settings["seed"]
+    figures: dict[str, float | int | str | None] = {
+        "epochs": history.epochs,
+        "test_accuracy": float(history.test_accuracy[-1]),
+        "test_loss": float(history.test_loss[-1]),
+        "train_accuracy": float(history.train_accuracy[-1]),
+        "train_loss": float(history.train_loss[-1]),
+        "seconds": float(history.seconds[-1]),
+    }
+    if stopped_by is not None:
+        figures["stopped_by"] = signal.Signals(stopped_by).name
+    return RunRecord(
+        spec=result.model.spec,
+        loss=result.model.loss,
+        settings=settings,
+        seeds={"seed": result.settings.seed, "data_seed": data_seed},
+        data=DataRecord(name=data.name, sha256=data.sources, classes=data.classes),
+        results=figures,
+        versions=versions(),
+        platform=platform_facts(),
+    )
