@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from codegen.compile import compile_module, keep_compiled
     from codegen.generation import GeneratedSource, generate
-    from codegen.interpret import interpret
+    from codegen.interpreter import interpret
     from codegen.kernel import KernelProgram
-    from codegen.lower import lower
+    from codegen.lowering import lower
     from codegen.passes import PIPELINE, run_passes
 
 __all__ = [
@@ -35,9 +35,9 @@ _HOMES = {
     "keep_compiled": "codegen.compile",
     "GeneratedSource": "codegen.generation",
     "generate": "codegen.generation",
-    "interpret": "codegen.interpret",
+    "interpret": "codegen.interpreter",
     "KernelProgram": "codegen.kernel",
-    "lower": "codegen.lower",
+    "lower": "codegen.lowering",
     "PIPELINE": "codegen.passes",
     "run_passes": "codegen.passes",
 }

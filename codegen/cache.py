@@ -4,8 +4,8 @@ Numba stores compiled functions beside the source, as a pickle and machine code,
 what it finds there: flipped bytes crash the process or give wrong results. So each folder
 holds ``manifest.json`` with the SHA-256 of every file; before a module is imported, files
 that differ or are not listed are deleted, and Numba compiles again. The folder must belong
-to the user and be closed to others; where that cannot be had, a private temporary one
-serves for the length of the process.
+to the user and be closed to others; where that cannot be had, or the disk is nearly full, a
+private temporary one serves for the length of the process.
 """
 
 import atexit
@@ -13,10 +13,12 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -27,6 +29,11 @@ import platformdirs
 
 MANIFEST = "manifest.json"
 ENVIRONMENT = "GRADWRIGHT_CACHE"
+
+_ROOM = 32 * 2**20  # bytes; Numba fails if the disk fills up while it writes
+# what we, Numba and Python write before they rename it; another process may be at it
+_UNFINISHED = re.compile(r"\.tmp(\.\w+)?$|\.pyc\.\d+$")
+_PATIENCE = 60.0  # seconds after which nobody is any more
 
 
 @final
@@ -53,15 +60,26 @@ def digest(text: str) -> str:
     return hashlib.sha256("\0".join([text, *made_with]).encode()).hexdigest()[:24]
 
 
+_in_use: set[Path] = set()
+
+
 def prepare(text: str) -> Path:
     """Return the path of a file that holds `text`, with only vouched files beside it."""
     folder = _private(cache_folder()) / digest(text)
     try:
+        if folder.is_symlink():
+            folder.unlink()
         folder.mkdir(mode=0o700, exist_ok=True)
         path = folder / f"gradwright_{folder.name}.py"
+        # what this process has compiled meanwhile is not sealed yet
+        if folder in _in_use and path.is_file():
+            return path
         discard_unvouched(folder)
         if not path.is_file() or path.read_text("utf-8") != text:
             _write(path, text)
+        # Python and older Numba compare dates; the name says what it holds, so one date serves
+        os.utime(path, (0, 0))
+        _in_use.add(folder)
         return path
     except OSError:
         # a full or vanished cache must not stop the work
@@ -130,13 +148,24 @@ def _private(folder: Path) -> Path:
             return _temporary()
         if hasattr(os, "getuid") and status.st_uid != os.getuid():
             return _temporary()
-        if stat.S_IMODE(status.st_mode) & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
+        if mode & 0o077:
             folder.chmod(0o700)
-        if not os.access(folder, os.W_OK):
+        if mode & 0o022:  # anybody may have written what is in it, manifests too
+            _empty(folder)
+        if not os.access(folder, os.W_OK) or shutil.disk_usage(folder).free < _ROOM:
             return _temporary()
     except OSError:
         return _temporary()
     return folder
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 _temporary_folder: list[Path] = []
@@ -154,24 +183,38 @@ def _temporary() -> Path:
 def _files(folder: Path) -> Iterator[Path]:
     """Yield every file below a folder but its manifest; links are files that never match."""
     for path in sorted(folder.rglob("*")):
-        if path.name != MANIFEST and (path.is_symlink() or not path.is_dir()):
+        if path == folder / MANIFEST or (path.is_dir() and not path.is_symlink()):
+            continue
+        if not _is_being_written(path):
             yield path
 
 
+def _is_being_written(path: Path) -> bool:
+    if not _UNFINISHED.search(path.name):
+        return False
+    try:
+        return time.time() - path.lstat().st_mtime < _PATIENCE
+    except FileNotFoundError:
+        return True  # renamed meanwhile
+
+
 def _hash(path: Path) -> str:
-    if path.is_symlink():
-        return "a link"
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        if path.is_symlink() or not path.is_file():
+            return "no file"
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:  # another process was faster
+        return "no file"
 
 
 def _read_manifest(path: Path) -> dict[str, str]:
     try:
         listed = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(listed, dict):
         return {}
-    return {str(name): value for name, value in listed.items() if value != "a link"}
+    return {name: value for name, value in listed.items() if value != "no file"}
 
 
 def _write(path: Path, text: str) -> None:

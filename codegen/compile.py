@@ -6,6 +6,8 @@ functions made by ``exec``, so it is a real file, named by its content.
 
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -34,7 +36,8 @@ def compile_module(source: GeneratedSource) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with _compiled_beside_the_source():
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
@@ -42,7 +45,21 @@ def compile_module(source: GeneratedSource) -> ModuleType:
     return module
 
 
+@contextmanager
+def _compiled_beside_the_source() -> Iterator[None]:
+    """Keep Numba from ``$NUMBA_CACHE_DIR``, where nothing vouches for what it finds."""
+    from numba.core import config
+
+    chosen = config.CACHE_DIR
+    config.CACHE_DIR = ""
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = chosen
+
+
 def keep_compiled(module: ModuleType) -> None:
     """Vouch for what has been compiled of a module so far, so that it is found again."""
-    if module.__file__:
-        seal(Path(module.__file__).parent)
+    file = getattr(module, "__file__", None)
+    if file is not None:
+        seal(Path(file).parent)

@@ -9,7 +9,7 @@ from codegen.emit.lab import lab_source
 from codegen.emit.module import module_source
 from codegen.errors import InputError
 from codegen.kernel import DTYPES, Argument, Dtype, KernelProgram, Update
-from codegen.lower import lower
+from codegen.lowering import lower
 from codegen.passes import PIPELINE, PassReport, run_passes
 from derive.gradient import gradient_program, vjp_program
 from derive.names import lab_names

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import os
 import signal
 import sys
 import traceback
@@ -89,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = given[: given.index("--")] if "--" in given else given
     debug = "--debug" in options
     rest = [argument for argument in options if argument != "--debug"] + given[len(options) :]
-    # a process that is about to end may be ended by a signal, without a last traceback
-    at_the_end = signal.SIG_DFL if arguments is None else None
+    # what was done is told by the status; a signal while Python packs up changes nothing
+    at_the_end = signal.SIG_IGN if arguments is None else None
     try:
         with signals_raise(at_the_end=at_the_end):
             status = _run(rest, debug=debug)
@@ -139,7 +138,6 @@ def _run(arguments: list[str], *, debug: bool) -> int:
     except OSError as error:
         if not _concerns_output(error):
             return _our_mistake(error, debug)
-        _give_up_output()
         if error.errno != errno.EPIPE:  # else whoever read our output has had enough
             say(f"gradwright: standard output: cannot be written: {error.strerror}.")
         return 1
@@ -157,14 +155,6 @@ def _concerns_output(error: OSError) -> bool:
     """Tell whether an error came from a stream; errors about files name the file."""
     kinds = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)
     return error.filename is None and error.errno in kinds
-
-
-def _give_up_output() -> None:
-    """Send what is still in the buffer nowhere; Python would try again at its end."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
 
 
 def _our_mistake(error: BaseException, debug: bool) -> int:

@@ -87,9 +87,13 @@ def test_the_whole_proof_rejects_every_kind_of_mutant(form: Callable[..., Progra
         assert not all(claim.holds for claim in whole_proof(mutant.program, sizes)), str(mutant)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("output", ACTIVATIONS)
-@pytest.mark.parametrize("hidden", ACTIVATIONS)
+EACH = sorted(
+    {(hidden, "softmax", "cross-entropy") for hidden in ACTIVATIONS}
+    | {("tanh", output, loss) for output in ACTIVATIONS for loss in LOSSES}
+)
+
+
+@pytest.mark.parametrize(("hidden", "output", "loss"), EACH)
 def test_every_statement_is_proved(hidden: str, output: str, loss: str) -> None:
     spec = network(("n0", "n1", "n2"), (hidden,), output, loss)
     for program in (raw_gradient(spec), rewritten_gradient(spec)):
@@ -122,10 +126,13 @@ WHOLE = {
 
 @pytest.mark.parametrize("spec", WHOLE.values(), ids=WHOLE)
 def test_the_whole_programme_is_proved_at_once(spec: NetworkSpec) -> None:
-    for program in (raw_gradient(spec), rewritten_gradient(spec)):
-        claims = whole_proof(program)
-        assert len(claims) == 2 * spec.depth
-        assert all(claim.holds for claim in claims)
+    claims = whole_proof(rewritten_gradient(spec))
+    assert len(claims) == 2 * spec.depth
+    assert all(claim.holds for claim in claims)
+
+
+def test_the_programme_as_the_rule_gives_it_is_proved_at_once() -> None:
+    assert all(claim.holds for claim in whole_proof(raw_gradient(WHOLE["tanh"])))
 
 
 def test_two_hidden_layers_are_proved_at_once() -> None:

@@ -31,11 +31,11 @@ from emitted import (
     source,
 )
 from kernels import NETWORKS
+from uncompiled import uncompiled
 
 from codegen.errors import InputError
 from codegen.generation import generate
 from derive.spec import parse_spec
-from uncompiled import uncompiled
 
 EVERY = list(cases())
 COMPILED = [LAB, LAB32, BLAS]
@@ -94,7 +94,7 @@ def test_the_comparison_can_fail() -> None:
     text = source("3-4-4-2").text
     case = Case(text="3-4-4-2", loss="cross-entropy", dtype="float64", is_compiled=False)
     X, Y, weights = case.batch(9)
-    value, gradients = case.torch.loss_and_gradients(case.params(), X, Y, weights)
+    _, gradients = case.torch.loss_and_gradients(case.params(), X, Y, weights)
     spoils = {
         "sign": ("(P[j, i] - Y[j, i]) * w[i]", "(Y[j, i] - P[j, i]) * w[i]"),
         "missing mean": ("(P[j, i] - Y[j, i]) * w[i]", "(P[j, i] - Y[j, i])"),
@@ -144,7 +144,7 @@ def test_no_samples(case: Case) -> None:
     assert not any(gradient.any() for gradient in gradients.values())
     for function in (module.loss, module.loss_and_gradients):
         for given in (None, weights):
-            with pytest.raises(ValueError, match="X has no rows|weights must not"):
+            with pytest.raises(ValueError, match=r"X has no rows|weights must not"):
                 function(params, X, Y, given)
 
 
@@ -180,9 +180,7 @@ def test_any_layout(case: Case) -> None:
     expected = module.loss_and_gradients(params, X, Y, weights)
     P = module.forward(params, X)
     dX, _ = module.vjp(params, X, Y)
-    for other_X, other_Y, other_w in zip(
-        layouts(X), layouts(Y), layouts(weights), strict=True
-    ):
+    for other_X, other_Y, other_w in zip(layouts(X), layouts(Y), layouts(weights), strict=True):
         name = other_X[0]
         value, gradients = module.loss_and_gradients(params, other_X[1], other_Y[1], other_w[1])
         assert value == expected[0], name
@@ -307,7 +305,10 @@ def test_wrong_shapes(case: Case, function: str, arguments: tuple[Any, ...], mes
     [
         (without("b2"), r"params has no 'b2'; expected \['W1', 'b1', 'W2', 'b2'\]"),
         ({}, "params has no 'W1'"),
-        (PARAMS | {"W1": PARAMS["W1"].T}, r"params\['W1'\] has shape \(2, 10\); expected \(10, 2\)"),
+        (
+            PARAMS | {"W1": PARAMS["W1"].T},
+            r"params\['W1'\] has shape \(2, 10\); expected \(10, 2\)",
+        ),
         (PARAMS | {"b1": PARAMS["b1"][:, None]}, r"params\['b1'\] has shape \(10, 1\); expected"),
         (PARAMS | {"W2": 0.0}, r"params\['W2'\] has shape \(\); expected \(2, 10\)"),
     ],
@@ -449,7 +450,7 @@ def test_the_slope_of_relu_at_its_corner_is_zero() -> None:
 def test_public_names(case: Case) -> None:
     module = case.module
     sizes = tuple(int(part.partition(":")[0]) for part in case.text.split("-"))
-    assert module.SIZES == sizes
+    assert sizes == module.SIZES
     assert parse_spec(module.SPEC, loss=case.loss) == parse_spec(case.text, loss=case.loss)
     assert np.dtype(module.DTYPE) == np.dtype(case.dtype)
     shapes = {}
@@ -544,7 +545,17 @@ def test_nothing_outside_of_the_standard_library_is_called_by_name_only(
     assert not names & {"eval", "exec", "compile", "open", "__import__", "globals", "setattr"}
 
 
-CONSTRUCTORS = {"zeros", "empty", "ones", "full", "arange", "array", "copy", "asarray", "zeros_like"}
+CONSTRUCTORS = {
+    "zeros",
+    "empty",
+    "ones",
+    "full",
+    "arange",
+    "array",
+    "copy",
+    "asarray",
+    "zeros_like",
+}
 
 
 def allocations(module: ast.Module) -> list[str]:

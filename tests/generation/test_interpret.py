@@ -22,7 +22,7 @@ from kernels import (
 )
 
 from codegen.errors import InternalError
-from codegen.interpret import FUNCTIONS, interpret
+from codegen.interpreter import FUNCTIONS, interpret
 from codegen.kernel import (
     Argument,
     Binary,

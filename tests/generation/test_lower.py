@@ -7,7 +7,7 @@ from kernels import NETWORKS, derived, lowered
 from sympy import Expr, Sum
 
 from codegen.errors import InputError, InternalError
-from codegen.interpret import interpret
+from codegen.interpreter import interpret
 from codegen.kernel import (
     BATCH,
     Argument,
@@ -21,7 +21,7 @@ from codegen.kernel import (
     reads,
     writes,
 )
-from codegen.lower import lower
+from codegen.lowering import lower
 from codegen.verify import verify
 from derive.evaluate import evaluate
 from derive.network import loss_program

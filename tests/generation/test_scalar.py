@@ -11,7 +11,7 @@ from sympy import Float, Function, Integer, Max, Piecewise, Pow, Rational, Symbo
 from sympy.codegen.cfunctions import exp2, log1p
 
 from codegen.errors import InternalError
-from codegen.interpret import interpret
+from codegen.interpreter import interpret
 from codegen.kernel import (
     Argument,
     Binary,

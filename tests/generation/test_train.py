@@ -46,9 +46,7 @@ def trained(
     """Return the parameters after training, and the history."""
     found = case.params() if params is None else params
     X, Y, _ = case.batch(count)
-    history = case.module.train(
-        found, X, Y, **{"epochs": 3, "batch": BATCH, "eta": ETA, **options}
-    )
+    history = case.module.train(found, X, Y, **{"epochs": 3, "batch": BATCH, "eta": ETA, **options})
     return found, history
 
 
@@ -373,8 +371,8 @@ def test_one_output_has_a_threshold(text: str, loss: str, threshold: float) -> N
     params["b2"][...] = 0  # outputs on both sides of the threshold, and steps that keep them
     _, history = trained(case, params, count=60, eta=1e-3, evaluate=True)
     P = case.module.forward(params, X)
-    assert 0 < (P > threshold).mean() < 1, "both classes occur"
-    assert history[-1, 1] == ((P > threshold) == (Y > 0.5)).mean()
+    assert 0 < (threshold < P).mean() < 1, "both classes occur"
+    assert history[-1, 1] == ((threshold < P) == (Y > 0.5)).mean()
 
 
 @pytest.mark.parametrize("case", [LAB_IN_PYTHON, BLAS_IN_PYTHON, LAB], ids=str)

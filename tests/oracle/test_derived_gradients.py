@@ -40,7 +40,7 @@ def assert_agrees(spec: NetworkSpec, batch: int, seed: int, dtype: str, form: st
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("output", ACTIVATIONS)
 @pytest.mark.parametrize("hidden", ACTIVATIONS)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(
     layer_sizes(hidden=1),
     batches,

@@ -29,7 +29,7 @@ from codegen.kernel import (
 Mutant = Callable[[KernelProgram], KernelProgram]
 
 
-class NoPlace(Exception):  # noqa: N818  # not an error: the mistake does not fit here
+class NoPlace(Exception):  # not an error: the mistake does not fit here
     """The programme has nothing that this mistake could be made in."""
 
 

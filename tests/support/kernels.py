@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from codegen.interpret import interpret
+from codegen.interpreter import interpret
 from codegen.kernel import (
     BATCH,
     Argument,
@@ -28,7 +28,7 @@ from codegen.kernel import (
     Value,
     parts,
 )
-from codegen.lower import lower
+from codegen.lowering import lower
 from derive.gradient import gradient_program, vjp_program
 from derive.network import loss_program
 from derive.program import Program

@@ -21,9 +21,7 @@ def activations(text: str, loss: str) -> list[str]:
     """Return the activation of each layer, read from the specification once more."""
     layers = text.split("-")[1:]
     default = ["tanh"] * (len(layers) - 1) + [{"cross-entropy": "softmax", "mse": "identity"}[loss]]
-    return [
-        layer.partition(":")[2] or other for layer, other in zip(layers, default, strict=True)
-    ]
+    return [layer.partition(":")[2] or other for layer, other in zip(layers, default, strict=True)]
 
 
 class TorchNetwork:

@@ -70,6 +70,18 @@ def test_a_set_and_its_name_are_the_same(trained: TrainResult) -> None:
     assert not same(trained, runtime.train("circles", seed=1))
 
 
+def test_the_settings_reach_the_kernels() -> None:
+    options: dict[str, Any] = {"epochs": 4, "batch": 7, "eta": 0.2, "seed": 3}
+    result = runtime.train("circles", **options, init_scale=0.7)
+    module, data = result.model.module, result.data
+    params = module.init_params(3, 0.7)
+    rows = module.train(
+        params, data.X_train, data.Y_train, test=(data.X_test, data.Y_test), **options
+    )
+    assert np.array_equal(rows, result.history.figures)
+    assert all(np.array_equal(params[name], result.model.params[name]) for name in params)
+
+
 def test_seeds_from_numpy() -> None:
     results = [runtime.train("circles", seed=seed, epochs=2) for seed in np.arange(3)]
     assert [result.settings.seed for result in results] == [0, 1, 2]
