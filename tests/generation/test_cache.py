@@ -105,21 +105,36 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 # ---------------------------------------------------------------- found again
 
-PROCESS = """
-import json, os, sys
+REPORT = """
+print(json.dumps({
+    "file": module.__file__,
+    "value": value,
+    "found": sum(sum(k.stats.cache_hits.values()) for k in kernels),
+    "made": sum(sum(k.stats.cache_misses.values()) for k in kernels),
+}), flush=True)
+"""
+
+NETWORK = f"""
+import json
 import numpy as np
 from codegen import compile_module, generate
 
 module = compile_module(generate("2-2", dtype="float32"))
 value, _ = module.loss_and_gradients(module.init_params(), np.ones((3, 2)), np.eye(2)[[0, 1, 0]])
 kernels = (module._gradients, module._gradients_work)
-print(json.dumps({
-    "file": module.__file__,
-    "value": value,
-    "found": sum(sum(k.stats.cache_hits.values()) for k in kernels),
-    "made": sum(sum(k.stats.cache_misses.values()) for k in kernels),
-}))
-"""
+{REPORT}"""
+
+PROCESS = f"""
+import json, os
+import numpy as np
+from codegen import compile_module
+from codegen.generation import GeneratedSource
+
+made = GeneratedSource(spec=None, dtype="float64", text={TINY!r}, reports={{}})
+module = compile_module(made)
+value = module.total(np.arange(4.0)) + module.double(3.0)
+kernels = (module.total, module.double)
+{REPORT}"""
 
 
 def process(program: str = PROCESS, **changes: str) -> dict[str, Any]:
@@ -136,25 +151,26 @@ def process(program: str = PROCESS, **changes: str) -> dict[str, Any]:
 
 
 def test_a_second_process_compiles_nothing(base: Path) -> None:
-    first = process()
+    first = process(NETWORK)
     assert (first["found"], first["made"]) == (0, 2)
     folder = Path(first["file"]).parent
     assert folder.parent == base / "kernels"
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.nb?")}
     assert len(before) == 4
-    second = process()
+    second = process(NETWORK)
     assert (second["found"], second["made"]) == (2, 0)
     assert second["value"] == first["value"]
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.nb?")} == before
 
 
 def test_a_crash_loses_what_was_not_sealed_and_nothing_else() -> None:
-    killed = PROCESS + "\nsys.stdout.flush()\nos.kill(os.getpid(), 9)\n"
+    killed = PROCESS + "\nos.kill(os.getpid(), 9)\n"
     done = subprocess.run([sys.executable, "-c", killed], capture_output=True, check=False)
     assert done.returncode == -9
-    after = process()
-    assert (after["found"], after["made"]) == (0, 2)
-    assert process()["found"] == 2
+    module = start()
+    assert use(module) == (0, 2)
+    keep_compiled(module)
+    assert use(start()) == (2, 0)
 
 
 def test_numbas_own_setting_does_not_lead_elsewhere(tmp_path: Path, base: Path) -> None:
@@ -163,7 +179,7 @@ def test_numbas_own_setting_does_not_lead_elsewhere(tmp_path: Path, base: Path) 
     first = process(NUMBA_CACHE_DIR=str(elsewhere))
     assert not elsewhere.exists()
     assert list(Path(first["file"]).parent.rglob("*.nbc"))
-    assert process(NUMBA_CACHE_DIR=str(elsewhere))["found"] == 2
+    assert use(start()) == (2, 0)
 
 
 def test_the_setting_is_there_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,20 +221,8 @@ def test_a_second_call_in_one_process_gives_the_same_module_and_discards_nothing
 
 
 def test_what_is_compiled_later_is_sealed_when_the_process_ends() -> None:
-    program = (
-        "import json\n"
-        "from codegen import compile_module\n"
-        "from codegen.generation import GeneratedSource\n"
-        "from derive.spec import parse_spec\n"
-        f"source = GeneratedSource(spec=parse_spec('2-2'), dtype='float64', text={TINY!r}, "
-        "reports={})\n"
-        "module = compile_module(source)\n"
-        "print(json.dumps({'twice': module.double(3.0)}))\n"
-    )
-    assert process(program) == {"twice": 6.0}
-    module = start()
-    module.double(3.0)
-    assert sum(module.double.stats.cache_hits.values()) == 1
+    assert process()["made"] == 2
+    assert use(start()) == (2, 0)
 
 
 def test_a_module_that_cannot_be_imported_leaves_nothing_behind() -> None:
@@ -606,8 +610,10 @@ def test_processes_at_once(base: Path) -> None:
         assert (one.returncode, err) == (0, "")
         found.append(json.loads(out))
     assert len({one["value"] for one in found}) == 1
-    assert process()["value"] == found[0]["value"]
-    assert process()["found"] == 2
+    module = start()
+    use(module)
+    keep_compiled(module)
+    assert use(start()) == (2, 0)
 
 
 def test_what_another_process_is_writing_is_left_alone() -> None:

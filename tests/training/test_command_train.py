@@ -2,7 +2,6 @@
 
 import re
 import socket
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,17 @@ import numpy as np
 import pytest
 from command_line import (
     content_of,
+    environment,
     run,
     run_here,
     running,
-    script,
 )
 from data_folder import MNIST_NAMES, idx_bytes, packed, write_small_mnist
 from run_results import FILES, LAST_LINE, record_in, rows_in, with_entry, write_set
 
+import codegen
 from runtime.data.catalogue import Choice
+from runtime.data.circles import circles
 from runtime.model_file import load_model
 
 
@@ -74,21 +75,18 @@ def test_the_first_run_of_a_new_user(tmp_path: Path) -> None:
     assert records[0] == records[1]
 
 
-def test_the_written_module_gives_what_was_trained(here: Path) -> None:
+def test_the_written_module_is_the_one_that_trained(here: Path) -> None:
     assert run_here("train", "circles", "--no-plot", "--epochs", "7").status == 0
     folder = here / "runs" / "circles"
     assert set(content_of(folder)) == FILES - {"curves.png", "decision.png"}
-    program = (
-        "import sys, numpy as np; sys.path.insert(0, 'runs/circles'); import kernels;"
-        "from safetensors.numpy import load_file; from runtime.data.circles import circles;"
-        "params = load_file('runs/circles/model.safetensors'); data = circles();"
-        "print(repr(kernels.loss(params, data.X_test, data.Y_test)))"
-    )
-    python = str(Path(script()).with_name("python"))
-    done = subprocess.run(
-        [python, "-P", "-c", program], capture_output=True, text=True, check=True, cwd=here
-    )
-    assert float(done.stdout) == pytest.approx(record_in(folder)["results"]["test_loss"], rel=1e-5)
+    source = codegen.generate("2-10-2")
+    assert (folder / "kernels.py").read_text("utf-8") == source.text
+    params, _ = load_model(folder / "model.safetensors")
+    data = circles().astype("float32")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADWRIGHT_CACHE", environment()["GRADWRIGHT_CACHE"])
+        loss = codegen.compile_module(source).loss(params, data.X_test, data.Y_test)
+    assert loss == pytest.approx(record_in(folder)["results"]["test_loss"], rel=1e-5)
 
 
 def test_settings_reach_the_run(here: Path) -> None:
