@@ -6,6 +6,7 @@ functions made by ``exec``, so it is a real file, named by its content.
 
 import importlib.util
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from types import ModuleType
 from codegen.cache import prepare, seal, seal_at_exit
 from codegen.errors import InternalError
 from codegen.generation import GeneratedSource
+
+_one_at_a_time = threading.Lock()  # another thread must not see half a module
 
 
 def compile_module(source: GeneratedSource) -> ModuleType:
@@ -26,7 +29,11 @@ def compile_module(source: GeneratedSource) -> ModuleType:
     source
         The result of `codegen.generate`.
     """
-    path = prepare(source.text)
+    with _one_at_a_time:
+        return _imported(prepare(source.text))
+
+
+def _imported(path: Path) -> ModuleType:
     name = path.stem
     if name in sys.modules:
         return sys.modules[name]

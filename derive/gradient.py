@@ -111,7 +111,10 @@ def vjp_program(program: Program, *, of: str = "P", inputs: tuple[str, ...] = ("
     read = {name for statement in needed for name in statement.reads()} | {of}
     seed = Tensor(name=f"d{of}", shape=program.tensors()[of].shape)
     forward = Program(
-        inputs=(*(t for t in program.inputs if t.name in read), seed),
+        inputs=(
+            *(t for t in program.inputs if t.name in (*read, *inputs, *program.parameters)),
+            seed,
+        ),
         parameters=program.parameters,
         statements=needed,
         outputs=(of,),

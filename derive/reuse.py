@@ -11,10 +11,10 @@ knows their names.
 from collections.abc import Iterator
 
 import sympy
-from sympy import Dummy, Expr, Function, Indexed, Sum
+from sympy import Dummy, Expr, Function, Indexed, Pow, Sum
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
-from derive.indices import canonical, rename
+from derive.indices import canonical, fresh, rename
 from derive.program import Statement, indices_of, occurrences, tensor_of
 
 # what a node costs to compute, roughly in multiplications: decides between two equal forms
@@ -82,15 +82,51 @@ def _candidates(expression: Expr, statement: Statement, anchor: Expr) -> Iterato
         place = dict(zip(indices_of(own), indices_of(anchor), strict=True))
         here = tuple(place[symbol] for symbol in statement.indices)
         frozen: dict[Expr, Dummy] = {}
-        body = _freeze(rename(statement.body, place), frozen)
+        body = _freeze(rename(_with_fresh_sums(statement.body), place), frozen)
+        if any(total.free_symbols & _bound(expression) for total in frozen):
+            continue  # a scalar cannot stand for what depends on the index of another sum
         held = _freeze(expression, frozen, only_known=True)
         thawed = {symbol: total for total, symbol in frozen.items()}
         value = statement.target[here]
         for call in sorted(body.atoms(Function), key=sympy.default_sort_key):
             if anchor in occurrences(call) and held.has(call):
                 solution = _solve(body, call, value)
-                if solution is not None:
-                    yield _thaw(_put(held, call, solution), thawed)
+                if solution is None:
+                    continue
+                candidate = _put(held, call, solution)
+                if _is_sound(candidate, held, anchor):
+                    yield _thaw(candidate, thawed)
+
+
+def _is_sound(candidate: Expr, before: Expr, anchor: Expr) -> bool:
+    """Whether a rewriting is complete, and divides by nothing that was not divided by.
+
+    A forward value may be 0 where the derivative is finite, and what is left of a function
+    beside its value cancels: ``exp(z)`` beside ``P = exp(z)/(1 + exp(z))``.
+    """
+    if any(anchor in occurrences(call) for call in candidate.atoms(Function)):
+        return False
+    return _divisors(candidate) <= _divisors(before)
+
+
+def _divisors(expression: Expr) -> set[Expr]:
+    return {power.base for power in expression.atoms(Pow) if power.exp.is_negative}
+
+
+def _bound(expression: Expr) -> set[Expr]:
+    return {limit[0] for total in expression.atoms(ExprWithLimits) for limit in total.limits}
+
+
+def _with_fresh_sums(expression: Expr) -> Expr:
+    """Return `expression` with every bound index fresh, so that renaming captures none."""
+    if isinstance(expression, ExprWithLimits):
+        new = {limit[0]: fresh() for limit in expression.limits}
+        inner = _with_fresh_sums(rename(expression.function, new))
+        limits = ((new[symbol], first, last) for symbol, first, last in expression.limits)
+        return expression.func(inner, *limits)
+    if isinstance(expression, Indexed) or not expression.has(ExprWithLimits):
+        return expression
+    return expression.func(*(_with_fresh_sums(part) for part in expression.args))
 
 
 def _solve(body: Expr, call: Expr, value: Expr) -> Expr | None:

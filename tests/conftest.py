@@ -4,16 +4,18 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 
 import pytest
+from golden import FLAG, FOLDER, compare_or_update
 
 # their assertions speak as those of tests do
-pytest.register_assert_rewrite("emitted", "golden", "kernels")
+pytest.register_assert_rewrite("emitted", "kernels")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--update-golden",
+        FLAG,
         action="store_true",
         help="write the texts that the golden files hold, in place of comparing them",
     )
@@ -24,3 +26,14 @@ def pytest_configure() -> None:
     if "GRADWRIGHT_CACHE" not in os.environ:
         os.environ["GRADWRIGHT_CACHE"] = folder = tempfile.mkdtemp(prefix="gradwright-tests-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Return the comparison of a text with the golden file of a name."""
+    update = request.config.getoption(FLAG)
+
+    def compare(name: str, text: str) -> None:
+        compare_or_update(FOLDER / name, text, update=update)
+
+    return compare

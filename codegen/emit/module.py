@@ -256,12 +256,14 @@ def _hit_lines(n_out: int, output: str) -> list[str]:
     return [
         "largest = 0",
         "target = 0",
+        "known = P[0, i] == P[0, i]  # NaN is no hit",
         f"for k in range(1, {n_out}):",
+        "    known = known and P[k, i] == P[k, i]",
         "    if P[k, i] > P[largest, i]:",
         "        largest = k",
         "    if Y[k, i] > Y[target, i]:",
         "        target = k",
-        "hits += largest == target and P[largest, i] == P[largest, i]  # NaN is no hit",
+        "hits += known and largest == target",
     ]
 
 

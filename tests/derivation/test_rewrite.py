@@ -3,9 +3,11 @@
 import time
 
 import pytest
+import sympy
 
 from derive import (
     InputError,
+    definitions,
     gradient_program,
     loss_program,
     parse_spec,
@@ -119,3 +121,24 @@ def test_fifty_layers_take_about_a_second() -> None:
 def test_other_labels_are_refused() -> None:
     with pytest.raises(InputError, match='"two-hot"'):
         rewrite_program(gradient_program(loss_program("2-2")), labels="two-hot")
+
+
+def test_no_forward_value_that_may_be_zero_becomes_a_divisor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # z·sigmoid(z): solving H = z/(1 + exp(-z)) for exp(-z) would divide by H and by z
+    silu = definitions.elementwise(lambda z: z / (1 + sympy.exp(-z)))
+    monkeypatch.setitem(definitions.ACTIVATIONS, "tanh", silu)
+    body = rewritten("2-3-2").statement("dZ1").body
+    divisors = {power.base for power in body.atoms(sympy.Pow) if power.exp.is_negative}
+    assert not any(base.is_Indexed for base in divisors)
+
+
+def test_what_remains_of_a_function_beside_its_value_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # exp(z)/(1 + exp(z)): in H and exp(2z) at once the derivative would cancel
+    logistic = definitions.elementwise(lambda z: sympy.exp(z) / (1 + sympy.exp(z)))
+    monkeypatch.setitem(definitions.ACTIVATIONS, "tanh", logistic)
+    statement = rewritten("2-3-2").statement("dZ1")
+    assert not ("H1" in statement.reads() and "Z1" in statement.reads())

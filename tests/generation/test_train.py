@@ -25,6 +25,7 @@ from emitted import (
     BLAS_IN_PYTHON,
     LAB,
     LAB32,
+    LAB32_IN_PYTHON,
     LAB_IN_PYTHON,
     Case,
     assert_all_near,
@@ -36,7 +37,10 @@ from emitted import (
 from codegen.compile import keep_compiled
 
 N, BATCH, ETA = 23, 5, 0.3  # the last batch of an epoch has three samples
-BOTH = [LAB_IN_PYTHON, BLAS_IN_PYTHON, LAB, BLAS]
+# one network is compiled by default, as that takes most of the time; `-m slow` compiles more
+SLOW_BLAS = pytest.param(BLAS, marks=pytest.mark.slow, id=str(BLAS))
+SLOW_LAB32 = pytest.param(LAB32, marks=pytest.mark.slow, id=str(LAB32))
+BOTH = [LAB_IN_PYTHON, BLAS_IN_PYTHON, LAB, SLOW_BLAS]
 QUICK = [LAB_IN_PYTHON, BLAS_IN_PYTHON]
 
 
@@ -84,11 +88,13 @@ def test_sample_weights_count_within_each_batch(case: Case) -> None:
     assert_all_near(found, expected, 1e-10)
 
 
-def test_float32() -> None:
-    X, Y, weights = LAB32.batch(N)
+@pytest.mark.parametrize("case", [LAB32_IN_PYTHON, SLOW_LAB32], ids=str)
+def test_float32(case: Case) -> None:
+    X, Y, weights = case.batch(N)
     orders = drawn_orders(3)
-    expected = LAB32.torch.trained(LAB32.params(), X, Y, orders, BATCH, ETA, weights)
-    found, history = trained(LAB32, order=orders, weights=weights, evaluate=True)
+    expected = case.torch.trained(case.params(), X, Y, orders, BATCH, ETA, weights)
+    found, history = trained(case, order=orders, weights=weights, evaluate=True)
+    assert all(value.dtype == np.float32 for value in found.values())
     assert_all_near(found, expected, 1e-5)
     assert history.dtype == np.float64
 
@@ -142,7 +148,7 @@ def test_more_samples_than_are_evaluated_together_may_weigh_nothing() -> None:
     assert_near(history[0, 0], module.loss(params, X[-1:], Y[-1:]), 1e-12)
 
 
-@pytest.mark.parametrize("case", [LAB, BLAS], ids=str)
+@pytest.mark.parametrize("case", [LAB, SLOW_BLAS], ids=str)
 def test_compiled_and_interpreted_train_alike(case: Case) -> None:
     other = {LAB: LAB_IN_PYTHON, BLAS: BLAS_IN_PYTHON}[case]
     test = case.batch(11)[:2]
@@ -162,7 +168,7 @@ def test_the_same_seed_gives_the_same_bytes(case: Case) -> None:
     assert not same_bytes(first, other)
 
 
-@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB, BLAS], ids=str)
+@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB, SLOW_BLAS], ids=str)
 @pytest.mark.parametrize("parts", [(4, 6), (1,) * 10, (0, 10), (3, 3, 4)], ids=str)
 def test_start_continues_exactly(case: Case, parts: tuple[int, ...]) -> None:
     test = case.batch(11)[:2]
@@ -552,7 +558,7 @@ def blas_threads() -> set[int]:
     }
 
 
-@pytest.mark.parametrize("case", [BLAS_IN_PYTHON, BLAS], ids=str)
+@pytest.mark.parametrize("case", [BLAS_IN_PYTHON, SLOW_BLAS], ids=str)
 def test_blas_is_held_to_one_thread_and_let_go(case: Case) -> None:
     inside: list[set[int]] = []
     with threadpoolctl.threadpool_limits(3, "blas"):
@@ -608,10 +614,9 @@ def test_arrays_of_another_kind_are_updated_in_place_too(
 
 
 def test_float64_parameters_of_float32_kernels() -> None:
-    case = Case(text="2-10-2", loss="cross-entropy", dtype="float32", is_compiled=False)
-    expected, _ = trained(case)
-    params = {name: value.astype("float64") for name, value in case.params().items()}
-    trained(case, params)
+    expected, _ = trained(LAB32_IN_PYTHON)
+    params = {name: v.astype("float64") for name, v in LAB32_IN_PYTHON.params().items()}
+    trained(LAB32_IN_PYTHON, params)
     for name, array in expected.items():
         assert params[name].dtype == np.float64
         np.testing.assert_array_equal(params[name].astype("float32"), array)

@@ -1,20 +1,16 @@
 """Run the command line as a user would: in this process where that is enough, else for real.
 
-All runs share one folder of compiled kernels and one home for as long as the tests last, so
-that each network is compiled once.
+All runs share the folder of compiled kernels that ``conftest.py`` makes, with an empty home
+in it, so that each network is compiled once.
 """
 
-import atexit
 import contextlib
 import io
 import os
-import shutil
 import subprocess
 import sysconfig
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -27,21 +23,12 @@ PATIENCE = 120.0  # seconds until a test gives up on a process
 _NOT_INHERITED = ("GRADWRIGHT_DATA", "NO_COLOR", "PYTHONIOENCODING", "XDG_CACHE_HOME")
 
 
-@cache
-def shared_folder() -> Path:
-    """Return the folder that holds kernels and home, deleted when the tests end."""
-    folder = Path(tempfile.mkdtemp(prefix="gradwright-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
 def environment(**changes: str | None) -> dict[str, str]:
     """Return the environment of a run; None takes a variable away."""
     variables: dict[str, str | None] = {
         name: value for name, value in os.environ.items() if name not in _NOT_INHERITED
     }
-    variables["HOME"] = str(shared_folder())
-    variables.setdefault("GRADWRIGHT_CACHE", str(shared_folder() / "cache"))
+    variables["HOME"] = str(Path(os.environ["GRADWRIGHT_CACHE"]) / "home")
     variables.setdefault("MPLCONFIGDIR", get_cachedir())  # else each home lists all fonts anew
     variables["COLUMNS"] = "100"
     return {name: value for name, value in (variables | changes).items() if value is not None}
@@ -66,10 +53,10 @@ class Outcome:
 def run_here(*arguments: str, **changes: str | None) -> Outcome:
     """Run a command in this process, with the environment changed."""
     out, err = io.StringIO(), io.StringIO()
-    before = dict(os.environ)
+    before, during = dict(os.environ), environment(**changes)
     try:
         os.environ.clear()
-        os.environ.update(environment(**changes))
+        os.environ.update(during)
         with (
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),

@@ -101,6 +101,7 @@ LAB32 = Case(text="2-10-2", loss="cross-entropy", dtype="float32", is_compiled=T
 BLAS = Case(text="20-40-30-3", loss="cross-entropy", dtype="float64", is_compiled=True)
 # the same networks run by Python, where nothing depends on the compiler
 LAB_IN_PYTHON = Case(text="2-10-2", loss="cross-entropy", dtype="float64", is_compiled=False)
+LAB32_IN_PYTHON = Case(text="2-10-2", loss="cross-entropy", dtype="float32", is_compiled=False)
 BLAS_IN_PYTHON = Case(text="20-40-30-3", loss="cross-entropy", dtype="float64", is_compiled=False)
 
 
