@@ -8,9 +8,16 @@ from collections.abc import Callable
 
 import pytest
 from golden import FLAG, FOLDER, compare_or_update
+from hypothesis import settings
 
 # their assertions speak as those of tests do
 pytest.register_assert_rewrite("emitted", "kernels")
+
+
+# a find of chance belongs to whoever is at the keyboard, not to a run that lands a change
+settings.register_profile("ci", derandomize=True, database=None)
+if os.environ.get("CI") == "true":
+    settings.load_profile("ci")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
