@@ -1,13 +1,14 @@
 """The invariants of a programme, checked after every transformation."""
 
-from sympy import Expr, Indexed, KroneckerDelta, Symbol
+import sympy
+from sympy import DiracDelta, Expr, Heaviside, Indexed, KroneckerDelta, Symbol
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.function import Derivative, Subs
 
 from derive.errors import InternalError
 from derive.program import Program, Statement, Tensor
 
-_NEVER = (Derivative, Subs, KroneckerDelta)
+_NEVER = (Derivative, Subs, KroneckerDelta, DiracDelta, Heaviside)
 
 
 def check_program(program: Program) -> Program:
@@ -15,8 +16,8 @@ def check_program(program: Program) -> Program:
 
     What holds afterwards: each tensor is written once and read only after that; every
     index in a body is an index of the target or bound by a sum; it runs over the whole of
-    each axis that it reads; every output exists; no unevaluated derivative or Kronecker
-    delta is left.
+    each axis that it reads; every output exists; no unevaluated derivative and no delta
+    is left; every sum is `derive.program.Sum`.
 
     Raises
     ------
@@ -56,6 +57,8 @@ def _check_expression(
     if isinstance(expression, Indexed):
         _check_read(statement, expression, ranges, known)
     elif isinstance(expression, ExprWithLimits):
+        if type(expression) is sympy.Sum:
+            raise _broken(statement, "a sum is SymPy's own, not derive.program.Sum")
         inner = dict(ranges)
         for symbol, first, last in expression.limits:
             if symbol in inner:

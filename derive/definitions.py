@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import final
 
 import sympy
-from sympy import Expr, Piecewise, Sum, Symbol
+from sympy import Expr, Piecewise, Symbol
 
 from derive.indices import fresh
+from derive.program import Sum
 
 
 @final

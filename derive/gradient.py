@@ -11,6 +11,11 @@ a ``Sum``, the sum itself is first such a scalar, and then its body is treated a
 Kronecker deltas δ are contracted against the sums over ``o``. Nothing in this file knows
 any function, activation, loss or matrix product.
 
+Where a function has a kink, its slope there is a convention, and `settled` puts it in the
+place of what SymPy leaves: ``Heaviside(u)``, the slope of max and min, is ``(1 + sign(u))/2``,
+one half at a tie; ``DiracDelta``, the slope of sign, is 0. An argument that SymPy does not
+know to be real, such as ``log(x)`` in ``|log(x)|``, is a scalar of its own first.
+
 References
 ----------
 A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, section 3.2
@@ -23,7 +28,21 @@ from dataclasses import dataclass
 from typing import final
 
 import sympy
-from sympy import Dummy, Expr, Indexed, Integer, KroneckerDelta, Mul, Sum, Symbol
+from sympy import (
+    Abs,
+    DiracDelta,
+    Dummy,
+    Expr,
+    Heaviside,
+    Indexed,
+    Integer,
+    KroneckerDelta,
+    Max,
+    Min,
+    Mul,
+    Symbol,
+    sign,
+)
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from derive.check import check_program
@@ -33,6 +52,7 @@ from derive.program import (
     Program,
     Statement,
     Step,
+    Sum,
     Tensor,
     indices_of,
     occurrences,
@@ -129,15 +149,18 @@ def slopes(body: Expr, operand: str) -> Iterator[Slope]:
     back = {symbol: node for node, symbol in scalars.items()}
     plain = body.xreplace(scalars)
     for node, symbol in scalars.items():
-        value = sympy.diff(plain, symbol).xreplace(back)
+        value = settled(sympy.diff(plain, symbol)).xreplace(back)
         if value == 0:
             continue
-        if not isinstance(node, ExprWithLimits):
+        if node in occurrences(node):
             yield Slope(value=value, position=indices_of(node), bound=())
             continue
-        if not isinstance(node, Sum):
-            raise InternalError(f"{node.func.__name__} stands in {body} and is not differentiable")
-        inner_body, ranges = open_sum(node)
+        inner_body: Expr = node
+        ranges: tuple[Range, ...] = ()
+        if isinstance(node, ExprWithLimits):
+            if not isinstance(node, Sum):
+                raise InternalError(f"{node.func.__name__} in {body} is not differentiable")
+            inner_body, ranges = open_sum(node)
         for inner in slopes(inner_body, operand):
             yield Slope(
                 value=value * inner.value,
@@ -146,8 +169,23 @@ def slopes(body: Expr, operand: str) -> Iterator[Slope]:
             )
 
 
+def settled(derivative: Expr) -> Expr:
+    """Return what ``sympy.diff`` gave with the contract's slopes at kinks and ties."""
+    if not derivative.has(Heaviside, DiracDelta):
+        return derivative
+    values: dict[Expr, Expr] = {
+        step: (1 + sign(step.args[0])) / 2 for step in derivative.atoms(Heaviside)
+    }
+    values |= {spike: Integer(0) for spike in derivative.atoms(DiracDelta)}
+    return derivative.xreplace(values)
+
+
 def _outermost(body: Expr, operand: str) -> list[Expr]:
-    """Return the operand's occurrences outside of sums, and the sums that hold others."""
+    """Return the operand's occurrences outside of sums, and the sums that hold others.
+
+    Also whole arguments of functions with a kink that SymPy does not know to be real: it
+    would differentiate ``|log(x)|`` as a function of a complex variable.
+    """
     found: dict[Expr, None] = {}
     stack = [body]
     while stack:
@@ -158,6 +196,13 @@ def _outermost(body: Expr, operand: str) -> list[Expr]:
         elif isinstance(node, Indexed) or not node.args:
             if node in occurrences(node) and tensor_of(node) == operand:
                 found[node] = None
+        elif isinstance(node, (Abs, sign, Max, Min)):
+            for argument in node.args:
+                reads = any(tensor_of(read) == operand for read in occurrences(argument))
+                if reads and not argument.is_extended_real:
+                    found[argument] = None
+                else:
+                    stack.append(argument)
         else:
             stack.extend(node.args)
     return sorted(found, key=sympy.default_sort_key)

@@ -16,7 +16,7 @@ prints in index form.
 from typing import TypeAlias, final
 
 import sympy
-from sympy import Expr, Indexed, Integer, Mul, Piecewise, Rational, Sum, Symbol
+from sympy import Expr, Indexed, Integer, Mul, Piecewise, Rational, Symbol
 
 from derive.matrix_expression import (
     Diagonal,
@@ -38,7 +38,7 @@ from derive.matrix_expression import (
 )
 from derive.notation import FUNCTIONS, RELATIONS, is_constant
 from derive.ordering import as_product, as_terms, free_indices, pulled_sums
-from derive.program import Statement, tensor_of
+from derive.program import Statement, Sum, tensor_of
 
 Index: TypeAlias = Symbol | None
 Limit = tuple[Symbol, Expr, Expr]

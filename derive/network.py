@@ -1,11 +1,11 @@
 """From a specification to the programme of its loss."""
 
-from sympy import Expr, Sum
+from sympy import Expr
 
 from derive.check import check_program
 from derive.definitions import ACTIVATIONS, LOSSES, Row
 from derive.indices import canonical, fresh, target_indices
-from derive.program import BATCH, Program, Statement, Tensor, size
+from derive.program import BATCH, Program, Statement, Sum, Tensor, size
 from derive.spec import NetworkSpec, parse_spec
 
 

@@ -15,10 +15,10 @@ from functools import lru_cache
 from typing import Any, final
 
 import sympy
-from sympy import Add, Expr, Function, Indexed, Integer, KroneckerDelta, Mul, Piecewise, Sum, Symbol
+from sympy import Add, Expr, Function, Indexed, Integer, KroneckerDelta, Mul, Piecewise, Symbol
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
-from derive.program import tensor_of
+from derive.program import Sum, tensor_of
 
 Indices = tuple[Symbol, ...]
 _Key = tuple[Any, ...]

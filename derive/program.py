@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import final
 
-from sympy import Expr, Indexed, IndexedBase, Integer, Symbol, sympify
+import sympy
+from sympy import Expr, Indexed, IndexedBase, Integer, Symbol, Tuple, sympify
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from derive.errors import InternalError
@@ -28,6 +29,25 @@ from derive.errors import InternalError
 BATCH = Symbol("B", integer=True, positive=True)
 
 ONE_HOT = "every row of Y sums to 1"
+
+
+class Sum(sympy.Sum):  # type: ignore[misc]  # SymPy is untyped
+    """SymPy's sum, which leaves a case distinction where it stands.
+
+    SymPy 1.14 moves a ``Piecewise`` out of a sum within a sum although its condition needs the
+    inner index, which is bound nowhere then. Sums of sums are one sum, as in SymPy.
+    """
+
+    def __new__(cls, function: Expr, *limits: tuple[Symbol, Expr, Expr] | Tuple) -> "Sum":
+        """Return the sum of `function` over the indices of `limits`, innermost first."""
+        if isinstance(function, sympy.Sum):
+            limits = (*function.limits, *limits)
+            function = function.function
+        total: Sum = Expr.__new__(
+            cls, sympify(function, strict=True), *(Tuple(*limit) for limit in limits)
+        )
+        total.is_commutative = True
+        return total
 
 
 class MaxOver(ExprWithLimits):  # type: ignore[misc]  # SymPy is untyped

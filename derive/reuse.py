@@ -11,11 +11,11 @@ knows their names.
 from collections.abc import Iterator
 
 import sympy
-from sympy import Dummy, Expr, Function, Indexed, Pow, Sum
+from sympy import Dummy, Expr, Function, Indexed, Pow
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from derive.indices import canonical, fresh, rename
-from derive.program import Statement, indices_of, occurrences, tensor_of
+from derive.program import Statement, Sum, indices_of, occurrences, tensor_of
 
 # what a node costs to compute, roughly in multiplications: decides between two equal forms
 _FUNCTION, _SUM, _OTHER = 20, 10, 1

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import sympy
-from sympy import Expr, Indexed, Integer, Sum
+from sympy import Expr, Indexed, Integer
 
 from derive.check import check_program
 from derive.errors import InputError
@@ -19,6 +19,7 @@ from derive.program import (
     Program,
     Statement,
     Step,
+    Sum,
     indices_of,
     occurrences,
     tensor_of,

@@ -15,14 +15,14 @@ from dataclasses import replace
 from functools import cache
 
 import sympy
-from sympy import Abs, Expr, Function, Indexed, Max, Sum, Symbol
+from sympy import Abs, Expr, Function, Indexed, Max, Symbol
 from sympy.codegen.cfunctions import log1p
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from derive.check import check_program
 from derive.errors import InternalError
 from derive.indices import canonical, rename
-from derive.program import MaxOver, Program, Statement, Step, Tensor, indices_of, tensor_of
+from derive.program import MaxOver, Program, Statement, Step, Sum, Tensor, indices_of, tensor_of
 
 
 def stable_program(program: Program) -> Program:

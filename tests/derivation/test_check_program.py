@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from sympy import Derivative, Integer, KroneckerDelta, Sum, exp
+from sympy import Derivative, Integer, KroneckerDelta, exp
 
 from derive import InternalError, Program, Statement, Tensor
 from derive.check import check_program
-from derive.program import BATCH, index, size
+from derive.program import BATCH, Sum, index, size
 
 X = Tensor(name="X", shape=(BATCH, size(3)))
 V = Tensor(name="V", shape=(size(4),))

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from oracles import draw_case, has_a_meaning
 from random_statements import TENSORS, random_arrays, random_statement
 from strategies import seeds
-from sympy import Expr, Integer, Piecewise, Sum
+from sympy import Expr, Integer, Piecewise
 
 from derive.error_bound import _Bounds, evaluate_with_bound
 from derive.errors import InternalError
 from derive.evaluate import evaluate
 from derive.indices import fresh
-from derive.program import BATCH, Program, Statement, Tensor, size
+from derive.program import BATCH, Program, Statement, Sum, Tensor, size
 from runtime.torch_oracle import loss_and_gradients
 
 SIZES = {"B": 5, "n": 7, "m": 4}

@@ -12,13 +12,13 @@ from oracles import has_a_meaning
 from plain_values import plain_value
 from random_statements import TENSORS, random_arrays, random_statement
 from strategies import seeds
-from sympy import Integer, Piecewise, Sum
+from sympy import Integer, Piecewise
 
 from derive.errors import InputError, InternalError
 from derive.evaluate import evaluate
 from derive.indices import fresh
 from derive.network import loss_program
-from derive.program import BATCH, MaxOver, Program, Statement, Tensor, size
+from derive.program import BATCH, MaxOver, Program, Statement, Sum, Tensor, size
 
 SIZES = {"B": 2, "n": 3, "m": 4}
 N = size("n")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from oracles import draw_case, shapes_of, torch_value
 from random_formulas import random_formula
 from strategies import batches, layer_sizes, seeds
-from sympy import Expr, Integer, Sum
+from sympy import Expr, Integer
 
 from derive import definitions
 from derive.definitions import Row, elementwise
@@ -21,7 +21,7 @@ from derive.evaluate import evaluate
 from derive.gradient import gradient_program, vjp_program
 from derive.indices import fresh
 from derive.network import loss_program
-from derive.program import BATCH, MaxOver, Program, Statement, Tensor, index, size
+from derive.program import BATCH, MaxOver, Program, Statement, Sum, Tensor, index, size
 from derive.rewrite import rewrite_program
 from derive.spec import NetworkSpec
 from derive.stable import stable_program

@@ -1,9 +1,9 @@
 """Index names: no capture, and one canonical form."""
 
-from sympy import Sum, exp
+from sympy import exp
 
 from derive.indices import canonical, fresh, open_sum, rename, target_indices
-from derive.program import BATCH, Tensor, index, size
+from derive.program import BATCH, Sum, Tensor, index, size
 
 A = Tensor(name="A", shape=(BATCH, size(4)))
 V = Tensor(name="V", shape=(size(4),))

@@ -9,14 +9,14 @@ from matrix_mutants import mutants
 from matrix_values import ShapesDisagreeError, matrix_value
 from plain_values import plain_value
 from random_statements import TENSORS, random_arrays, random_statement
-from sympy import Integer, Piecewise, Sum, exp, log, sqrt
+from sympy import Integer, Piecewise, exp, log, sqrt
 
 from derive.evaluate import evaluate
 from derive.gradient import gradient_program
 from derive.matrix_form import matrix_form
 from derive.network import loss_program
 from derive.printing import matrix_text
-from derive.program import BATCH, MaxOver, Program, Statement, Tensor, index, size
+from derive.program import BATCH, MaxOver, Program, Statement, Sum, Tensor, index, size
 from derive.rewrite import rewrite_program
 from derive.spec import parse_spec
 

@@ -15,7 +15,7 @@ from matplotlib.mathtext import MathTextParser
 from matrix_values import ShapesDisagreeError
 from plain_values import plain_value
 from random_statements import TENSORS, random_arrays, random_statement
-from sympy import Float, Integer, KroneckerDelta, Piecewise, Rational, Sum, exp, log, sqrt
+from sympy import Float, Integer, KroneckerDelta, Piecewise, Rational, exp, log, sqrt
 from sympy.codegen.cfunctions import log1p
 
 from derive.board import MATRIX_FORM, told_steps
@@ -37,7 +37,7 @@ from derive.printing import (
     statement_latex,
     statement_text,
 )
-from derive.program import BATCH, MaxOver, Program, Statement, Tensor, base, index, scalar
+from derive.program import BATCH, MaxOver, Program, Statement, Sum, Tensor, base, index, scalar
 from derive.report import text_report
 from derive.rewrite import rewrite_program
 from derive.spec import parse_spec

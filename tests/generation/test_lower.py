@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sympy
 from kernels import NETWORKS, derived, lowered
-from sympy import Expr, Sum
+from sympy import Expr
 
 from codegen.errors import InputError, InternalError
 from codegen.interpreter import interpret
@@ -26,7 +26,7 @@ from codegen.verify import verify
 from derive.evaluate import evaluate
 from derive.network import loss_program
 from derive.program import BATCH as B
-from derive.program import MaxOver, Program, Statement, Tensor, base, index, scalar, size
+from derive.program import MaxOver, Program, Statement, Sum, Tensor, base, index, scalar, size
 
 i, j, k, m = index("i"), index("j"), index("k"), index("m")
 A, C = base("A"), base("C")

@@ -8,10 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import sympy
-from sympy import Expr, Indexed, Mul, Sum, Symbol
+from sympy import Expr, Indexed, Mul, Symbol
 
 from derive.indices import canonical
-from derive.program import BATCH, Program, Statement, base, indices_of, occurrences, tensor_of
+from derive.program import (
+    BATCH,
+    Program,
+    Statement,
+    Sum,
+    base,
+    indices_of,
+    occurrences,
+    tensor_of,
+)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import random
 
 import numpy as np
 import sympy
-from sympy import Dummy, Expr, Integer, Piecewise, Rational, Sum, Symbol
+from sympy import Dummy, Expr, Integer, Piecewise, Rational, Symbol
 
 from derive.indices import canonical, fresh, target_indices
-from derive.program import BATCH, Statement, Tensor, size
+from derive.program import BATCH, Statement, Sum, Tensor, size
 
 _N, _M = size("n"), size("m")
 
