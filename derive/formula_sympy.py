@@ -1,0 +1,258 @@
+"""Formulas as SymPy expressions, and back.
+
+SymPy computes with exact numbers of any length and combines powers as it goes, so a formula
+of a line can become a number of gigabytes. What it would combine is looked at first.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import reduce
+from typing import assert_never, final
+
+import sympy
+from sympy import Expr, Piecewise, Rational, S
+from sympy.codegen.cfunctions import expm1, log1p
+from sympy.core.relational import Relational
+
+from derive.errors import InputError
+from derive.formula_constants import LARGEST_EXPONENT
+from derive.formula_tree import (
+    Binary,
+    Call,
+    Comparison,
+    Formula,
+    Name,
+    Negative,
+    Node,
+    Number,
+    print_formula,
+)
+
+Scalar = Callable[[Expr], Expr]
+Term = Callable[[Mapping[str, Expr]], Expr]
+
+LONGEST_EXACT = 3_000
+"""Bits of a number that is kept exact; a longer one is rounded to float64."""
+
+MOST_CASES = 64
+"""Branches that conditions on branches may be written out to."""
+
+_FUNCTIONS: dict[str, Callable[..., Expr]] = {
+    "log": sympy.log,
+    "log1p": log1p,
+    "expm1": expm1,
+    "sqrt": sympy.sqrt,
+    "tanh": sympy.tanh,
+    "sin": sympy.sin,
+    "cos": sympy.cos,
+    "tan": sympy.tan,
+    "atan": sympy.atan,
+    "sinh": sympy.sinh,
+    "cosh": sympy.cosh,
+    "erf": sympy.erf,
+    "abs": sympy.Abs,
+    "sign": sympy.sign,
+    "sigmoid": lambda z: 1 / (1 + sympy.exp(-z)),
+    "max": sympy.Max,
+    "min": sympy.Min,
+}
+_COMPARE: dict[str, type[Relational]] = {
+    "<": sympy.StrictLessThan,
+    "<=": sympy.LessThan,
+    ">": sympy.StrictGreaterThan,
+    ">=": sympy.GreaterThan,
+    "==": sympy.Equality,
+    "!=": sympy.Unequality,
+}
+_NOT_REAL = (S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity, S.ImaginaryUnit)
+
+
+def to_sympy(
+    formula: Formula,
+    values: Mapping[str, Expr],
+    *,
+    activations: Mapping[str, Scalar] | None = None,
+    total: Callable[[Term], Expr] | None = None,
+) -> Expr:
+    """Return the expression that a formula means.
+
+    Parameters
+    ----------
+    formula
+        As `derive.formula.parse_formula` read it; its definitions are written out.
+    values
+        What each variable stands for: a real expression.
+    activations
+        What each activation that it calls does to an expression.
+    total
+        What ``sum(...)`` does. It is given a function that returns the summand once it is
+        told what the variables stand for at an index, such as
+        ``lambda term: row.total(lambda k: term({"P": row(k)}))``.
+
+    Raises
+    ------
+    InputError
+        If a part of it is not real or finite for any value, as ``z/(z-z)``, or powers of
+        powers combine to an exponent beyond 1000. The caret points at that part.
+    """
+    builder = _Builder(formula=formula, activations=activations or {}, total=total)
+    expression = builder.build(formula.root, values)
+    if expression.has(*_NOT_REAL):
+        raise formula.source.refused(formula.root.at, f"this is {expression}, which is not real")
+    long = {n: _rounded(n) for n in expression.atoms(Rational) if _bits(n) > LONGEST_EXACT}
+    return expression.xreplace(long)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Builder:
+    """Builds the expressions of one formula, from the leaves up."""
+
+    formula: Formula
+    activations: Mapping[str, Scalar]
+    total: Callable[[Term], Expr] | None
+    cases: list[Node] = field(default_factory=list)  # one for every branch written out
+
+    def build(self, node: Node, values: Mapping[str, Expr]) -> Expr:
+        """Return the expression of a node."""
+        expression = self._expression(node, values)
+        if expression in _NOT_REAL:
+            raise self.formula.source.refused(
+                node.at, "this is not a real and finite number, whatever the variables are"
+            )
+        return expression
+
+    def _expression(self, node: Node, values: Mapping[str, Expr]) -> Expr:
+        match node:
+            case Number():
+                return Rational(node.value.numerator, node.value.denominator)
+            case Name():
+                return sympy.pi if node.name == "pi" else values[node.name]
+            case Negative():
+                return -self.build(node.operand, values)
+            case Binary(operator="**"):
+                base, exponent = self.build(node.left, values), self.build(node.right, values)
+                return self._power(base, exponent, node)
+            case Binary():
+                left, right = self.build(node.left, values), self.build(node.right, values)
+                if node.operator == "/" and right.is_zero:
+                    raise self.formula.source.refused(node.right.at, "the divisor is always 0")
+                return _arithmetic(node.operator, left, right)
+            case Comparison():
+                raise AssertionError("a comparison is built by the where that it belongs to")
+            case Call(function="sum"):
+                assert self.total is not None, "the caller allowed sums and gave no meaning"
+                return self.total(lambda entries: self.build(node.arguments[0], entries))
+            case Call(function="where"):
+                return self._where(node, values)
+            case Call():
+                return self._call(node, [self.build(a, values) for a in node.arguments])
+            case _:
+                assert_never(node)
+
+    def _call(self, node: Call, arguments: list[Expr]) -> Expr:
+        if node.function == "exp":
+            return self._exponential(arguments[0], node)
+        if node.function in _FUNCTIONS:
+            return _FUNCTIONS[node.function](*arguments)
+        if node.function in self.activations:
+            return self.activations[node.function](arguments[0])
+        (own,) = (d for d in self.formula.definitions if d.name == node.function)
+        return to_sympy(own.formula, {own.parameter: arguments[0]}, activations=self.activations)
+
+    def _power(self, base: Expr, exponent: Expr, node: Node) -> Expr:
+        """Return the power, once it is sure that what SymPy makes of it stays small."""
+        if base.is_zero and not exponent.is_nonnegative:
+            raise self.formula.source.refused(node.at, "0 to a power that may be negative")
+        if not exponent.is_Number:
+            if base.is_nonpositive:
+                raise self.formula.source.refused(
+                    node.at, "a base that is not positive has no real power for every exponent"
+                )
+            return base**exponent
+        for factor in sympy.Mul.make_args(base):
+            inner = factor.exp if factor.is_Pow and factor.exp.is_Number else S.One
+            if abs(inner * exponent) > LARGEST_EXPONENT:
+                raise self.formula.source.refused(
+                    node.at,
+                    f"powers of powers multiply to an exponent of {inner * exponent}. It is "
+                    f"between -{LARGEST_EXPONENT} and {LARGEST_EXPONENT}",
+                )
+        number, rest = base.as_coeff_Mul()
+        if _bits(number) * abs(exponent) <= LONGEST_EXACT:
+            return base**exponent
+        power = _rounded(number) ** sympy.Float(exponent)
+        if not _is_float64(power):
+            raise self.formula.source.refused(
+                node.at, "a constant in this power is not finite in float64"
+            )
+        return power * rest**exponent
+
+    def _exponential(self, argument: Expr, node: Node) -> Expr:
+        """Return ``exp(argument)``; SymPy makes ``exp(c*log(x))`` the power ``x**c``."""
+        powers = []
+        others = []
+        for term in sympy.Add.make_args(argument):
+            number, rest = term.as_coeff_Mul()
+            if isinstance(rest, sympy.log):
+                powers.append(self._power(rest.args[0], number, node))
+            else:
+                others.append(term)
+        return sympy.Mul(sympy.exp(sympy.Add(*others)), *powers)
+
+    def _where(self, node: Call, values: Mapping[str, Expr]) -> Expr:
+        condition, *arguments = node.arguments
+        assert isinstance(condition, Comparison)
+        left, right = self.build(condition.left, values), self.build(condition.right, values)
+        then, otherwise = (self.build(argument, values) for argument in arguments)
+        return self._cases(condition, left, right, then, otherwise)
+
+    def _cases(
+        self, node: Comparison, left: Expr, right: Expr, then: Expr, otherwise: Expr
+    ) -> Expr:
+        """Return the piecewise expression.
+
+        A condition on a branch, ``where(where(d, p, q) > 0, a, b)``, is written out as
+        ``where(d, where(p > 0, a, b), where(q > 0, a, b))``: SymPy would join conditions.
+        """
+        self.cases.append(node)
+        if len(self.cases) > MOST_CASES:
+            raise self.formula.source.refused(
+                node.at, f"the conditions of where make more than {MOST_CASES} cases"
+            )
+        inner = left.atoms(Piecewise) | right.atoms(Piecewise)
+        if not inner:
+            return Piecewise((then, _COMPARE[node.operator](left, right)), (otherwise, True))
+        innermost = min(inner, key=lambda p: (len(p.atoms(Piecewise)), sympy.default_sort_key(p)))
+        branches = []
+        for value, condition in innermost.args:
+            chosen = {innermost: value}
+            sides = left.xreplace(chosen), right.xreplace(chosen)
+            branches.append((self._cases(node, *sides, then, otherwise), condition))
+        return Piecewise(*branches)
+
+
+def _arithmetic(operator: str, left: Expr, right: Expr) -> Expr:
+    match operator:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+        case _:
+            return left / right
+
+
+def _bits(number: Expr) -> int:
+    return int(number.p).bit_length() + int(number.q).bit_length() if number.is_Rational else 0
+
+
+def _rounded(number: Expr) -> Expr:
+    """Return a number as SymPy holds a float64, which 17 digits determine."""
+    return sympy.Float(number, 17)
+
+
+def _is_float64(number: Expr) -> bool:
+    return bool(abs(number) < sympy.Integer(2) ** 1024)
