@@ -303,13 +303,8 @@ class _Reader:
                 return self.read(node.operand, summed=summed)
             case ast.UnaryOp(op=ast.USub()):
                 return Negative(operand=self.read(node.operand, summed=summed), at=at)
-            case ast.BinOp(op=operator) if type(operator) in _OPERATORS:
-                return Binary(
-                    operator=_OPERATORS[type(operator)],
-                    left=self.read(node.left, summed=summed),
-                    right=self.read(node.right, summed=summed),
-                    at=at,
-                )
+            case ast.BinOp() if type(node.op) in _OPERATORS:
+                return self._chain(node, summed=summed)
             case ast.Compare():
                 raise self.source.refused(
                     at, "a comparison stands only as the condition of where(c, a, b)"
@@ -320,6 +315,20 @@ class _Reader:
                 raise self.source.refused(
                     at, f"{type(node).__name__} is not part of the formula language"
                 )
+
+    def _chain(self, node: ast.BinOp, *, summed: bool) -> Node:
+        links = [node]  # a chain of operators may be hundreds long: no recursion to the left
+        while isinstance(links[-1].left, ast.BinOp) and type(links[-1].left.op) in _OPERATORS:
+            links.append(links[-1].left)
+        result = self.read(links[-1].left, summed=summed)
+        for link in reversed(links):
+            result = Binary(
+                operator=_OPERATORS[type(link.op)],
+                left=result,
+                right=self.read(link.right, summed=summed),
+                at=self.shift + link.col_offset,
+            )
+        return result
 
     def _name(self, name: str, at: int, *, summed: bool) -> Node:
         if name == "pi":

@@ -20,6 +20,7 @@ from derive.formula_tree import (
     Negative,
     Node,
     Number,
+    chain,
 )
 
 LARGEST_EXPONENT = 1000
@@ -107,10 +108,15 @@ def _fold(node: Node, formula: Formula, values: Mapping[str, float]) -> float | 
         case Negative():
             operand = _fold(node.operand, formula, values)
             return None if operand is None else -operand
-        case Binary():
+        case Binary(operator="**"):
             left = _fold(node.left, formula, values)
-            right = _fold(node.right, formula, values)
-            return _binary(node, left, right, formula)
+            return _binary(node, left, _fold(node.right, formula, values), formula)
+        case Binary():
+            first, links = chain(node)
+            value = _fold(first, formula, values)
+            for link in links:
+                value = _binary(link, value, _fold(link.right, formula, values), formula)
+            return value
         case Comparison():
             left = _fold(node.left, formula, values)
             right = _fold(node.right, formula, values)

@@ -4,7 +4,7 @@ Each formula is small, yet thirty definitions that call the one before twice mak
 nodes. The size is computed from the definitions, and nothing is written out for it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never, final
 
 from derive.formula_tokens import DEEPEST, MOST_NODES
@@ -17,12 +17,13 @@ from derive.formula_tree import (
     Negative,
     Node,
     Number,
+    chain,
 )
 
 MOST_WRITTEN_OUT = 4 * MOST_NODES
 DEEPEST_WRITTEN_OUT = 2 * DEEPEST
 
-_CHAINS = ({"+", "-"}, {"*", "/"})
+_ALIKE = ({"+", "-"}, {"*", "/"})  # a chain of these is one level
 
 
 @final
@@ -67,12 +68,17 @@ def _extent(node: Node, functions: dict[str, Extent]) -> Extent:
             return Extent(variables=1) if node.name != "pi" else Extent(nodes=1)
         case Negative():
             return _joined(_extent(node.operand, functions))
-        case Binary() | Comparison():
-            left, right = _extent(node.left, functions), _extent(node.right, functions)
-            chain = isinstance(node.left, Binary) and any(
-                {node.operator, node.left.operator} <= chain for chain in _CHAINS
-            )
-            return _joined(left, right, deeper=max(left.depth + (not chain), right.depth + 1))
+        case Binary():
+            first, links = chain(node)
+            extent, before = _extent(first, functions), ""
+            for link in links:
+                right = _extent(link.right, functions)
+                deeper = not any({before, link.operator} <= alike for alike in _ALIKE)
+                depth = max(extent.depth + deeper, right.depth + 1)
+                extent, before = replace(_joined(extent, right), depth=depth), link.operator
+            return extent
+        case Comparison():
+            return _joined(_extent(node.left, functions), _extent(node.right, functions))
         case Call() if node.function in functions:
             function = functions[node.function]
             argument = _extent(node.arguments[0], functions)
@@ -87,9 +93,9 @@ def _extent(node: Node, functions: dict[str, Extent]) -> Extent:
             assert_never(node)
 
 
-def _joined(*parts: Extent, deeper: int | None = None) -> Extent:
+def _joined(*parts: Extent) -> Extent:
     return Extent(
         nodes=1 + sum(part.nodes for part in parts),
         variables=sum(part.variables for part in parts),
-        depth=deeper if deeper is not None else 1 + max(part.depth for part in parts),
+        depth=1 + max(part.depth for part in parts),
     )

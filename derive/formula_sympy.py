@@ -1,21 +1,20 @@
-"""Formulas as SymPy expressions, and back.
+"""Formulas as SymPy expressions.
 
 SymPy computes with exact numbers of any length and combines powers as it goes, so a formula
 of a line can become a number of gigabytes. What it would combine is looked at first.
 """
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
-from functools import reduce
 from typing import assert_never, final
 
 import sympy
-from sympy import Expr, Piecewise, Rational, S
+from sympy import Expr, Piecewise, S
 from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.relational import Relational
 
-from derive.errors import InputError
+from derive.errors import InternalError
 from derive.formula_constants import LARGEST_EXPONENT
 from derive.formula_tree import (
     Binary,
@@ -26,7 +25,7 @@ from derive.formula_tree import (
     Negative,
     Node,
     Number,
-    print_formula,
+    chain,
 )
 
 Scalar = Callable[[Expr], Expr]
@@ -38,26 +37,37 @@ LONGEST_EXACT = 3_000
 MOST_CASES = 64
 """Branches that conditions on branches may be written out to."""
 
-_FUNCTIONS: dict[str, Callable[..., Expr]] = {
-    "log": sympy.log,
-    "log1p": log1p,
-    "expm1": expm1,
-    "sqrt": sympy.sqrt,
-    "tanh": sympy.tanh,
-    "sin": sympy.sin,
-    "cos": sympy.cos,
-    "tan": sympy.tan,
-    "atan": sympy.atan,
-    "sinh": sympy.sinh,
-    "cosh": sympy.cosh,
-    "erf": sympy.erf,
-    "abs": sympy.Abs,
-    "sign": sympy.sign,
-    "sigmoid": lambda z: 1 / (1 + sympy.exp(-z)),
-    "max": sympy.Max,
-    "min": sympy.Min,
+FROM_SYMPY: dict[type[Expr], str] = {
+    sympy.exp: "exp",
+    sympy.log: "log",
+    log1p: "log1p",
+    expm1: "expm1",
+    sympy.tanh: "tanh",
+    sympy.sin: "sin",
+    sympy.cos: "cos",
+    sympy.tan: "tan",
+    sympy.atan: "atan",
+    sympy.sinh: "sinh",
+    sympy.cosh: "cosh",
+    sympy.erf: "erf",
+    sympy.Abs: "abs",
+    sympy.sign: "sign",
+    sympy.Max: "max",
+    sympy.Min: "min",
 }
-_COMPARE: dict[str, type[Relational]] = {
+"""What SymPy's functions are called in the language."""
+
+_FUNCTIONS: dict[str, Callable[..., Expr]] = {
+    **{name: function for function, name in FROM_SYMPY.items()},
+    "sqrt": sympy.sqrt,
+}
+_ARITHMETIC: dict[str, Callable[[Expr, Expr], Expr]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+}
+COMPARE: dict[str, type[Relational]] = {
     "<": sympy.StrictLessThan,
     "<=": sympy.LessThan,
     ">": sympy.StrictGreaterThan,
@@ -100,8 +110,12 @@ def to_sympy(
     expression = builder.build(formula.root, values)
     if expression.has(*_NOT_REAL):
         raise formula.source.refused(formula.root.at, f"this is {expression}, which is not real")
-    long = {n: _rounded(n) for n in expression.atoms(Rational) if _bits(n) > LONGEST_EXACT}
-    return expression.xreplace(long)
+    numbers = expression.atoms(sympy.Rational, sympy.Float)
+    if not all(_is_float64(number) for number in numbers):
+        raise formula.source.refused(
+            formula.root.at, "its constants combine to one that is not finite in float64"
+        )
+    return expression.xreplace({n: _rounded(n) for n in numbers if _bits(n) > LONGEST_EXACT})
 
 
 @final
@@ -116,8 +130,10 @@ class _Builder:
 
     def build(self, node: Node, values: Mapping[str, Expr]) -> Expr:
         """Return the expression of a node."""
-        expression = self._expression(node, values)
-        if expression in _NOT_REAL:
+        return self._real(self._expression(node, values), node)
+
+    def _real(self, expression: Expr, node: Node) -> Expr:
+        if any(expression is never for never in _NOT_REAL):
             raise self.formula.source.refused(
                 node.at, "this is not a real and finite number, whatever the variables are"
             )
@@ -126,7 +142,7 @@ class _Builder:
     def _expression(self, node: Node, values: Mapping[str, Expr]) -> Expr:
         match node:
             case Number():
-                return Rational(node.value.numerator, node.value.denominator)
+                return sympy.Rational(node.value.numerator, node.value.denominator)
             case Name():
                 return sympy.pi if node.name == "pi" else values[node.name]
             case Negative():
@@ -135,14 +151,16 @@ class _Builder:
                 base, exponent = self.build(node.left, values), self.build(node.right, values)
                 return self._power(base, exponent, node)
             case Binary():
-                left, right = self.build(node.left, values), self.build(node.right, values)
-                if node.operator == "/" and right.is_zero:
-                    raise self.formula.source.refused(node.right.at, "the divisor is always 0")
-                return _arithmetic(node.operator, left, right)
+                first, links = chain(node)
+                result = self.build(first, values)
+                for link in links:
+                    result = self._arithmetic(link, result, self.build(link.right, values))
+                return result
             case Comparison():
-                raise AssertionError("a comparison is built by the where that it belongs to")
+                raise InternalError(f"{self.formula}: a comparison outside of where")
             case Call(function="sum"):
-                assert self.total is not None, "the caller allowed sums and gave no meaning"
+                if self.total is None:
+                    raise InternalError(f"{self.formula}: nobody said what sum(...) does")
                 return self.total(lambda entries: self.build(node.arguments[0], entries))
             case Call(function="where"):
                 return self._where(node, values)
@@ -151,9 +169,22 @@ class _Builder:
             case _:
                 assert_never(node)
 
+    def _arithmetic(self, node: Binary, left: Expr, right: Expr) -> Expr:
+        if node.operator == "/" and right == 0:
+            raise self.formula.source.refused(node.right.at, "the divisor is always 0")
+        return self._real(_ARITHMETIC[node.operator](left, right), node)
+
     def _call(self, node: Call, arguments: list[Expr]) -> Expr:
-        if node.function == "exp":
-            return self._exponential(arguments[0], node)
+        match node.function:
+            case "exp":
+                return self._exponential(arguments[0], node)
+            case "expm1":
+                power = self._exponential(arguments[0], node)
+                return expm1(arguments[0]) if isinstance(power, sympy.exp) else power - 1
+            case "sigmoid":
+                return 1 / (1 + self._exponential(-arguments[0], node))
+            case _:
+                pass
         if node.function in _FUNCTIONS:
             return _FUNCTIONS[node.function](*arguments)
         if node.function in self.activations:
@@ -163,7 +194,7 @@ class _Builder:
 
     def _power(self, base: Expr, exponent: Expr, node: Node) -> Expr:
         """Return the power, once it is sure that what SymPy makes of it stays small."""
-        if base.is_zero and not exponent.is_nonnegative:
+        if base == 0 and not exponent.is_nonnegative:
             raise self.formula.source.refused(node.at, "0 to a power that may be negative")
         if not exponent.is_Number:
             if base.is_nonpositive:
@@ -171,6 +202,10 @@ class _Builder:
                     node.at, "a base that is not positive has no real power for every exponent"
                 )
             return base**exponent
+        if base.is_negative and not exponent.is_integer:
+            raise self.formula.source.refused(
+                node.at, "this power of a negative number is not real"
+            )
         for factor in sympy.Mul.make_args(base):
             inner = factor.exp if factor.is_Pow and factor.exp.is_Number else S.One
             if abs(inner * exponent) > LARGEST_EXPONENT:
@@ -203,7 +238,8 @@ class _Builder:
 
     def _where(self, node: Call, values: Mapping[str, Expr]) -> Expr:
         condition, *arguments = node.arguments
-        assert isinstance(condition, Comparison)
+        if not isinstance(condition, Comparison):
+            raise InternalError(f"{self.formula}: where without a comparison")
         left, right = self.build(condition.left, values), self.build(condition.right, values)
         then, otherwise = (self.build(argument, values) for argument in arguments)
         return self._cases(condition, left, right, then, otherwise)
@@ -223,7 +259,8 @@ class _Builder:
             )
         inner = left.atoms(Piecewise) | right.atoms(Piecewise)
         if not inner:
-            return Piecewise((then, _COMPARE[node.operator](left, right)), (otherwise, True))
+            rest = otherwise.args if isinstance(otherwise, Piecewise) else ((otherwise, True),)
+            return Piecewise((then, COMPARE[node.operator](left, right)), *rest)
         innermost = min(inner, key=lambda p: (len(p.atoms(Piecewise)), sympy.default_sort_key(p)))
         branches = []
         for value, condition in innermost.args:
@@ -231,18 +268,6 @@ class _Builder:
             sides = left.xreplace(chosen), right.xreplace(chosen)
             branches.append((self._cases(node, *sides, then, otherwise), condition))
         return Piecewise(*branches)
-
-
-def _arithmetic(operator: str, left: Expr, right: Expr) -> Expr:
-    match operator:
-        case "+":
-            return left + right
-        case "-":
-            return left - right
-        case "*":
-            return left * right
-        case _:
-            return left / right
 
 
 def _bits(number: Expr) -> int:

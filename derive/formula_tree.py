@@ -140,6 +140,17 @@ def children(node: Node) -> tuple[Node, ...]:
             assert_never(node)
 
 
+def chain(node: Binary) -> tuple[Node, list[Binary]]:
+    """Return the first operand of ``a + b*c - d …``, and its operators from left to right.
+
+    What a chain of operators needs no recursion for: it may be hundreds long.
+    """
+    links = [node]
+    while isinstance(first := links[-1].left, Binary) and first.operator != "**":
+        links.append(first)
+    return first, links[::-1]
+
+
 _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(6)
 _LEVELS = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "**": _POWER}
 
@@ -162,12 +173,16 @@ def _written(node: Node) -> tuple[str, int]:
             base, exponent = _bracketed(node.left, _ATOM), _bracketed(node.right, _POWER)
             return f"{base}**{exponent}", _POWER
         case Binary():
-            level = _LEVELS[node.operator]
-            sign = f" {node.operator} " if level == _SUM else node.operator
-            right = _bracketed(node.right, level + 1)
-            if right.startswith("-"):  # legal, and hard to read
-                right = f"({right})"
-            return f"{_bracketed(node.left, level)}{sign}{right}", level
+            first, links = chain(node)
+            text, held = _written(first)
+            for link in links:
+                level = _LEVELS[link.operator]
+                sign = f" {link.operator} " if level == _SUM else link.operator
+                right = _bracketed(link.right, level + 1)
+                if right.startswith("-"):  # legal, and hard to read
+                    right = f"({right})"
+                text, held = f"{text if held >= level else f'({text})'}{sign}{right}", level
+            return text, held
         case Comparison():
             left, right = _bracketed(node.left, _SUM), _bracketed(node.right, _SUM)
             return f"{left} {node.operator} {right}", _COMPARISON
