@@ -162,6 +162,7 @@ def parse_definition(
     known = {definition.name: definition for definition in definitions}
     name, parameter, start = _read_head(source)
     _check_new_name(source, name, {*known}, {*activations, *reserved})
+    check_name(source, parameter.text, parameter.at)
     if parameter.text in WITH_A_MEANING:
         raise source.refused(parameter.at, f'"{parameter.text}" has a meaning. Call it z')
     formula = _read(
@@ -173,9 +174,8 @@ def parse_definition(
         allow_sum=False,
     )
     if not formula.names:
-        raise source.refused(
-            start, f"{name.text} does not depend on {parameter.text}, so its slope is 0 everywhere"
-        )
+        problem = f"{name.text} does not depend on {parameter.text}, so its slope is 0 everywhere"
+        raise source.refused(formula.root.at, problem)
     return Definition(name=name.text, parameter=parameter.text, formula=formula)
 
 
@@ -378,9 +378,11 @@ class _Reader:
                 at, "the condition of where must be a comparison, as in where(z > 0, z, 0)"
             )
         if len(node.ops) > 1:
-            end = self.shift + (node.comparators[0].end_col_offset or 0)
+            second = self.shift + (node.comparators[0].end_col_offset or 0)
+            while self.source.text[second] in " )":
+                second += 1
             raise self.source.refused(
-                end, "one comparison is enough here. Nest one where in another to join two"
+                second, "one comparison is enough here. Nest one where in another to join two"
             )
         return Comparison(
             operator=_COMPARISONS[type(node.ops[0])],

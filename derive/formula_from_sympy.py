@@ -131,7 +131,7 @@ def from_sympy(expression: Expr, *, names: Mapping[Expr, str]) -> Node:
 
 def _divides(factor: Expr) -> bool:
     """Return whether a factor is written below the line."""
-    return factor.is_Pow and factor.exp.is_Rational and factor.exp.is_negative
+    return bool(factor.is_Pow and factor.exp.is_Rational and factor.exp.is_negative)
 
 
 def _rational(value: Expr) -> Node:

@@ -34,7 +34,10 @@ Term = Callable[[Mapping[str, Expr]], Expr]
 LONGEST_EXACT = 3_000
 """Bits of a number that is kept exact; a longer one is rounded to float64."""
 
-MOST_CASES = 64
+WORKING_DIGITS = 60
+FLOAT64_DIGITS = 17
+
+MOST_CASES = 32
 """Branches that conditions on branches may be written out to."""
 
 FROM_SYMPY: dict[type[Expr], str] = {
@@ -115,7 +118,8 @@ def to_sympy(
         raise formula.source.refused(
             formula.root.at, "its constants combine to one that is not finite in float64"
         )
-    return expression.xreplace({n: _rounded(n) for n in numbers if _bits(n) > LONGEST_EXACT})
+    inexact = [n for n in numbers if n.is_Float or _bits(n) > LONGEST_EXACT]
+    return expression.xreplace({n: sympy.Float(n, FLOAT64_DIGITS) for n in inexact})
 
 
 @final
@@ -217,7 +221,7 @@ class _Builder:
         number, rest = base.as_coeff_Mul()
         if _bits(number) * abs(exponent) <= LONGEST_EXACT:
             return base**exponent
-        power = _rounded(number) ** sympy.Float(exponent)
+        power = sympy.Float(number, WORKING_DIGITS) ** exponent
         if not _is_float64(power):
             raise self.formula.source.refused(
                 node.at, "a constant in this power is not finite in float64"
@@ -272,11 +276,6 @@ class _Builder:
 
 def _bits(number: Expr) -> int:
     return int(number.p).bit_length() + int(number.q).bit_length() if number.is_Rational else 0
-
-
-def _rounded(number: Expr) -> Expr:
-    """Return a number as SymPy holds a float64, which 17 digits determine."""
-    return sympy.Float(number, 17)
 
 
 def _is_float64(number: Expr) -> bool:
