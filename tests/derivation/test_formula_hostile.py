@@ -61,6 +61,7 @@ for name, text in texts.items():
             run.append(f"{name} was accepted")
         times.append(time.perf_counter() - start)
     seconds[name] = min(times)
+eval("0")  # to see that it would be seen
 watched = False
 tracemalloc.start()
 for text in texts.values():
@@ -117,7 +118,7 @@ def test_refusals_take_no_time_no_memory_and_run_nothing() -> None:
     )
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
-    assert found["run"] == []
+    assert found["run"] == ["exec"]  # the one of our own
     assert len(found["seconds"]) == len(HOSTILE) + len(HOSTILE_LATER)
     assert {name: s for name, s in found["seconds"].items() if s >= 0.1} == {}
     assert found["grown"] < 50e6
