@@ -1,5 +1,6 @@
 """The meaning of a kernel programme, in plain NumPy: the oracle of every pass and emitter."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -25,15 +26,22 @@ from codegen.kernel import (
 
 Array = NDArray[np.float64]
 
-FUNCTIONS: dict[str, Callable[[Array], Array]] = {
+FUNCTIONS: dict[str, Callable[..., Array]] = {
     "exp": np.exp,
     "log": np.log,
     "log1p": np.log1p,
     "tanh": np.tanh,
     "sin": np.sin,
     "cos": np.cos,
+    "tan": np.tan,
+    "atan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "erf": np.vectorize(math.erf, otypes=[np.float64]),
+    "expm1": np.expm1,
     "abs": np.abs,
     "sqrt": np.sqrt,
+    "pow": np.power,
 }
 
 _BINARY: dict[str, Callable[[Array, Array], Array]] = {
@@ -126,8 +134,8 @@ def _value(
             return _BINARY[op](at(left), at(right))
         case Negative(value=inner):
             return -at(inner)
-        case Call(function=function, arguments=(argument,)):
-            return FUNCTIONS[function](at(argument))
+        case Call(function=function, arguments=arguments):
+            return FUNCTIONS[function](*map(at, arguments))
         case Select(op=op, left=left, right=right, then=then, otherwise=otherwise):
             return np.where(_COMPARE[op](at(left), at(right)), at(then), at(otherwise))
         case _:

@@ -4,11 +4,13 @@ Past this file nothing in `codegen` sees SymPy. What is not in the table below i
 with the expression in the message; nothing falls back to printing it.
 """
 
+import math
 from functools import singledispatch
+from typing import Literal
 
 import sympy
 from sympy import Add, Expr, Indexed, Integer, Mul, Piecewise, Pow, Rational, Symbol
-from sympy.codegen.cfunctions import log1p
+from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.relational import Relational
 
 from codegen.errors import InternalError
@@ -31,8 +33,14 @@ FUNCTIONS = {
     sympy.tanh: "tanh",
     sympy.sin: "sin",
     sympy.cos: "cos",
+    sympy.tan: "tan",
+    sympy.atan: "atan",
+    sympy.sinh: "sinh",
+    sympy.cosh: "cosh",
+    sympy.erf: "erf",
     sympy.Abs: "abs",
     log1p: "log1p",
+    expm1: "expm1",
 }
 
 
@@ -50,14 +58,18 @@ def value_of(expression: Expr) -> Value:
     )
 
 
-@value_of.register
-def _(expression: Rational) -> Value:
-    return Const(float(expression))
+@value_of.register(sympy.Number)
+@value_of.register(sympy.NumberSymbol)
+def _(expression: Expr) -> Value:
+    return _constant(expression)
 
 
-@value_of.register
-def _(expression: sympy.Float) -> Value:
-    return Const(float(expression))
+def _constant(expression: Expr) -> Value:
+    """Return a number, such as ``√2/2``, as the nearest one of float64."""
+    number = float(expression) if expression.is_Rational else float(expression.evalf(25))
+    if not math.isfinite(number):
+        raise InternalError(f"the constant {expression} is not a finite number")
+    return Const(number)
 
 
 @value_of.register
@@ -103,7 +115,10 @@ def _(expression: Add) -> Value:
 
 @value_of.register
 def _(expression: Mul) -> Value:
-    coefficient, factors = expression.as_coeff_mul()
+    if expression.is_number:
+        return _constant(expression)
+    coefficient = Mul(*(factor for factor in expression.args if factor.is_number))
+    factors = [factor for factor in expression.args if not factor.is_number]
     over = [factor for factor in factors if not _is_divisor(factor)]
     under = [1 / factor for factor in factors if _is_divisor(factor)]
     if coefficient.q != 1 if coefficient.is_Rational else False:
@@ -132,13 +147,15 @@ def _product(factors: list[Expr]) -> Value:
 
 @value_of.register
 def _(expression: Pow) -> Value:
+    if expression.is_number:
+        return _constant(expression)
     base, exponent = expression.args
     if exponent == Rational(1, 2):
         return Call("sqrt", (value_of(base),))
-    if not exponent.is_Integer or abs(exponent) > 64:
-        raise InternalError(f"the power {expression} has no kernel form")
-    if exponent < 0:
+    if exponent.could_extract_minus_sign():
         return Binary("/", Const(1.0), value_of(base**-exponent))
+    if not exponent.is_Integer or exponent > 64:
+        return Call("pow", (value_of(base), value_of(exponent)))
     factor = value_of(base)
     return _power(factor, int(exponent))
 
@@ -170,12 +187,25 @@ def _(expression: Piecewise) -> Value:
 
 
 @value_of.register(sympy.Max)
-def _(expression: sympy.Max) -> Value:
-    first, *others = (value_of(argument) for argument in expression.args)
-    largest = first
+@value_of.register(sympy.Min)
+def _(expression: Expr) -> Value:
+    op: Literal[">", "<"] = ">" if isinstance(expression, sympy.Max) else "<"
+    # numbers last: what is computed may be NaN, and must then be the result
+    arguments = sorted(expression.args, key=lambda argument: bool(argument.is_number))
+    extreme, *others = (value_of(argument) for argument in arguments)
     for other in others:
-        largest = Select(">", largest, other, largest, other)
-    return largest
+        kept = extreme
+        if not isinstance(other, Const):
+            kept = Select("!=", other, other, other, extreme)
+        extreme = Select(op, other, extreme, other, kept)
+    return extreme
+
+
+@value_of.register
+def _(expression: sympy.sign) -> Value:
+    x = value_of(expression.args[0])
+    below = Select("<", x, Const(0.0), Const(-1.0), x)  # 0 and NaN are their own signs
+    return Select(">", x, Const(0.0), Const(1.0), below)
 
 
 @value_of.register

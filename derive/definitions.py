@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import final
 
 import sympy
-from sympy import Expr, Piecewise, Symbol
+from sympy import Expr, Max, Piecewise, Rational, Symbol
 
 from derive.indices import fresh
 from derive.program import Sum
@@ -42,8 +42,28 @@ class Row:
         return Sum(term(k), (k, 0, self.extent - 1))
 
 
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What the loss of one sample may read.
+
+    Attributes
+    ----------
+    P
+        The output.
+    Y
+        The target.
+    Z
+        The last layer before its activation.
+    """
+
+    P: Row
+    Y: Row
+    Z: Row
+
+
 Activation = Callable[[Row, Expr], Expr]
-Loss = Callable[[Row, Row], Expr]
+Loss = Callable[[Sample], Expr]
 
 ACTIVATIONS: dict[str, Activation] = {}
 LOSSES: dict[str, Loss] = {}
@@ -107,19 +127,102 @@ def relu(z: Expr) -> Expr:
     return Piecewise((z, z > 0), (0, True))
 
 
+@activation("softplus")
+@elementwise
+def softplus(z: Expr) -> Expr:
+    """``log(1 + exp(z))``."""
+    return sympy.log(1 + sympy.exp(z))
+
+
+@activation("elu")
+@elementwise
+def elu(z: Expr) -> Expr:
+    """``where(z > 0, z, exp(z) - 1)`` (D.-A. Clevert et al., 2016, equation 15, alpha 1)."""
+    return Piecewise((z, z > 0), (sympy.exp(z) - 1, True))
+
+
+@activation("gelu")
+@elementwise
+def gelu(z: Expr) -> Expr:
+    """``z (1 + erf(z/√2))/2`` (D. Hendrycks and K. Gimpel, 2016, section 2; exact form)."""
+    return z * (1 + sympy.erf(z / sympy.sqrt(2))) / 2
+
+
+@activation("silu")
+@elementwise
+def silu(z: Expr) -> Expr:
+    """``z / (1 + exp(-z))`` (S. Elfwing, E. Uchibe and K. Doya, 2018, equation 4)."""
+    return z / (1 + sympy.exp(-z))
+
+
+@activation("sin")
+@elementwise
+def sin(z: Expr) -> Expr:
+    """``sin(z)``."""
+    return sympy.sin(z)
+
+
 @activation("softmax")
 def softmax(z: Row, k: Expr) -> Expr:
     """``exp(z[k]) / sum_q exp(z[q])``."""
     return sympy.exp(z(k)) / z.total(lambda q: sympy.exp(z(q)))
 
 
+@activation("log_softmax")
+def log_softmax(z: Row, k: Expr) -> Expr:
+    """``z[k] - log(sum_q exp(z[q]))``."""
+    return z(k) - sympy.log(z.total(lambda q: sympy.exp(z(q))))
+
+
 @loss("cross-entropy")
-def cross_entropy(target: Row, output: Row) -> Expr:
+def cross_entropy(sample: Sample) -> Expr:
     """``-sum_k Y[k] log P[k]``."""
-    return -output.total(lambda k: target(k) * sympy.log(output(k)))
+    return -sample.P.total(lambda k: sample.Y(k) * sympy.log(sample.P(k)))
+
+
+@loss("binary-cross-entropy")
+def binary_cross_entropy(sample: Sample) -> Expr:
+    """``-sum_k (Y[k] log P[k] + (1 - Y[k]) log(1 - P[k]))``."""
+    P, Y = sample.P, sample.Y
+    return -P.total(lambda k: Y(k) * sympy.log(P(k)) + (1 - Y(k)) * sympy.log(1 - P(k)))
 
 
 @loss("mse")
-def mean_squared_error(target: Row, output: Row) -> Expr:
+def mean_squared_error(sample: Sample) -> Expr:
     """``(1/n) sum_k (P[k] - Y[k])**2``, the mean over the outputs."""
-    return output.total(lambda k: (output(k) - target(k)) ** 2) / output.extent
+    P, Y = sample.P, sample.Y
+    return P.total(lambda k: (P(k) - Y(k)) ** 2) / P.extent
+
+
+@loss("mae")
+def mean_absolute_error(sample: Sample) -> Expr:
+    """``(1/n) sum_k |P[k] - Y[k]|``, the mean over the outputs."""
+    P, Y = sample.P, sample.Y
+    return P.total(lambda k: sympy.Abs(P(k) - Y(k))) / P.extent
+
+
+@loss("huber")
+def huber(sample: Sample) -> Expr:
+    """``(1/n) sum_k h(P[k] - Y[k])``, ``h(d) = where(|d| <= 1, d**2/2, |d| - 1/2)``.
+
+    P. J. Huber, "Robust estimation of a location parameter", 1964; δ = 1.
+    """
+    P, Y = sample.P, sample.Y
+
+    def term(k: Expr) -> Expr:
+        d = P(k) - Y(k)
+        return Piecewise((d**2 / 2, sympy.Abs(d) <= 1), (sympy.Abs(d) - Rational(1, 2), True))
+
+    return P.total(term) / P.extent
+
+
+@loss("hinge")
+def hinge(sample: Sample) -> Expr:
+    """``sum_k max(0, 1 - (2 Y[k] - 1) Z[k])``."""
+    Y, Z = sample.Y, sample.Z
+    return Z.total(lambda k: Max(0, 1 - (2 * Y(k) - 1) * Z(k)))
+
+
+def log_likelihood(sample: Sample) -> Expr:
+    """``-sum_k Y[k] P[k]``: cross-entropy where P already is a logarithm."""
+    return -sample.P.total(lambda k: sample.Y(k) * sample.P(k))

@@ -188,7 +188,7 @@ class _Bounds:
         if isinstance(expression, Indexed):
             known = self.known[str(expression.base.name)]
             return _Ball(_at(expression, known.value), _at(expression, known.error))
-        if expression.is_Symbol or expression.is_Number or expression.is_NumberSymbol:
+        if expression.is_Symbol or (expression.is_number and not expression.has(Sum)):
             return self._leaf(expression)
         if isinstance(expression, Sum) or expression.is_Add or self._is_scaled(expression):
             return self._added_up(self.terms(expression))
@@ -202,6 +202,8 @@ class _Bounds:
         if expression.is_Pow and expression.exp.is_number:
             return self._power(expression)
         parts = [self.ball(argument) for argument in expression.args]
+        if expression.is_Pow:
+            return self._general_power(*parts)
         if expression.func in EXTREMES:
             value = fold(EXTREMES[expression.func], [part.value for part in parts])
             return _Ball(value, fold(np.maximum, [part.error for part in parts]))
@@ -309,6 +311,24 @@ class _Bounds:
             n = int(exponent)
             roundings = self.gamma(n - 1 if n > 0 else -n)
         return self._rounded(base, value, T**exponent, roundings)
+
+    def _general_power(self, base: _Ball, exponent: _Ball) -> _Ball:
+        """Return ``base ** exponent``: monotone in each, so extreme at a corner of the errors."""
+        value = apply(np.power, base.value, exponent.value)
+
+        def error(x: Array, y: Array, off_x: Array, off_y: Array, value: Array) -> Array:
+            corners = [np.power(x + a * off_x, y + b * off_y) for a in (-1, 1) for b in (-1, 1)]
+            carried = np.maximum.reduce([np.abs(corner - value) for corner in corners]).astype(
+                float
+            )
+            carried = np.where((x - off_x <= 0) & ((off_x > 0) | (off_y > 0)), np.inf, carried)
+            size = np.abs(value).astype(float) + carried
+            return carried + self.function_error * size + self.tiny
+
+        return _Ball(
+            value,
+            apply(error, base.value, exponent.value, base.error, exponent.error, value),
+        )
 
     def _function(self, function: type[Expr], argument: _Ball) -> _Ball:
         value = apply(FUNCTIONS[function], argument.value)

@@ -8,6 +8,7 @@ The node kinds are those of the grammar in `derive.program`; anything else is a 
 ours and raises. Whatever else claims to compute a programme is measured against this.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -24,6 +25,13 @@ from derive.program import MaxOver, Program, Statement, Tensor
 
 Array = NDArray[Any]
 
+_ERF = np.vectorize(math.erf, otypes=[float])  # NumPy has none; right to float64
+
+
+def _erf(x: Array) -> Array:
+    return np.asarray(_ERF(x), x.dtype) if x.size else x
+
+
 FUNCTIONS: dict[type[Expr], Callable[[Array], Array]] = {
     sympy.exp: np.exp,
     sympy.log: np.log,
@@ -34,7 +42,9 @@ FUNCTIONS: dict[type[Expr], Callable[[Array], Array]] = {
     sympy.cosh: np.cosh,
     sympy.sin: np.sin,
     sympy.cos: np.cos,
+    sympy.tan: np.tan,
     sympy.atan: np.arctan,
+    sympy.erf: _erf,
     sympy.Abs: np.abs,
     sympy.sign: np.sign,
 }
@@ -256,7 +266,7 @@ class Evaluator:
             return read(expression, self.known)
         if expression.is_Symbol:
             return Named(self._symbol(expression))
-        if expression.is_Number or expression.is_NumberSymbol:
+        if expression.is_number and not expression.has(Sum):
             return Named(number_of(expression, self.dtype))
         if isinstance(expression, Sum):
             factors = [self(factor) for factor in Mul.make_args(expression.function)]
@@ -268,6 +278,8 @@ class Evaluator:
         if expression.is_Pow and expression.exp.is_number:
             return apply(power(expression.exp, self.dtype), self(expression.base))
         parts = [self(argument) for argument in expression.args]
+        if expression.is_Pow:
+            return apply(np.power, *parts)
         if expression.is_Add or expression.is_Mul:
             return fold(np.add if expression.is_Add else np.multiply, parts)
         if expression.func in FUNCTIONS:

@@ -1,9 +1,10 @@
 """From a specification to the programme of its loss."""
 
-from sympy import Expr
+import sympy
+from sympy import Expr, Rational
 
 from derive.check import check_program
-from derive.definitions import ACTIVATIONS, LOSSES, Row
+from derive.definitions import ACTIVATIONS, LOSSES, Loss, Row, Sample, log_likelihood
 from derive.indices import canonical, fresh, target_indices
 from derive.program import BATCH, Program, Statement, Sum, Tensor, size
 from derive.spec import NetworkSpec, parse_spec
@@ -54,7 +55,7 @@ def loss_program(spec: NetworkSpec | str, *, weighted: bool = False) -> Program:
     w = Tensor(name="w", shape=(BATCH,))
     if weighted:
         inputs.append(w)
-    statements.append(_mean_loss(Y, H, w if weighted else None, spec.loss))
+    statements.append(_total_loss(spec, Y, H, Z, w if weighted else None, parameters))
     return check_program(
         Program(
             inputs=tuple(inputs),
@@ -77,12 +78,36 @@ def _activate(H: Tensor, Z: Tensor, name: str) -> Statement:
     return _define(H, indices, ACTIVATIONS[name](_row(Z, i), k), name)
 
 
-def _mean_loss(Y: Tensor, P: Tensor, w: Tensor | None, name: str) -> Statement:
+def _total_loss(
+    spec: NetworkSpec,
+    Y: Tensor,
+    P: Tensor,
+    Z: Tensor,
+    w: Tensor | None,
+    parameters: list[Tensor],
+) -> Statement:
+    """Return the mean of the samples' losses, and what large weights cost."""
     i = fresh()
-    sample = LOSSES[name](_row(Y, i), _row(P, i))
-    every = (i, 0, BATCH - 1)
-    body = Sum(sample / BATCH if w is None else w[i] * sample, every)
-    return _define(Tensor(name="loss", shape=()), (), body, name)
+    sample = Sample(P=_row(P, i), Y=_row(Y, i), Z=_row(Z, i))
+    value = _loss(spec)(sample)
+    body = Sum(value / BATCH if w is None else w[i] * value, (i, 0, BATCH - 1))
+    what = spec.loss
+    if spec.l2:
+        rate = Rational(repr(spec.l2))  # the decimal that was written
+        body += rate / 2 * sympy.Add(*(_squares(t) for t in parameters if len(t.shape) == 2))
+        what += f" + {spec.l2:g}/2 times the squares of the weights"
+    return _define(Tensor(name="loss", shape=()), (), body, what)
+
+
+def _loss(spec: NetworkSpec) -> Loss:
+    if spec.loss == "cross-entropy" and spec.activations[-1] == "log_softmax":
+        return log_likelihood
+    return LOSSES[spec.loss]
+
+
+def _squares(W: Tensor) -> Expr:
+    j, k = fresh(), fresh()
+    return Sum(W[j, k] ** 2, (k, 0, W.shape[1] - 1), (j, 0, W.shape[0] - 1))
 
 
 def _row(tensor: Tensor, i: Expr) -> Row:

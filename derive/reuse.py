@@ -6,6 +6,10 @@ is a quotient of linear functions of ``g``. Putting the solution in the place of
 ``1 - tanh(Z)**2`` into ``1 - H**2``, ``exp(-Z)/(1 + exp(-Z))**2`` into ``H*(1 - H)`` and
 ``exp(Z)/sum(exp(Z))`` into ``P``. It is one rewriting for every such function; nothing here
 knows their names.
+
+Two more of the kind: where ``f`` is linear in the log of a sum, the sum itself is the
+exponential of the solution, so that ``exp(Z)/sum(exp(Z))`` is ``exp(P)`` after ``log_softmax``;
+and where the body is a product that stands within a product, its name takes its place.
 """
 
 from collections.abc import Iterator
@@ -37,7 +41,7 @@ def cost(expression: Expr) -> int:
         if isinstance(node, Function):
             total += _FUNCTION
         elif node.is_Pow:
-            total += _OTHER * (1 if node.exp.is_positive else 2)
+            total += _OTHER * (1 if node.exp.is_positive else 2 if node.exp == -1 else 3)
         else:
             total += _OTHER
         stack.extend(node.args)
@@ -60,13 +64,10 @@ def reuse(expression: Expr, statement: Statement) -> Expr:
 
 
 def is_reusable(statement: Statement) -> bool:
-    """Whether the statement applies a function to entries of its own place."""
+    """Whether the statement applies a function, and reads an entry of its own place."""
     own = set(statement.indices)
-    return any(
-        set(indices_of(read)) == own
-        for call in statement.body.atoms(Function)
-        for read in occurrences(call)
-    )
+    calls = bool(statement.body.atoms(Function))
+    return calls and any(set(indices_of(read)) == own for read in occurrences(statement.body))
 
 
 def _anchors(expression: Expr, operand: str) -> list[Expr]:
@@ -96,6 +97,18 @@ def _candidates(expression: Expr, statement: Statement, anchor: Expr) -> Iterato
                 candidate = _put(held, call, solution)
                 if _is_sound(candidate, held, anchor):
                     yield _thaw(candidate, thawed)
+            elif isinstance(call, sympy.log) and call.args[0] in thawed and held.has(call.args[0]):
+                solution = _solve(body, call, value)
+                if solution is not None:
+                    candidate = merge_exponentials(
+                        held.xreplace({call.args[0]: sympy.exp(solution)})
+                    )
+                    if _is_sound(candidate, held, anchor):
+                        yield _thaw(candidate, thawed)
+        if body.is_Mul:
+            candidate = held.subs(body, value)  # SymPy finds a product within a product
+            if _divisors(candidate) <= _divisors(held):
+                yield _thaw(candidate, thawed)
 
 
 def _is_sound(candidate: Expr, before: Expr, anchor: Expr) -> bool:
@@ -155,18 +168,33 @@ def _put(expression: Expr, call: Expr, solution: Expr) -> Expr:
         return expression
     result = expression.func(*(_put(argument, call, solution) for argument in expression.args))
     if result.is_Mul and any(a.is_Pow and a.base.is_Add and a.exp.is_negative for a in result.args):
-        return sympy.factor_terms(_cancel(result))
+        return sympy.factor_terms(cancel(result))
     return result
 
 
-def _cancel(product: Expr) -> Expr:
-    """Cancel common factors of a product; sums and reads are opaque to it."""
-    opaque = product.atoms(Indexed) | product.atoms(ExprWithLimits)
+def cancel(product: Expr) -> Expr:
+    """Cancel common factors of a product; sums, calls and reads are opaque to it."""
+    opaque = product.atoms(Indexed) | product.atoms(ExprWithLimits, Function)
     names = {
         node: Dummy(f"a{n}") for n, node in enumerate(sorted(opaque, key=sympy.default_sort_key))
     }
     back = {name: node for node, name in names.items()}
     return sympy.cancel(product.xreplace(names)).xreplace(back)
+
+
+def merge_exponentials(body: Expr) -> Expr:
+    """Write ``exp(a) * exp(b)`` as ``exp(a + b)``: the sum is small where the factors are not."""
+    if isinstance(body, Indexed) or not body.has(sympy.exp):
+        return body
+    if body.is_Mul:
+        exponentials = [factor for factor in body.args if isinstance(factor, sympy.exp)]
+        if len(exponentials) > 1:
+            rest = [factor for factor in body.args if not isinstance(factor, sympy.exp)]
+            total = sympy.Add(*(factor.args[0] for factor in exponentials))
+            return sympy.Mul(*map(merge_exponentials, rest), sympy.exp(total))
+    if isinstance(body, ExprWithLimits):
+        return body.func(merge_exponentials(body.function), *body.limits)
+    return body.func(*map(merge_exponentials, body.args))
 
 
 def _freeze(expression: Expr, frozen: dict[Expr, Dummy], *, only_known: bool = False) -> Expr:

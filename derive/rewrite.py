@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import sympy
-from sympy import Expr, Indexed, Integer
+from sympy import Expr, Indexed, Integer, Pow
 
 from derive.check import check_program
 from derive.errors import InputError
@@ -24,9 +24,11 @@ from derive.program import (
     occurrences,
     tensor_of,
 )
-from derive.reuse import cost, is_reusable, reuse
+from derive.reuse import cancel, cost, is_reusable, reuse
 
 LABELS = ("one-hot", "any")
+
+LOGISTIC = "exp(u)/(1 + exp(u)) = 1/(1 + exp(-u))"
 
 
 def rewrite_program(program: Program, *, labels: str = "one-hot") -> Program:
@@ -105,6 +107,8 @@ class _Rewriter:
                 reason = f"{source.name} is known from the forward pass"
                 self._take(statement, body, "reuse", reason, f"reuse: {source.name}")
         statement = self.statements[name]
+        self._take(statement, _logistic(statement.body), "identity", LOGISTIC)
+        statement = self.statements[name]
         self._take(statement, _common_factors(statement.body), "factor", "common factors")
 
     def absorb_cotangents(self, name: str) -> None:
@@ -147,7 +151,10 @@ class _Rewriter:
         """Return a body under the stated identities, and whether one was used."""
         expanded = _distribute(body)
         known = _row_sums(expanded) if self.one_hot else expanded
-        best = min((_common_factors(body), _common_factors(known)), key=cost)
+        forms = [body, known]
+        if any(power.exp.is_negative and occurrences(power.base) for power in known.atoms(Pow)):
+            forms.append(cancel(body))
+        best = min(map(_common_factors, forms), key=cost)
         used = known != expanded and best != _common_factors(body)
         return best, used
 
@@ -230,6 +237,21 @@ def _row_sums(body: Expr) -> Expr:
         if whole_row:
             ones[node] = Integer(1)
     return body.xreplace(ones)
+
+
+def _logistic(body: Expr) -> Expr:
+    """Write ``exp(u)/(1 + exp(u))`` as ``1/(1 + exp(-u))``, which does not overflow."""
+    found: dict[Expr, Expr] = {}
+    for product in body.atoms(sympy.Mul):
+        for power in product.args:
+            base, exponent = power.as_base_exp()
+            if exponent != -1 or not base.is_Add or len(base.args) != 2:
+                continue
+            one, call = base.args
+            if one == 1 and isinstance(call, sympy.exp) and call in product.args:
+                rest = [part for part in product.args if part not in (power, call)]
+                found[product] = sympy.Mul(*rest, 1 / (1 + sympy.exp(-call.args[0])))
+    return body.xreplace(found)
 
 
 def _common_factors(body: Expr) -> Expr:

@@ -35,7 +35,7 @@ def steepness(function: Expr) -> Callable[[Array, Array, Array], Array]:
     """
     derivative = sympy.diff(function, T)
     period = periodicity(derivative, T) if derivative.has(T) else None
-    if period is not None:
+    if period is not None and not function.has(sympy.tan):  # whose slope has no largest value
         there = sympy.Interval(0, period)
         largest = float(max(maximum(derivative, T, there), -minimum(derivative, T, there)))
         return lambda x, low, high: np.full(np.broadcast(x, low, high).shape, largest)

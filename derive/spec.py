@@ -22,7 +22,14 @@ _NAME = re.compile(r"n[a-z0-9_]*")
 _INTEGER = re.compile(r"[0-9]{1,12}")
 
 # the default output activation follows the loss
-OUTPUT_OF_LOSS = {"cross-entropy": "softmax", "mse": "identity"}
+OUTPUT_OF_LOSS = {
+    "cross-entropy": "softmax",
+    "binary-cross-entropy": "sigmoid",
+    "mse": "identity",
+    "mae": "identity",
+    "huber": "identity",
+    "hinge": "identity",
+}
 LOSSES = tuple(OUTPUT_OF_LOSS)
 DEFAULT_HIDDEN = "tanh"
 DEFAULT_LOSS = "cross-entropy"
@@ -44,11 +51,15 @@ class NetworkSpec:
         One name per layer, ``len(sizes) - 1`` of them; the last is the output's.
     loss
         Name of the loss of one sample; the mean over the batch is always taken.
+    l2
+        ``l2/2`` times the sum of the squares of the weights, not the biases, is added to
+        the loss.
     """
 
     sizes: tuple[Size, ...]
     activations: tuple[str, ...]
     loss: str = DEFAULT_LOSS
+    l2: float = 0.0
 
     @property
     def depth(self) -> int:
@@ -172,9 +183,9 @@ def _check_learnable(spec: NetworkSpec) -> None:
     for position, (size, name) in enumerate(
         zip(spec.sizes[1:], spec.activations, strict=True), start=1
     ):
-        if name == "softmax" and size == 1:
+        if name in ("softmax", "log_softmax") and size == 1:
             raise InputError(
-                f"layers[{position}]: softmax over a single unit is always 1, so nothing can "
+                f"layers[{position}]: {name} over a single unit is constant, so nothing can "
                 "be learnt. Use at least 2 units there, or sigmoid."
             )
 

@@ -7,7 +7,11 @@ Each rewriting is an identity that is proved below (`IDENTITIES`) before it is u
   "Accurately computing the log-sum-exp and softmax functions", IMA Journal of Numerical
   Analysis 41(4), 2021, equation 3.1);
 - *log of a product*: ``log(exp(a) * b**n) = a + n*log(b)`` for ``b > 0``;
-- *log1p*: ``log(1 + exp(z)) = max(z, 0) + log1p(exp(-|z|))``.
+- *log1p*: ``log(1 + exp(z)) = max(z, 0) + log1p(exp(-|z|))``;
+- *expm1*: ``exp(z) - 1 = expm1(z)``, by definition;
+- *logistic*: ``exp(z)**a / (1 + exp(z))**b = 1 / ((1 + exp(-z))**a (1 + exp(z))**(b - a))``
+  for ``0 < a <= b``: where one of the factors overflows, the quotient is 0 as it should be;
+- *tanh near 1*: ``1 - tanh(z)**2 = 1 / cosh(z)**2``.
 """
 
 from collections.abc import Callable
@@ -16,13 +20,23 @@ from functools import cache
 
 import sympy
 from sympy import Abs, Expr, Function, Indexed, Max, Symbol
-from sympy.codegen.cfunctions import log1p
-from sympy.concrete.expr_with_limits import ExprWithLimits
+from sympy.codegen.cfunctions import expm1, log1p
 
 from derive.check import check_program
 from derive.errors import InternalError
 from derive.indices import canonical, rename
-from derive.program import MaxOver, Program, Statement, Step, Sum, Tensor, indices_of, tensor_of
+from derive.program import (
+    MaxOver,
+    Program,
+    Statement,
+    Step,
+    Sum,
+    Tensor,
+    indices_of,
+    occurrences,
+    tensor_of,
+)
+from derive.reuse import merge_exponentials
 
 
 def stable_program(program: Program) -> Program:
@@ -53,8 +67,9 @@ def _stable(
     body = statement.body
     if body.has(sympy.log):
         body = _put_in_logs(body, known)
-    body = _merge_exponentials(_shift_sums(body, statement, added))
+    body = merge_exponentials(_shift_sums(body, statement, added))
     body = _split_logs(body)
+    body = _small_differences(_logistic_powers(body))
     body = canonical(body, statement.indices)
     if body == statement.body:
         return (statement,)
@@ -65,7 +80,7 @@ def _stable(
             indices=statement.indices,
             before=statement.body,
             after=body,
-            reason="shift, log of a product, log1p: proved identities",
+            reason="a form that neither overflows nor cancels, by proved identities",
         )
     )
     origin = (*statement.origin, "identity: stable form")
@@ -78,7 +93,7 @@ def _put_in_logs(body: Expr, known: dict[str, Statement]) -> Expr:
     def put(call: Expr) -> Expr:
         (argument,) = call.args
         if not isinstance(argument, Indexed):
-            return call
+            return _whole_log(call, known)
         source = known.get(tensor_of(argument))
         if source is None or not _is_positive(source.body):
             return call
@@ -86,6 +101,26 @@ def _put_in_logs(body: Expr, known: dict[str, Statement]) -> Expr:
         return sympy.log(rename(source.body, place), evaluate=False)
 
     return _replace_calls(body, sympy.log, put)
+
+
+def _whole_log(call: Expr, known: dict[str, Statement]) -> Expr:
+    """Return a log with what is read in it put in, if its argument is positive by its form.
+
+    ``log(1 - P)`` of ``P = 1/(1 + exp(-Z))`` is ``log(exp(-Z)/(1 + exp(-Z)))``.
+    """
+    values: dict[Expr, Expr] = {}
+    for read in occurrences(call):
+        source = known.get(tensor_of(read))
+        if source is not None and source.body.has(sympy.exp) and not source.body.has(Sum):
+            place = dict(zip(source.indices, indices_of(read), strict=True))
+            values[read] = rename(source.body, place)
+    if not values:
+        return call
+    above, below = sympy.fraction(sympy.together(call.args[0].xreplace(values)))
+    above = sympy.expand(above)
+    if not (_is_positive(above) and _is_positive(below)):
+        return call
+    return sympy.log(above / below, evaluate=False)
 
 
 def _is_positive(body: Expr) -> bool:
@@ -140,21 +175,6 @@ def _extents(body: Expr, statement: Statement) -> dict[Symbol, Expr | None]:
     return extents
 
 
-def _merge_exponentials(body: Expr) -> Expr:
-    """Write ``exp(a) * exp(b)`` as ``exp(a + b)``: the sum is small where the factors are not."""
-    if isinstance(body, Indexed) or not body.has(sympy.exp):
-        return body
-    if body.is_Mul:
-        exponentials = [factor for factor in body.args if isinstance(factor, sympy.exp)]
-        if len(exponentials) > 1:
-            rest = [factor for factor in body.args if not isinstance(factor, sympy.exp)]
-            total = sympy.Add(*(factor.args[0] for factor in exponentials))
-            return sympy.Mul(*map(_merge_exponentials, rest), sympy.exp(total))
-    if isinstance(body, ExprWithLimits):
-        return body.func(_merge_exponentials(body.function), *body.limits)
-    return body.func(*map(_merge_exponentials, body.args))
-
-
 def _added(target: Tensor, indices: tuple[Symbol, ...], body: Expr, what: str) -> Statement:
     body = canonical(body, indices)
     return Statement(target=target, indices=indices, body=body, origin=(f"identity: {what}",))
@@ -188,6 +208,45 @@ def _log(base: Expr) -> Expr:
     return sympy.log(base)
 
 
+def _logistic_powers(body: Expr) -> Expr:
+    """Write ``exp(z)**a / (1 + exp(z))**b`` in factors of which none is infinite over infinite."""
+    found: dict[Expr, Expr] = {}
+    for product in body.atoms(sympy.Mul):
+        for power in product.args:
+            base, exponent = power.as_base_exp()
+            if not (base.is_Add and len(base.args) == 2 and base.args[0] == 1):
+                continue
+            inner, least = base.args[1], exponent
+            if not (isinstance(inner, sympy.exp) and least.is_Integer and least < 0):
+                continue
+            for call in product.args:
+                times = call.args[0] / inner.args[0] if isinstance(call, sympy.exp) else 0
+                if times in range(1, 1 - int(least)):
+                    rest = [part for part in product.args if part not in (power, call)]
+                    z = inner.args[0]
+                    turned = (1 + sympy.exp(-z)) ** -times * (1 + inner) ** (times + least)
+                    found[product] = sympy.Mul(*rest, turned)
+    return body.xreplace(found)
+
+
+def _small_differences(body: Expr) -> Expr:
+    """Write ``exp(z) - 1`` and ``1 - tanh(z)**2`` without the difference."""
+    found: dict[Expr, Expr] = {}
+    for total in body.atoms(sympy.Add):
+        number, rest = total.as_coeff_Add()
+        if abs(number) != 1:
+            continue
+        for term in sympy.Add.make_args(rest):
+            others = rest - term
+            if isinstance(-number * term, sympy.exp):
+                found[total] = others - number * expm1((-number * term).args[0])
+            elif term.is_Mul or term.is_Pow:
+                square = -number * term
+                if square.is_Pow and square.exp == 2 and isinstance(square.base, sympy.tanh):
+                    found[total] = others + number / sympy.cosh(square.base.args[0]) ** 2
+    return body.xreplace(found)
+
+
 def _replace_calls(body: Expr, function: type[Function], change: Callable[[Expr], Expr]) -> Expr:
     """Apply `change` to every call of `function`, innermost first."""
     calls = sorted(body.atoms(function), key=sympy.count_ops)
@@ -218,6 +277,8 @@ def _differences() -> dict[str, Expr]:
     a, c = sympy.symbols("a c", real=True)
     b = sympy.Symbol("b", positive=True)
     n = sympy.Symbol("n", integer=True)
+    e = sympy.Symbol("e", positive=True)
+    p, q = sympy.symbols("p q", integer=True, positive=True)
     f = sympy.symbols("f0:3", real=True)
     plain = sum(sympy.exp(x) for x in f)
     shifted = sympy.exp(c) * sum(sympy.exp(x - c) for x in f)
@@ -227,6 +288,17 @@ def _differences() -> dict[str, Expr]:
         "shift: at c = 0": sympy.expand(shifted.subs(c, 0) - plain),
         "log of a product": sympy.expand_log(sympy.log(sympy.exp(a) * b**n), force=False)
         - (a + n * sympy.log(b)),
+        "expm1": expm1(a).rewrite(sympy.exp) - (sympy.exp(a) - 1),
+        # the quotient of both sides, in e = exp(z) > 0
+        "logistic": sympy.powsimp(
+            sympy.expand_power_base(
+                sympy.together(e**p / (1 + e) ** q * (1 + 1 / e) ** p * (1 + e) ** (q - p))
+            )
+        )
+        - 1,
+        "tanh near 1": sympy.cancel(
+            (1 - sympy.tanh(a) ** 2 - 1 / sympy.cosh(a) ** 2).rewrite(sympy.exp)
+        ),
         # exp of both sides agrees on either side of 0, and log is one to one
         **{
             f"log1p: {sign}": sympy.expand(

@@ -18,7 +18,8 @@ _SOFT = 16  # soft labels are multiples of 1/16: exact, and each row sums to exa
 _LEADING = (0.6, 1.2)  # size of the one large weight in each row
 _REST = 0.1  # the others together, relative to that
 _BIAS_SCALE = 0.1
-_LIFTS = (0.0, 1.0, 2.0, 4.0, 8.0)
+# where the outputs are tried: bias, and scale of the last weights; at last between 0 and 1
+_PLACES = ((0.0, 1.0), (1.0, 1.0), (2.0, 1.0), (4.0, 1.0), (8.0, 1.0), (0.5, 0.1), (0.5, 0.01))
 _LARGE_INPUT = 1e4
 _LARGE_LOGIT = 1e5
 
@@ -65,12 +66,12 @@ def ordinary_case(
     Targets are one-hot in half of the rows and spread over the outputs in the other: on
     one-hot rows alone ``Y`` and ``Y**2`` are the same. For a loss that is not finite at
     the outputs drawn, such as the logarithm of a negative one, the outputs are lifted by
-    their bias.
+    their bias, or brought between 0 and 1.
 
     Raises
     ------
     InputError
-        If the loss is not finite whatever the bias.
+        If the loss is not finite at any of these.
     """
     generator = np.random.default_rng(seed)
     params = {
@@ -86,10 +87,10 @@ def ordinary_case(
         Y[::2] = np.eye(outputs)[generator.integers(0, outputs, len(Y[::2]))]
     else:
         Y = generator.standard_normal((batch, outputs))
-    last = f"b{spec.depth}"
-    for lift in _LIFTS:
-        lifted = {**params, last: params[last] + lift}
-        case = Case(params=lifted, X=X, Y=Y).rounded(dtype)
+    W, b = f"W{spec.depth}", f"b{spec.depth}"
+    for lift, scale in _PLACES:
+        placed = {**params, W: scale * params[W], b: scale * params[b] + lift}
+        case = Case(params=placed, X=X, Y=Y).rounded(dtype)
         if np.isfinite(loss_and_gradients(spec, case.params, case.X, case.Y)[0]):
             return case
     raise InputError(

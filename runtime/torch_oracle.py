@@ -1,7 +1,7 @@
 """The other opinion: the same networks in PyTorch, differentiated by its autograd.
 
-Only torch's primitives are used. Its convenience functions are not what their names say:
-``F.softplus`` is the identity above 20, ``F.binary_cross_entropy`` clamps its logarithms.
+Some of torch's convenience functions are not what their names say: ``F.softplus`` is the
+identity above 20, ``F.binary_cross_entropy`` clamps its logarithms. They are not used here.
 PyTorch is loaded when it is first needed.
 """
 
@@ -37,48 +37,66 @@ def load_torch() -> Torch:
         ) from error
 
 
-def _tanh(z: Torch) -> Torch:
-    return load_torch().tanh(z)
-
-
-def _sigmoid(z: Torch) -> Torch:
-    return load_torch().sigmoid(z)
-
-
-def _relu(z: Torch) -> Torch:
-    torch = load_torch()
-    return torch.where(z > 0, z, torch.zeros_like(z))
-
-
-def _identity(z: Torch) -> Torch:
-    return z
-
-
-def _softmax(z: Torch) -> Torch:
-    return load_torch().softmax(z, 1)
-
-
-def _cross_entropy(Y: Torch, P: Torch) -> Torch:
-    return -(Y * load_torch().log(P)).sum(1)
-
-
-def _mean_squared_error(Y: Torch, P: Torch) -> Torch:
-    return ((P - Y) ** 2).mean(1)
+def _functional() -> Torch:
+    return load_torch().nn.functional
 
 
 # name -> function of a layer's (B, n)
 ACTIVATIONS: dict[str, Callable[[Torch], Torch]] = {
-    "tanh": _tanh,
-    "sigmoid": _sigmoid,
-    "relu": _relu,
-    "identity": _identity,
-    "softmax": _softmax,
+    "tanh": lambda z: load_torch().tanh(z),
+    "sigmoid": lambda z: load_torch().sigmoid(z),
+    "relu": lambda z: load_torch().where(z > 0, z, load_torch().zeros_like(z)),
+    "softplus": lambda z: load_torch().logaddexp(z, load_torch().zeros_like(z)),
+    "elu": lambda z: _functional().elu(z),
+    "gelu": lambda z: _functional().gelu(z),
+    "silu": lambda z: _functional().silu(z),
+    "identity": lambda z: z,
+    "sin": lambda z: load_torch().sin(z),
+    "softmax": lambda z: load_torch().softmax(z, 1),
+    "log_softmax": lambda z: load_torch().log_softmax(z, 1),
 }
-# name -> losses (B,) of targets and outputs (B, n)
-LOSSES: dict[str, Callable[[Torch, Torch], Torch]] = {
+
+
+def _cross_entropy(Y: Torch, P: Torch, _: Torch) -> Torch:
+    return -(Y * load_torch().log(P)).sum(1)
+
+
+def _binary_cross_entropy(Y: Torch, P: Torch, _: Torch) -> Torch:
+    torch = load_torch()
+    return -(Y * torch.log(P) + (1 - Y) * torch.log(1 - P)).sum(1)
+
+
+def _huber(Y: Torch, P: Torch, _: Torch) -> Torch:
+    return _functional().huber_loss(P, Y, reduction="none").mean(1)
+
+
+def _hinge(Y: Torch, _: Torch, Z: Torch) -> Torch:
+    torch = load_torch()
+    return torch.maximum(torch.zeros_like(Z), 1 - (2 * Y - 1) * Z).sum(1)
+
+
+# name -> losses (B,) of targets Y, outputs P and the last affine map Z, all (B, n)
+LOSSES: dict[str, Callable[[Torch, Torch, Torch], Torch]] = {
     "cross-entropy": _cross_entropy,
-    "mse": _mean_squared_error,
+    "binary-cross-entropy": _binary_cross_entropy,
+    "mse": lambda Y, P, _: ((P - Y) ** 2).mean(1),
+    "mae": lambda Y, P, _: load_torch().abs(P - Y).mean(1),
+    "huber": _huber,
+    "hinge": _hinge,
 }
+
+
+def _from_logits(loss: str, output: str, Y: Torch, Z: Torch) -> Torch | None:
+    """Return the losses where log and output apart are infinite at extremes, else None."""
+    torch = load_torch()
+    log_sigmoid = _functional().logsigmoid
+    if loss == "cross-entropy" and output in ("softmax", "log_softmax"):
+        return -(Y * torch.log_softmax(Z, 1)).sum(1)
+    if loss == "cross-entropy" and output == "sigmoid":
+        return -(Y * log_sigmoid(Z)).sum(1)
+    if loss == "binary-cross-entropy" and output == "sigmoid":
+        return -(Y * log_sigmoid(Z) + (1 - Y) * log_sigmoid(-Z)).sum(1)
+    return None
 
 
 def oracle_output(
@@ -118,12 +136,14 @@ def oracle_loss(
         If PyTorch is missing, or an activation or the loss has no formula here.
     """
     Z = _last_affine(spec, params, X)
-    if spec.loss == "cross-entropy" and spec.activations[-1] == "softmax":
-        # log and softmax apart are infinite where a probability underflows
-        losses = -(Y * load_torch().log_softmax(Z, 1)).sum(1)
-    else:
-        losses = _known(LOSSES, spec.loss, "loss")(Y, _activate(spec.activations[-1], Z))
-    return losses.mean() if weights is None else (weights * losses).sum() / weights.sum()
+    losses = _from_logits(spec.loss, spec.activations[-1], Y, Z)
+    if losses is None:
+        losses = _known(LOSSES, spec.loss, "loss")(Y, _activate(spec.activations[-1], Z), Z)
+    mean = losses.mean() if weights is None else (weights * losses).sum() / weights.sum()
+    if spec.l2:
+        squares = [(params[f"W{layer}"] ** 2).sum() for layer in range(1, spec.depth + 1)]
+        mean = mean + spec.l2 / 2 * sum(squares[1:], squares[0])
+    return mean
 
 
 def loss_and_gradients(

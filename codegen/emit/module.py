@@ -17,7 +17,22 @@ from codegen.kernel import Buffer, Call, Elementwise, KernelProgram, Reduce, Val
 from derive.program import ONE_HOT
 
 # functions that are left to the C library, or to the processor
-_FROM_MATH = {"sin": "math.sin", "cos": "math.cos", "log1p": "math.log1p", "sqrt": "math.sqrt"}
+_FROM_MATH = {
+    name: f"math.{name}"
+    for name in (
+        "sin",
+        "cos",
+        "tan",
+        "atan",
+        "sinh",
+        "cosh",
+        "erf",
+        "expm1",
+        "log1p",
+        "sqrt",
+        "pow",
+    )
+}
 _BUILT_IN = {"abs"}
 _EVALUATED = 512  # samples evaluated together: enough to fill BLAS, little enough for the cache
 

@@ -20,6 +20,9 @@ from codegen.kernel import (
     rebuild,
 )
 
+# what NumPy calls otherwise, or does not have
+_NAMES = {"atan": "np.arctan", "pow": "np.power", "erf": "np.vectorize(math.erf)"}
+
 _TYPED = re.compile(r"\bT\((-?[0-9.e+-]+)\)")  # a constant of the module's type
 
 
@@ -61,7 +64,7 @@ def _in_numpy(value: Value) -> Value:
     inner = tuple(_in_numpy(part) for part in parts(value))
     match value:
         case Call(function=function):
-            return Call(f"np.{function}", inner)
+            return Call(_NAMES.get(function, f"np.{function}"), inner)
         case Select(op=op):
             left, right, then, otherwise = inner
             names = {"<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal"}

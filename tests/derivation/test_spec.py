@@ -41,7 +41,7 @@ def test_the_output_follows_the_loss() -> None:
         ("-2", "the input size is missing"),
         ("2-", "the size of layer 1 is missing"),
         ("2-0-2", "Expected a number from 1"),
-        ("2-10:tahn-2", 'Did you mean "tanh"? Known: identity, relu'),
+        ("2-10:tahn-2", 'Did you mean "tanh"? Known: elu, gelu, identity'),
         ("2-10:-2", '"" is not known'),
         ("2-10:tanh:relu-2", '"tanh:relu" is not known'),
         ("2:tanh-2", "the input has no activation"),

@@ -290,7 +290,7 @@ def test_a_network_and_loss_come_from_the_kernels_unless_given() -> None:
 def test_a_loss_that_is_nowhere_finite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from runtime import torch_oracle
 
-    monkeypatch.setitem(torch_oracle.LOSSES, "mse", lambda Y, P: (P - Y).sum(1) / 0.0)
+    monkeypatch.setitem(torch_oracle.LOSSES, "mse", lambda Y, P, _: (P - Y).sum(1) / 0.0)
     spec = network((2, 3, 2), output="identity", loss="mse")
     with pytest.raises(InputError, match="is not a finite number on ordinary inputs"):
         check(spec, kernels=EvaluatedModule(spec, "float64"))

@@ -10,8 +10,12 @@ from derive.rewrite import rewrite_program
 from derive.spec import NetworkSpec
 from derive.stable import stable_program
 
-ACTIVATIONS = ("tanh", "sigmoid", "relu", "identity", "softmax")
-LOSSES = ("cross-entropy", "mse")
+ACTIVATIONS = (
+    *("tanh", "sigmoid", "relu", "softplus", "elu", "gelu", "silu"),
+    *("identity", "sin", "softmax", "log_softmax"),
+)
+LOSSES = ("cross-entropy", "binary-cross-entropy", "mse", "mae", "huber", "hinge")
+UNDEFINED = {("log_softmax", "binary-cross-entropy")}  # (output, loss): log of what is below 0
 DEPTHS = range(13)  # hidden layers
 
 

@@ -14,6 +14,12 @@ ACTIVATIONS = {
     "relu": torch.relu,
     "identity": lambda z: z,
     "softmax": lambda z: torch.softmax(z, dim=1),
+    "softplus": lambda z: torch.log1p(torch.exp(-z.abs())) + torch.clamp(z, min=0),
+    "elu": lambda z: torch.where(z > 0, z, torch.expm1(torch.clamp(z, max=0))),
+    "gelu": lambda z: z * torch.special.ndtr(z),
+    "silu": lambda z: z * torch.sigmoid(z),
+    "sin": torch.sin,
+    "log_softmax": lambda z: z - torch.logsumexp(z, dim=1, keepdim=True),
 }
 
 
