@@ -84,6 +84,7 @@ def generate(
     if names not in NAMES:
         raise InputError(f'names: "{names}" is not known. Known: {", ".join(NAMES)}.')
     if names == "lab":
+        _refuse_in_lab(spec)
         text = _lab_module(spec, sizes, kind, labels)
         return GeneratedSource(spec=spec, dtype=kind, text=text, reports={})
     # derive: once as a person reads it, once with the samples' weights in place of 1/B
@@ -109,6 +110,7 @@ def generate(
     text = module_source(
         header=_header(spec, kind, printed),
         spec=str(spec),
+        objective=_objective(spec),
         sizes=sizes,
         output=spec.activations[-1],
         parameters={
@@ -120,6 +122,26 @@ def generate(
     )
     reports = {name: report for name, (_, report) in passed.items()}
     return GeneratedSource(spec=spec, dtype=kind, text=text, reports=reports)
+
+
+def _objective(spec: NetworkSpec) -> dict[str, object]:
+    """Return what a module says of its loss: enough to derive it again."""
+    return {
+        "LOSS": spec.loss,
+        "DEFINITIONS": tuple(map(str, spec.definitions)),
+        "L2": spec.l2,
+    }
+
+
+def _refuse_in_lab(spec: NetworkSpec) -> None:
+    """Refuse a loss that the lab's ``loss_accuracy(Yhat, Y)`` cannot compute."""
+    reads_Z = spec.loss == "hinge" or (spec.formula is not None and "Z" in spec.formula.names)
+    if spec.l2 or reads_Z:
+        what = "the weights, for --l2" if spec.l2 else "Z, the layer before its activation"
+        raise InputError(
+            f"names: the lab's loss_accuracy(Yhat, Y) does not see {what}. "
+            "Use --names plain, or another loss."
+        )
 
 
 def _lab_module(spec: NetworkSpec, sizes: tuple[int, ...], dtype: Dtype, labels: str) -> str:

@@ -5,13 +5,16 @@ No derivative is registered here or anywhere: every one comes from ``sympy.diff`
 ``z.total(f)`` is the sum of ``f(k)`` over the row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import final
 
 import sympy
 from sympy import Expr, Max, Piecewise, Rational, Symbol
 
+from derive.errors import InputError
+from derive.formula_sympy import to_sympy
+from derive.formula_tree import Definition, Formula
 from derive.indices import fresh
 from derive.program import Sum
 
@@ -66,7 +69,20 @@ Activation = Callable[[Row, Expr], Expr]
 Loss = Callable[[Sample], Expr]
 
 ACTIVATIONS: dict[str, Activation] = {}
+SCALAR: dict[str, Callable[[Expr], Expr]] = {}
+"""The activations of one entry: what a formula may call."""
 LOSSES: dict[str, Loss] = {}
+
+
+def scalar_activation(name: str) -> Callable[[Callable[[Expr], Expr]], Callable[[Expr], Expr]]:
+    """Register a function of one entry as an activation, by its forward definition alone."""
+
+    def register(function: Callable[[Expr], Expr]) -> Callable[[Expr], Expr]:
+        SCALAR[name] = function
+        ACTIVATIONS[name] = elementwise(function)
+        return function
+
+    return register
 
 
 def elementwise(function: Callable[[Expr], Expr]) -> Activation:
@@ -80,7 +96,7 @@ def elementwise(function: Callable[[Expr], Expr]) -> Activation:
 
 
 def activation(name: str) -> Callable[[Activation], Activation]:
-    """Register an activation under `name`, by its forward definition alone."""
+    """Register an activation of a whole row, by its forward definition alone."""
 
     def register(function: Activation) -> Activation:
         ACTIVATIONS[name] = function
@@ -99,64 +115,55 @@ def loss(name: str) -> Callable[[Loss], Loss]:
     return register
 
 
-@activation("identity")
-@elementwise
+@scalar_activation("identity")
 def identity(z: Expr) -> Expr:
     """``z``."""
     return z
 
 
-@activation("tanh")
-@elementwise
+@scalar_activation("tanh")
 def tanh(z: Expr) -> Expr:
     """``tanh(z)``."""
     return sympy.tanh(z)
 
 
-@activation("sigmoid")
-@elementwise
+@scalar_activation("sigmoid")
 def sigmoid(z: Expr) -> Expr:
     """``1 / (1 + exp(-z))``."""
     return 1 / (1 + sympy.exp(-z))
 
 
-@activation("relu")
-@elementwise
+@scalar_activation("relu")
 def relu(z: Expr) -> Expr:
     """``where(z > 0, z, 0)``: the slope at 0 is that of the branch taken there, 0."""
     return Piecewise((z, z > 0), (0, True))
 
 
-@activation("softplus")
-@elementwise
+@scalar_activation("softplus")
 def softplus(z: Expr) -> Expr:
     """``log(1 + exp(z))``."""
     return sympy.log(1 + sympy.exp(z))
 
 
-@activation("elu")
-@elementwise
+@scalar_activation("elu")
 def elu(z: Expr) -> Expr:
     """``where(z > 0, z, exp(z) - 1)`` (D.-A. Clevert et al., 2016, equation 15, alpha 1)."""
     return Piecewise((z, z > 0), (sympy.exp(z) - 1, True))
 
 
-@activation("gelu")
-@elementwise
+@scalar_activation("gelu")
 def gelu(z: Expr) -> Expr:
     """``z (1 + erf(z/√2))/2`` (D. Hendrycks and K. Gimpel, 2016, section 2; exact form)."""
     return z * (1 + sympy.erf(z / sympy.sqrt(2))) / 2
 
 
-@activation("silu")
-@elementwise
+@scalar_activation("silu")
 def silu(z: Expr) -> Expr:
     """``z / (1 + exp(-z))`` (S. Elfwing, E. Uchibe and K. Doya, 2018, equation 4)."""
     return z / (1 + sympy.exp(-z))
 
 
-@activation("sin")
-@elementwise
+@scalar_activation("sin")
 def sin(z: Expr) -> Expr:
     """``sin(z)``."""
     return sympy.sin(z)
@@ -226,3 +233,35 @@ def hinge(sample: Sample) -> Expr:
 def log_likelihood(sample: Sample) -> Expr:
     """``-sum_k Y[k] P[k]``: cross-entropy where P already is a logarithm."""
     return -sample.P.total(lambda k: sample.Y(k) * sample.P(k))
+
+
+def own_activation(definition: Definition) -> Activation:
+    """Return the activation that a definition of the user's own stands for."""
+
+    def function(z: Expr) -> Expr:
+        value = to_sympy(definition.formula, {definition.parameter: z}, activations=SCALAR)
+        return _real(value, definition.formula)
+
+    return elementwise(function)
+
+
+def own_loss(formula: Formula) -> Loss:
+    """Return the loss that a formula of the user's own stands for."""
+
+    def apply(sample: Sample) -> Expr:
+        rows = {"P": sample.P, "Y": sample.Y, "Z": sample.Z}
+
+        def total(term: Callable[[Mapping[str, Expr]], Expr]) -> Expr:
+            return sample.P.total(lambda k: term({name: row(k) for name, row in rows.items()}))
+
+        return _real(to_sympy(formula, {}, activations=SCALAR, total=total), formula)
+
+    return apply
+
+
+def _real(value: Expr, formula: Formula) -> Expr:
+    """Return `value` unless a part of it is real for no argument, as ``log(-1 - z**2)``."""
+    for part in sympy.preorder_traversal(value):
+        if isinstance(part, Expr) and part.is_extended_real is False:
+            raise InputError(f'"{formula}" is not real, whatever the values are: {part} never is.')
+    return value

@@ -9,7 +9,15 @@ import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Piecewise, Sum, Symbol
 
 from derive.errors import InternalError
-from derive.notation import FUNCTIONS, Notation, Piece, comparison, function_name, is_constant
+from derive.notation import (
+    FUNCTIONS,
+    GENERAL_POWER,
+    Notation,
+    Piece,
+    comparison,
+    function_name,
+    is_constant,
+)
 from derive.ordering import Indices, as_product, as_terms, free_indices
 from derive.program import MaxOver, Statement, tensor_of
 
@@ -68,6 +76,9 @@ class _Writer:
             if expression.exp.is_negative:
                 return self._product(expression)
             return notation.power(self.piece(expression.base), expression.exp)
+        if expression.is_Pow:
+            arguments = [notation.signed(self.piece(argument)) for argument in expression.args]
+            return notation.call(GENERAL_POWER, arguments)
         if isinstance(expression, Sum | MaxOver):
             return self._over(expression)
         if isinstance(expression, Piecewise):

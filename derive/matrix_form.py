@@ -36,7 +36,7 @@ from derive.matrix_expression import (
     transpose,
     where,
 )
-from derive.notation import FUNCTIONS, RELATIONS, is_constant
+from derive.notation import FUNCTIONS, GENERAL_POWER, RELATIONS, is_constant
 from derive.ordering import as_product, as_terms, free_indices, pulled_sums
 from derive.program import Statement, Sum, tensor_of
 
@@ -131,6 +131,9 @@ class _Recogniser:
             return self._product(expression, row, column)
         if expression.is_Pow and expression.exp.is_number:
             return self._power(expression, row, column)
+        if expression.is_Pow:
+            operands = [self.over(argument, row, column) for argument in expression.args]
+            return apply(GENERAL_POWER, operands)
         if isinstance(expression, Sum):
             return self._total(expression.function, expression.limits, row, column)
         if isinstance(expression, Piecewise):

@@ -4,7 +4,19 @@ import sympy
 from sympy import Expr, Rational
 
 from derive.check import check_program
-from derive.definitions import ACTIVATIONS, LOSSES, Loss, Row, Sample, log_likelihood
+from derive.definitions import (
+    ACTIVATIONS,
+    LOSSES,
+    Activation,
+    Loss,
+    Row,
+    Sample,
+    log_likelihood,
+    own_activation,
+    own_loss,
+)
+from derive.errors import InputError
+from derive.gradient import slopes
 from derive.indices import canonical, fresh, target_indices
 from derive.program import BATCH, Program, Statement, Sum, Tensor, size
 from derive.spec import NetworkSpec, parse_spec
@@ -50,13 +62,13 @@ def loss_program(spec: NetworkSpec | str, *, weighted: bool = False) -> Program:
         parameters += [W, b]
         statements.append(_affine(Z, H, W, b))
         H = Tensor(name=name, shape=Z.shape)
-        statements.append(_activate(H, Z, spec.activations[layer - 1]))
+        statements.append(_activate(H, Z, spec, layer))
     inputs = [X, Y, *parameters]
     w = Tensor(name="w", shape=(BATCH,))
     if weighted:
         inputs.append(w)
     statements.append(_total_loss(spec, Y, H, Z, w if weighted else None, parameters))
-    return check_program(
+    program = check_program(
         Program(
             inputs=tuple(inputs),
             parameters=tuple(parameter.name for parameter in parameters),
@@ -64,6 +76,18 @@ def loss_program(spec: NetworkSpec | str, *, weighted: bool = False) -> Program:
             outputs=("P", "loss"),
         )
     )
+    if spec.formula is not None:
+        _refuse_constant(spec, program.statement("loss"))
+    return program
+
+
+def _refuse_constant(spec: NetworkSpec, loss: Statement) -> None:
+    """Refuse a loss whose slope in the output is 0 everywhere, such as ``sum(sign(P))``."""
+    if not any(True for name in ("P", f"Z{spec.depth}") for _ in slopes(loss.body, name)):
+        raise InputError(
+            f'loss: "{spec.loss}" has slope 0 everywhere in the output, so nothing can be '
+            "learnt from it. Use a loss that changes with P or Z."
+        )
 
 
 def _affine(Z: Tensor, H: Tensor, W: Tensor, b: Tensor) -> Statement:
@@ -73,9 +97,12 @@ def _affine(Z: Tensor, H: Tensor, W: Tensor, b: Tensor) -> Statement:
     return _define(Z, indices, body, "affine map")
 
 
-def _activate(H: Tensor, Z: Tensor, name: str) -> Statement:
+def _activate(H: Tensor, Z: Tensor, spec: NetworkSpec, layer: int) -> Statement:
     i, k = indices = target_indices(H.shape)
-    return _define(H, indices, ACTIVATIONS[name](_row(Z, i), k), name)
+    name = spec.activations[layer - 1]
+    own = spec.definition(name)
+    activation: Activation = ACTIVATIONS[name] if own is None else own_activation(own)
+    return _define(H, indices, activation(_row(Z, i), k), name)
 
 
 def _total_loss(
@@ -102,7 +129,7 @@ def _total_loss(
 def _loss(spec: NetworkSpec) -> Loss:
     if spec.loss == "cross-entropy" and spec.activations[-1] == "log_softmax":
         return log_likelihood
-    return LOSSES[spec.loss]
+    return LOSSES[spec.loss] if spec.formula is None else own_loss(spec.formula)
 
 
 def _squares(W: Tensor) -> Expr:

@@ -39,6 +39,7 @@ FUNCTIONS: dict[type[Expr], str] = {
     sympy.Min: "min",
 }
 
+GENERAL_POWER = "pow"  # a power whose exponent is no constant
 RELATIONS = ("<", "<=", ">", ">=", "==", "!=")
 
 

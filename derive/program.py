@@ -5,7 +5,7 @@ Grammar::
     Program   = inputs, Statement*, outputs
     Statement = T[o, ...] := body            every index of T once; SSA: T is written once
     body      = number | size | T[e, ...]    e an index in scope
-              | body + body | body * body | body ** number
+              | body + body | body * body | body ** body
               | f(body)                      f: exp, log, tanh, ...
               | Sum(body, (k, 0, n - 1))     k is bound here and nowhere else
               | MaxOver(body, (k, 0, n - 1)) largest entry; only stable forms hold it

@@ -8,11 +8,15 @@ Grammar::
 """
 
 import difflib
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 from derive.errors import InputError
+from derive.formula import parse_definition, parse_formula
+from derive.formula_tree import Definition, Formula
 
 LARGEST_SIZE = 10_000_000
 MOST_LAYERS = 1_000
@@ -20,6 +24,7 @@ LONGEST_SPEC = 20_000
 
 _NAME = re.compile(r"n[a-z0-9_]*")
 _INTEGER = re.compile(r"[0-9]{1,12}")
+_LOSS_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 # the default output activation follows the loss
 OUTPUT_OF_LOSS = {
@@ -31,6 +36,10 @@ OUTPUT_OF_LOSS = {
     "hinge": "identity",
 }
 LOSSES = tuple(OUTPUT_OF_LOSS)
+OUTPUT_OF_FORMULA = "softmax"
+VARIABLES = ("P", "Y", "Z")  # of a loss: output, target, last layer before its activation
+ROW_ACTIVATIONS = ("softmax", "log_softmax")  # of a whole row, so no function of a formula
+MOST_L2 = 1e6
 DEFAULT_HIDDEN = "tanh"
 DEFAULT_LOSS = "cross-entropy"
 
@@ -50,7 +59,10 @@ class NetworkSpec:
     activations
         One name per layer, ``len(sizes) - 1`` of them; the last is the output's.
     loss
-        Name of the loss of one sample; the mean over the batch is always taken.
+        The loss of one sample, by name or as a formula; the mean over the batch is always
+        taken.
+    definitions
+        Functions of the user's own, in the order of their definition.
     l2
         ``l2/2`` times the sum of the squares of the weights, not the biases, is added to
         the loss.
@@ -59,12 +71,27 @@ class NetworkSpec:
     sizes: tuple[Size, ...]
     activations: tuple[str, ...]
     loss: str = DEFAULT_LOSS
+    definitions: tuple[Definition, ...] = ()
     l2: float = 0.0
 
     @property
     def depth(self) -> int:
         """Number of layers with weights, L; one more than the hidden layers."""
         return len(self.activations)
+
+    @property
+    def formula(self) -> Formula | None:
+        """The loss as a formula of the user's own; None if it has a name."""
+        return None if self.loss in OUTPUT_OF_LOSS else _loss_formula(self.loss, self.definitions)
+
+    @property
+    def default_output(self) -> str:
+        """The output's activation where none is written: it follows the loss."""
+        return OUTPUT_OF_LOSS.get(self.loss, OUTPUT_OF_FORMULA)
+
+    def definition(self, name: str) -> Definition | None:
+        """Return the user's own function of that name, if there is one."""
+        return next((d for d in self.definitions if d.name == name), None)
 
     @property
     def is_symbolic(self) -> bool:
@@ -81,7 +108,7 @@ class NetworkSpec:
 
     def __str__(self) -> str:
         """Write the specification, leaving out the activations that are the defaults."""
-        defaults = [DEFAULT_HIDDEN] * (self.depth - 1) + [OUTPUT_OF_LOSS[self.loss]]
+        defaults = [DEFAULT_HIDDEN] * (self.depth - 1) + [self.default_output]
         layers = [
             str(size) if act == default else f"{size}:{act}"
             for size, act, default in zip(self.sizes[1:], self.activations, defaults, strict=True)
@@ -89,7 +116,9 @@ class NetworkSpec:
         return "-".join([str(self.sizes[0]), *layers])
 
 
-def parse_spec(text: str, *, loss: str = DEFAULT_LOSS) -> NetworkSpec:
+def parse_spec(
+    text: str, *, loss: str = DEFAULT_LOSS, define: Sequence[str] = (), l2: float = 0.0
+) -> NetworkSpec:
     """Read a network specification.
 
     Parameters
@@ -97,8 +126,16 @@ def parse_spec(text: str, *, loss: str = DEFAULT_LOSS) -> NetworkSpec:
     text
         For example ``"2-10-2"`` or ``"784-100:relu-10"``.
     loss
-        ``"cross-entropy"`` (the output is then softmax unless written) or ``"mse"``
-        (identity unless written).
+        The loss of one sample: ``"cross-entropy"`` (the output is then softmax unless
+        written), ``"binary-cross-entropy"`` (sigmoid), ``"mse"``, ``"mae"``, ``"huber"`` or
+        ``"hinge"`` (identity), or a formula (softmax) such as
+        ``"-sum(Y*(1-P)**2*log(P))"`` in the language of `derive.formula`, in the output P,
+        the target Y and the last layer before its activation Z.
+    define
+        Activations of your own, such as ``"mish(z) = z*tanh(log(1+exp(z)))"``; each may
+        call those before it.
+    l2
+        Weight of the penalty ``l2/2 * sum of all squared weights``.
 
     Returns
     -------
@@ -107,11 +144,24 @@ def parse_spec(text: str, *, loss: str = DEFAULT_LOSS) -> NetworkSpec:
     Raises
     ------
     InputError
-        If the text is not of the form above, an activation or the loss is not known, or
-        the network could not learn (softmax over a single output).
+        If a text is not of its form, an activation or the loss is not known, or the
+        network could not learn (softmax over a single output).
+
+    Examples
+    --------
+    >>> print(parse_spec("2-10:mish-2", define=["mish(z) = z*tanh(log(1+exp(z)))"]))
+    2-10:mish-2
     """
+    definitions = _definitions(define)
     if loss not in OUTPUT_OF_LOSS:
-        raise InputError(f'loss: "{loss}" is not known.{_suggestion(loss, LOSSES)}')
+        if _LOSS_NAME.fullmatch(loss):
+            raise InputError(
+                f'loss: "{loss}" is not known.{_suggestion(loss, LOSSES)} '
+                "Or a formula, such as -sum(Y*log(P))."
+            )
+        loss = str(_loss_formula(loss, definitions))
+    if isinstance(l2, bool) or not (math.isfinite(l2) and 0 <= l2 <= MOST_L2):
+        raise InputError(f"l2: {l2!r}. Expected a number from 0 to {MOST_L2:g}.")
     if len(text) > LONGEST_SPEC:
         raise InputError(
             f"network: {len(text)} characters, at most {LONGEST_SPEC} are read. "
@@ -137,12 +187,19 @@ def parse_spec(text: str, *, loss: str = DEFAULT_LOSS) -> NetworkSpec:
         sizes.append(_parse_size(text, size, offset, position))
         if position > 0:
             last = position == len(parts) - 1
-            default = OUTPUT_OF_LOSS[loss] if last else DEFAULT_HIDDEN
+            default = OUTPUT_OF_LOSS.get(loss, OUTPUT_OF_FORMULA) if last else DEFAULT_HIDDEN
             name = activation if colon else default
-            _check_activation(text, name, offset + len(size) + 1, position)
+            own = tuple(definition.name for definition in definitions)
+            _check_activation(text, name, offset + len(size) + 1, position, own)
             activations.append(name)
         offset += len(part) + 1
-    spec = NetworkSpec(sizes=tuple(sizes), activations=tuple(activations), loss=loss)
+    spec = NetworkSpec(
+        sizes=tuple(sizes),
+        activations=tuple(activations),
+        loss=loss,
+        definitions=definitions,
+        l2=float(l2),
+    )
     _check_learnable(spec)
     return spec
 
@@ -168,13 +225,50 @@ def _parse_size(text: str, size: str, offset: int, position: int) -> Size:
     return number
 
 
-def _check_activation(text: str, name: str, offset: int, position: int) -> None:
+def _definitions(texts: Sequence[str]) -> tuple[Definition, ...]:
+    """Read the user's own functions, each in the light of those before it."""
+    found: tuple[Definition, ...] = ()
+    for text in texts:
+        new = parse_definition(
+            text, definitions=found, activations=_scalar_activations(), reserved=ROW_ACTIVATIONS
+        )
+        found = (*found, new)
+    return found
+
+
+def _loss_formula(text: str, definitions: tuple[Definition, ...]) -> Formula:
+    formula = parse_formula(
+        text,
+        names=VARIABLES,
+        definitions=definitions,
+        activations=_scalar_activations(),
+        allow_sum=True,
+        what="--loss",
+    )
+    if not {"P", "Z"} & set(formula.names):
+        raise InputError(
+            f"--loss: {_quoted(text)} does not depend on the output, so there is nothing to learn. "
+            "Use P, the output, or Z, the last layer before its activation."
+        )
+    return formula
+
+
+def _scalar_activations() -> tuple[str, ...]:
     from derive.definitions import ACTIVATIONS  # SymPy is loaded only when a spec is read
 
-    if name not in ACTIVATIONS:
+    return tuple(name for name in ACTIVATIONS if name not in ROW_ACTIVATIONS)
+
+
+def _check_activation(
+    text: str, name: str, offset: int, position: int, own: tuple[str, ...]
+) -> None:
+    from derive.definitions import ACTIVATIONS  # SymPy is loaded only when a spec is read
+
+    known = (*ACTIVATIONS, *own)
+    if name not in known:
         problem = (
             f"layers[{position}].activation: {_quoted(name)} is not known."
-            f"{_suggestion(name, tuple(ACTIVATIONS))}"
+            f"{_suggestion(name, known)}"
         )
         raise _refused(text, offset, problem.removesuffix("."))
 

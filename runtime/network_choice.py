@@ -1,17 +1,21 @@
 """Which network is trained on a set, and whether it can be."""
 
 import os
+from collections.abc import Callable
 from itertools import pairwise
 
-from derive.spec import NetworkSpec, parse_spec
+from derive.spec import NetworkSpec
 from runtime.data.catalogue import Choice
 from runtime.data.dataset import Dataset
 from runtime.errors import InputError
 
 HIDDEN = 32
 
+Read = Callable[[str], NetworkSpec]
+"""Reads a network's text; what is minimised is bound to it."""
 
-def choose_network(choice: Choice, spec: str | None, loss: str) -> NetworkSpec | None:
+
+def choose_network(choice: Choice, spec: str | None, read: Read) -> NetworkSpec | None:
     """Return the network to train on a set, checked as far as the set is known.
 
     None if it depends on a set that is not loaded yet: see `default_network`.
@@ -23,9 +27,9 @@ def choose_network(choice: Choice, spec: str | None, loss: str) -> NetworkSpec |
     """
     spec = choice.spec if spec is None else spec
     if spec is None:
-        parse_spec("2-2", loss=loss)  # for the loss's sake
+        read("2-2")  # for the loss's sake
         return None
-    network = parse_spec(spec, loss=loss)
+    network = read(spec)
     if network.is_symbolic:
         raise InputError(
             f"network: {spec} has sizes that are names, and training needs numbers. Write "
@@ -37,10 +41,10 @@ def choose_network(choice: Choice, spec: str | None, loss: str) -> NetworkSpec |
     return network
 
 
-def default_network(data: Dataset, loss: str) -> NetworkSpec:
+def default_network(data: Dataset, read: Read) -> NetworkSpec:
     """Return the network for data that nobody named one for: one hidden layer."""
     inputs, classes = shape_of(data)
-    return parse_spec(f"{inputs}-{HIDDEN}-{classes}", loss=loss)
+    return read(f"{inputs}-{HIDDEN}-{classes}")
 
 
 def shape_of(data: Dataset) -> tuple[int, int]:

@@ -104,7 +104,13 @@ def _about(error: RunError, staging: Path, folder: Path) -> RunError:
 
 
 def _settings(result: TrainResult) -> dict[str, Any]:
-    return {**asdict(result.settings), "labels": result.model.labels}
+    network = result.model.network
+    return {
+        **asdict(result.settings),
+        "labels": result.model.labels,
+        "define": [str(definition) for definition in network.definitions],
+        "l2": network.l2,
+    }
 
 
 def _metadata(result: TrainResult, data_seed: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ guessed: `derive.error_bound` follows the derived programme through the very num
 comparison, once in the kernels' type and once in the oracle's, and gives every entry a bound.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, final
 
@@ -37,6 +37,8 @@ def check(
     *,
     kernels: Any = None,
     loss: str = DEFAULT_LOSS,
+    define: Sequence[str] = (),
+    l2: float = 0.0,
     labels: str = "one-hot",
     dtype: str | None = None,
     batch: int = DEFAULT_BATCH,
@@ -51,8 +53,8 @@ def check(
     kernels
         An emitted module, or anything with its ``PARAMETERS``, ``DTYPE``, ``init_params``,
         ``forward`` and ``loss_and_gradients``; by default they are generated here.
-    loss
-        The loss, where `spec` is text.
+    loss, define, l2
+        What is minimised, where `spec` is text; as for `derive.parse_spec`.
     labels
         As for `derive.rewrite_program`. Unless ``"any"``, the rows of Y sum to 1 where the
         derivation has used it.
@@ -75,7 +77,9 @@ def check(
         If an argument is out of range, PyTorch is missing, or `kernels` does not fit the
         network or raises.
     """
-    network = parse_spec(spec, loss=loss) if isinstance(spec, str) else spec
+    network = spec
+    if isinstance(network, str):
+        network = parse_spec(network, loss=loss, define=define, l2=l2)
     shapes = _shapes(network)
     for name, number, least, most in (
         ("batch", batch, 1, LARGEST_BATCH),
@@ -114,10 +118,17 @@ def check(
     )
 
 
-def spec_of(kernels: Any, spec: str | None = None, loss: str | None = None) -> tuple[str, str]:
-    """Return the text of the network and the loss that kernels were generated for.
+def spec_of(
+    kernels: Any,
+    spec: str | None = None,
+    *,
+    loss: str | None = None,
+    define: Sequence[str] | None = None,
+    l2: float | None = None,
+) -> NetworkSpec:
+    """Return the network that kernels were generated for.
 
-    What is given goes before the kernels' own ``SPEC`` and ``LOSS``.
+    What is given goes before the kernels' own ``SPEC``, ``LOSS``, ``DEFINITIONS`` and ``L2``.
 
     Raises
     ------
@@ -127,8 +138,14 @@ def spec_of(kernels: Any, spec: str | None = None, loss: str | None = None) -> t
     text = spec if spec is not None else getattr(kernels, "SPEC", None)
     if not isinstance(text, str):
         raise InputError("kernels: without a SPEC. Give the network before --kernels.")
-    own_loss = getattr(kernels, "LOSS", DEFAULT_LOSS)
-    return text, loss if loss is not None else str(own_loss)
+    own_l2 = getattr(kernels, "L2", 0.0)
+    own_definitions = getattr(kernels, "DEFINITIONS", ())
+    return parse_spec(
+        text,
+        loss=str(getattr(kernels, "LOSS", DEFAULT_LOSS)) if loss is None else loss,
+        define=[str(one) for one in own_definitions] if define is None else define,
+        l2=(float(own_l2) if isinstance(own_l2, int | float) else 0.0) if l2 is None else l2,
+    )
 
 
 @final

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from derive.spec import NetworkSpec
 from runtime.errors import InputError
+from runtime.torch_formula import formula_values
 
 Array = NDArray[Any]
 Torch = Any  # torch's modules and tensors: it is not imported, nor its types, until needed
@@ -106,7 +107,7 @@ def oracle_output(
     with _one_thread():
         given = {name: _tensor(params[name], dtype) for name in names_of(spec)}
         Z = _last_affine(spec, given, _tensor(X, dtype))
-        output: Array = _activate(spec.activations[-1], Z).numpy()
+        output: Array = _activate(spec, spec.depth, Z).numpy()
     return output
 
 
@@ -138,7 +139,7 @@ def oracle_loss(
     Z = _last_affine(spec, params, X)
     losses = _from_logits(spec.loss, spec.activations[-1], Y, Z)
     if losses is None:
-        losses = _known(LOSSES, spec.loss, "loss")(Y, _activate(spec.activations[-1], Z), Z)
+        losses = _losses(spec, Y, _activate(spec, spec.depth, Z), Z)
     mean = losses.mean() if weights is None else (weights * losses).sum() / weights.sum()
     if spec.l2:
         squares = [(params[f"W{layer}"] ** 2).sum() for layer in range(1, spec.depth + 1)]
@@ -243,12 +244,24 @@ def _last_affine(spec: NetworkSpec, params: Mapping[str, Torch], X: Torch) -> To
     for layer in range(1, spec.depth + 1):
         Z = H @ params[f"W{layer}"].T + params[f"b{layer}"]
         if layer < spec.depth:
-            H = _activate(spec.activations[layer - 1], Z)
+            H = _activate(spec, layer, Z)
     return Z
 
 
-def _activate(name: str, Z: Torch) -> Torch:
+def _activate(spec: NetworkSpec, layer: int, Z: Torch) -> Torch:
+    name = spec.activations[layer - 1]
+    own = spec.definition(name)
+    if own is not None:
+        return formula_values(
+            own.formula, {own.parameter: Z}, ACTIVATIONS
+        ) + load_torch().zeros_like(Z)
     return _known(ACTIVATIONS, name, "activation")(Z)
+
+
+def _losses(spec: NetworkSpec, Y: Torch, P: Torch, Z: Torch) -> Torch:
+    if spec.formula is not None:
+        return formula_values(spec.formula, {"P": P, "Y": Y, "Z": Z}, ACTIVATIONS)
+    return _known(LOSSES, spec.loss, "loss")(Y, P, Z)
 
 
 def _known(formulas: Mapping[str, Any], name: str, what: str) -> Any:

@@ -1,8 +1,9 @@
 """Train a network with its generated kernels. No mathematics here: all of it is codegen's."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, final
@@ -10,7 +11,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from derive.spec import DEFAULT_LOSS, NetworkSpec
+from derive.spec import DEFAULT_LOSS, NetworkSpec, parse_spec
 from runtime.data.catalogue import Choice, choose
 from runtime.data.dataset import Dataset
 from runtime.divergence import refuse_divergence
@@ -62,6 +63,8 @@ def train(
     spec: str | None = None,
     *,
     loss: str = DEFAULT_LOSS,
+    define: Sequence[str] = (),
+    l2: float = 0.0,
     labels: str = "one-hot",
     epochs: int | None = None,
     batch: int | None = None,
@@ -89,8 +92,8 @@ def train(
         The network, such as ``"2-10:relu-2"``: its first size is the number of inputs, its
         last that of classes. Without it ``2-10-2`` for circles, ``784-100-10`` for MNIST,
         ``n-32-classes`` for other data.
-    loss
-        ``"cross-entropy"`` or ``"mse"``.
+    loss, define, l2
+        What is minimised, as for `derive.parse_spec`.
     labels
         ``"one-hot"``: the derivation may use that a row of labels sums to 1; ``"any"``: not.
     epochs, batch
@@ -144,10 +147,11 @@ def train(
         dtype=dtype,
         threads=threads,
     )
-    network = choose_network(choice, spec, loss)
+    read = partial(parse_spec, loss=loss, define=define, l2=l2)
+    network = choose_network(choice, spec, read)
     if isinstance(data, str):
         data = choice.load(data_seed=data_seed, data_dir=data_dir, offline=offline)
-    network = network or default_network(data, loss)
+    network = network or default_network(data, read)
     data = in_dtype(data, settings)
     model = prepare(network, data, settings, labels=labels)
     if check:

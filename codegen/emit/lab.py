@@ -63,6 +63,7 @@ def lab_source(
     loss = network.loss_lines()
     one_hot = ONE_HOT in stable.assumptions
     has_logs = any("_times_log(" in line for line in (*forward, *backward, *loss))
+    has_erf = any("_erf(" in line for line in (*forward, *backward, *loss))
     names = _size_names(len(sizes))
     values = {
         "header": header,
@@ -89,7 +90,7 @@ def lab_source(
         "if_one_hot": ", or a row of Y does not sum to 1" if one_hot else "",
         "check_rows": "    _rows_sum_to_one(Y)\n" if one_hot else "",
         "rows_function": _ROWS_SUM_TO_ONE if one_hot else "",
-        "times_log": _TIMES_LOG if has_logs else "",
+        "times_log": (_TIMES_LOG if has_logs else "") + (_ERF if has_erf else ""),
         "check_targets": _check_targets(sizes[-1], one_hot=one_hot),
         "tolerance": _TOLERANCE[dtype],
     }
@@ -270,6 +271,15 @@ _TIMES_LOG = '''
 def _times_log(factor, x):
     """Return factor * log(x), entry by entry, with 0 * log(0) = 0."""
     return factor * np.log(np.where((factor == 0) & (x == 0), 1, x))
+
+'''
+
+_ERF = '''
+def _erf(x):
+    """Return the error function, entry by entry: NumPy has none."""
+    from math import erf
+
+    return np.vectorize(erf, otypes=[x.dtype])(x)
 
 '''
 

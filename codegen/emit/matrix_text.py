@@ -34,6 +34,8 @@ FUNCTIONS = {
     **{name: f"np.{name}" for name in ("exp", "log", "log1p", "expm1", "sqrt", "abs", "sign")},
     **{name: f"np.{name}" for name in ("sin", "cos", "tan", "tanh", "sinh", "cosh")},
     "atan": "np.arctan",
+    "pow": "np.power",
+    "erf": "_erf",  # NumPy has none: the lab module brings its own
     "max": "np.maximum",
     "min": "np.minimum",
 }

@@ -41,6 +41,7 @@ def module_source(
     *,
     header: str,
     spec: str,
+    objective: Mapping[str, object],
     sizes: tuple[int, ...],
     output: str,
     parameters: Mapping[str, tuple[int, ...]],
@@ -54,8 +55,9 @@ def module_source(
     ----------
     header
         The module's docstring.
-    spec, sizes, output, parameters
-        What the module says of its network; `output` is the last activation's name.
+    spec, objective, sizes, output, parameters
+        What the module says of its network; `objective` holds further constants by name,
+        and `output` is the last activation's name.
     programs
         The optimised kernel programmes ``forward``, ``loss``, ``gradients``, ``vjp`` and
         ``step``.
@@ -73,7 +75,7 @@ def module_source(
     sections = [
         _docstring(header),
         _imports(blas=blas),
-        _constants(spec, sizes, parameters, dtype),
+        _constants(spec, objective, sizes, parameters, dtype),
         _fill("support", values),
         _elementary(unified, dtype),
         _fill("blas", values) if blas else "",
@@ -133,13 +135,15 @@ def _imports(*, blas: bool) -> str:
 
 def _constants(
     spec: str,
+    objective: Mapping[str, object],
     sizes: tuple[int, ...],
     parameters: Mapping[str, tuple[int, ...]],
     dtype: str,
 ) -> str:
     entries = "".join(f"    {name!r}: {shape},\n" for name, shape in parameters.items())
+    minimised = "".join(f"{name} = {value!r}\n" for name, value in objective.items())
     return (
-        f"SPEC = {spec!r}\nDTYPE = np.{dtype}\nSIZES = {sizes}\n"
+        f"SPEC = {spec!r}\n{minimised}DTYPE = np.{dtype}\nSIZES = {sizes}\n"
         f"PARAMETERS = {{\n{entries}}}\n\n"
         f"T = DTYPE\nLANES = {LANES}  # a batch is padded to whole vectors of so many samples\n"
         f"EVALUATED = {_EVALUATED}  # samples that are evaluated together\n"

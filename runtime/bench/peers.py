@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from runtime.bench.workload import Array, Params, Workload, batches
 from runtime.errors import InputError, InternalError
+from runtime.torch_oracle import names_of, oracle_loss
 
 if TYPE_CHECKING:
     import torch
@@ -56,8 +57,9 @@ def why_not(name: str, work: Workload) -> str | None:
     if name == "numpy":
         *hidden, output = work.activations
         strangers = {*hidden} - {"tanh"} or {output} - {"softmax"}
-        if strangers or work.loss != "cross-entropy":
+        if strangers or work.loss != "cross-entropy" or work.l2:
             what = f"activation {min(strangers)}" if strangers else f"loss {work.loss}"
+            what += f" with l2 {work.l2:g}" if work.l2 and not strangers else ""
             return (
                 f"the loop by hand is for tanh, softmax and cross-entropy, and {work.spec} has "
                 f"the {what}"
@@ -70,10 +72,8 @@ class Ours:
 
     def __init__(self, work: Workload, X: Array, Y: Array, threads: int) -> None:
         import codegen
-        from derive.spec import parse_spec
 
-        network = parse_spec(work.spec, loss=work.loss)
-        generated = codegen.generate(network, dtype=work.dtype, labels=work.labels)
+        generated = codegen.generate(work.network(), dtype=work.dtype, labels=work.labels)
         self._module = codegen.compile_module(generated)
         self._work, self._X, self._Y, self._threads = work, X, Y, threads
 
@@ -108,11 +108,14 @@ class TorchPeer:
         torch.manual_seed(0)
         self._work = work
         self._output = work.activations[-1]
-        self._from_logits = (work.loss, self._output) == ("cross-entropy", "softmax")
+        self._from_logits = (work.loss, self._output, work.l2) == ("cross-entropy", "softmax", 0)
         self._X = torch.from_numpy(X)
         self._Y = torch.from_numpy(Y.argmax(axis=1) if self._from_logits else Y)
         self._at_once = X.nbytes <= _SMALL
         self._activate = _torch_activations()
+        known = {*self._activate} >= {*work.activations}
+        self._fused = known and not work.l2 and work.loss in ("cross-entropy", "mse")
+        self._network = work.network()
 
     def train(self, params: Params, epochs: int, order: Order | None = None) -> None:
         """Train as `Contender` says."""
@@ -153,6 +156,12 @@ class TorchPeer:
         """Return the mean loss over a batch."""
         from torch.nn.functional import cross_entropy, linear, mse_loss
 
+        if not self._fused:
+            names = names_of(self._network)
+            loss: torch.Tensor = oracle_loss(
+                self._network, dict(zip(names, tensors, strict=True)), x, y
+            )
+            return loss
         H = x
         weights, biases = tensors[::2], tensors[1::2]
         for name, W, b in zip(self._work.activations[:-1], weights, biases, strict=False):

@@ -35,6 +35,8 @@ def run_bench(
     batch: int | None = None,
     dtype: str = "float32",
     loss: str = "cross-entropy",
+    define: Sequence[str] = (),
+    l2: float = 0.0,
     labels: str = "one-hot",
     offline: bool = False,
     say: Say | None = None,
@@ -58,8 +60,10 @@ def run_bench(
         Turns of each contender.
     batch
         Samples per step, if not the target's own number.
-    dtype, loss, labels
+    dtype, labels
         As for `codegen.generate`.
+    loss, define, l2
+        As for `derive.parse_spec`.
     offline
         Never download MNIST.
     say
@@ -79,7 +83,9 @@ def run_bench(
     processors = _choose_processors(threads)
     if against is not None:
         _check_known(against)
-    work = workload(target, batch=batch, dtype=dtype, loss=loss, labels=labels)
+    work = workload(
+        target, batch=batch, dtype=dtype, loss=loss, define=define, l2=l2, labels=labels
+    )
     peers, left_out = _choose_peers(against, work)
     with contextlib.ExitStack() as stack:
         processes = []

@@ -1,6 +1,6 @@
 """What is computed: the same data, start and settings for every contender."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -32,8 +32,8 @@ class Workload:
     ----------
     data
         ``"circles"``, ``"mnist"`` or ``"synthetic"``.
-    spec, loss, labels
-        The network and its loss, as the user writes them.
+    spec, loss, define, l2, labels
+        The network and what is minimised, as the user writes them.
     sizes, activations
         The network as `derive.spec.parse_spec` reads it.
     samples, batch, epochs
@@ -47,6 +47,8 @@ class Workload:
     data: str
     spec: str
     loss: str
+    define: tuple[str, ...]
+    l2: float
     labels: str
     sizes: tuple[int, ...]
     activations: tuple[str, ...]
@@ -64,7 +66,13 @@ class Workload:
     @property
     def learns_classes(self) -> bool:
         """Whether the targets are one-hot labels; else they are numbers."""
-        return (self.loss, self.activations[-1]) != ("mse", "identity")
+        return self.loss not in ("mse", "mae", "huber") or self.activations[-1] != "identity"
+
+    def network(self) -> "NetworkSpec":
+        """Return the network."""
+        from derive.spec import parse_spec  # SymPy comes with it
+
+        return parse_spec(self.spec, loss=self.loss, define=self.define, l2=self.l2)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
@@ -73,7 +81,7 @@ class Workload:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Workload":
         """Return the workload that `to_json` wrote down."""
-        pairs = {name: tuple(content[name]) for name in ("sizes", "activations")}
+        pairs = {name: tuple(content[name]) for name in ("sizes", "activations", "define")}
         return cls(**{**content, **pairs})
 
 
@@ -83,6 +91,8 @@ def workload(
     batch: int | None = None,
     dtype: str = "float32",
     loss: str = "cross-entropy",
+    define: Sequence[str] = (),
+    l2: float = 0.0,
     labels: str = "one-hot",
 ) -> Workload:
     """Return the work that a target stands for.
@@ -93,8 +103,10 @@ def workload(
         ``circles``, ``mnist``, or a network, which gets 2,000 samples of synthetic data.
     batch
         Samples per step, if not the target's own number.
-    dtype, loss, labels
+    dtype, labels
         As for `codegen.generate`.
+    loss, define, l2
+        As for `derive.parse_spec`.
 
     Raises
     ------
@@ -115,14 +127,16 @@ def workload(
             f'target: "{target}" is not known. Expected {", ".join(_DEFAULTS)}, or a network '
             "such as 784-256-10."
         )
-    spec = parse_spec(text, loss=loss)
+    spec = parse_spec(text, loss=loss, define=define, l2=l2)
     chosen = own_batch if batch is None else batch
     if not 1 <= chosen <= samples:
         raise InputError(f"batch: {chosen}. Expected a number from 1 to {samples}, all samples.")
     return Workload(
         data=data,
         spec=str(spec),
-        loss=loss,
+        loss=spec.loss,
+        define=tuple(map(str, spec.definitions)),
+        l2=spec.l2,
         labels=labels,
         sizes=_integer_sizes(spec),
         activations=spec.activations,

@@ -4,6 +4,8 @@ import sys
 
 import click
 
+from runtime.commands.objective import objective_options
+
 EPILOG = """\b
 Examples:
   gradwright bench circles
@@ -31,20 +33,7 @@ turn. Run it on a machine that is otherwise idle.
 @click.option(
     "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True
 )
-@click.option(
-    "--loss",
-    default="cross-entropy",
-    show_default=True,
-    metavar="cross-entropy|mse",
-    help="Loss of one sample; the mean over the batch is taken.",
-)
-@click.option(
-    "--labels",
-    type=click.Choice(["one-hot", "any"]),
-    default="one-hot",
-    show_default=True,
-    help="Whether the derivation may use that a row of labels sums to 1.",
-)
+@objective_options
 @click.option(
     "--format",
     "format_",
@@ -61,7 +50,9 @@ def command(
     repeats: int,
     batch: int | None,
     dtype: str,
-    loss: str,
+    loss: str | None,
+    define: tuple[str, ...],
+    l2: float | None,
     labels: str,
     format_: str,
 ) -> None:
@@ -71,6 +62,7 @@ def command(
     100, one epoch), or of a network SPEC on 2,000 samples of synthetic data. Shuffles are
     included, evaluation is not.
     """
+    from derive.spec import DEFAULT_LOSS
     from runtime.bench.turns import run_bench
 
     live = sys.stderr.isatty()
@@ -81,7 +73,9 @@ def command(
         repeats=repeats,
         batch=batch,
         dtype=dtype,
-        loss=loss,
+        loss=loss or DEFAULT_LOSS,
+        define=define,
+        l2=l2 or 0.0,
         labels=labels,
         say=(lambda message: click.echo(message, err=True)) if live else None,
     )

@@ -2,6 +2,8 @@
 
 import click
 
+from runtime.commands.objective import objective_options, reader
+
 EPILOG = """\b
 Examples:
   gradwright check
@@ -36,18 +38,7 @@ DEFAULT_SPEC = "2-10-2"
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Draws parameters, inputs and targets."
 )
-@click.option(
-    "--loss",
-    metavar="cross-entropy|mse",
-    help="Loss of one sample; the mean over the batch is taken. [cross-entropy]",
-)
-@click.option(
-    "--labels",
-    type=click.Choice(["one-hot", "any"]),
-    default="one-hot",
-    show_default=True,
-    help="Whether the derivation may use that a row of labels sums to 1.",
-)
+@objective_options
 @click.option(
     "--format",
     "format_",
@@ -65,6 +56,8 @@ def command(
     batch: int | None,
     seed: int,
     loss: str | None,
+    define: tuple[str, ...],
+    l2: float | None,
     labels: str,
     format_: str,
 ) -> None:
@@ -74,7 +67,6 @@ def command(
     pip install 'gradwright[torch]'
     """
     # imported here: they load NumPy and more, for which --help must not wait
-    from derive.spec import DEFAULT_LOSS, parse_spec
     from runtime.kernel_file import load_kernels
     from runtime.messages import say
     from runtime.torch_check import DEFAULT_BATCH, check, spec_of
@@ -82,14 +74,13 @@ def command(
 
     load_torch()  # before the file is run: nothing is done that could not be compared
     module = None
-    chosen_loss = loss or DEFAULT_LOSS
     if kernels is not None:
         module = load_kernels(kernels)
-        text, chosen_loss = spec_of(module, spec, loss)
+        network = spec_of(module, spec, loss=loss, define=define or None, l2=l2)
     else:
-        text = spec or DEFAULT_SPEC
+        network = reader(loss, define, l2)(spec or DEFAULT_SPEC)
     report = check(
-        parse_spec(text, loss=chosen_loss),
+        network,
         kernels=module,
         labels=labels,
         dtype=dtype,
@@ -107,7 +98,7 @@ def command(
     if not report.ok:
         if module is not None and loss is None:
             say(
-                f"Compared with the loss {chosen_loss}; if the kernels have another, "
+                f"Compared with the loss {network.loss}; if the kernels have another, "
                 "give it with --loss."
             )
         ctx.exit(1)

@@ -1,8 +1,13 @@
 """``gradwright derive``: a network's gradients as formulas."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
+
+from runtime.commands.objective import objective_options, reader
+
+if TYPE_CHECKING:
+    from derive.spec import NetworkSpec
 
 _EPILOG = """\b
 Examples:
@@ -10,26 +15,22 @@ Examples:
   gradwright derive 2-10-2 --steps
   gradwright derive 784-100:relu-50-10 --loss mse
   gradwright derive nx-nh-ny --names lab
+  gradwright derive 2-10:mish-2 --define 'mish(z) = z*tanh(log(1+exp(z)))'
+  gradwright derive 2-10-2 --loss '-sum(Y*(1-P)**2*log(P))' --l2 0.01
   gradwright derive 2-10-2 --format latex -o gradients.tex
   gradwright derive 2-10-2 --format json
 
 \b
 SPEC holds the sizes from input to output, with an optional :activation after
-a layer's size. Hidden layers are tanh unless written; the output is softmax
-for cross-entropy and identity for mse. A size may be a name that starts with
-n, and stays symbolic.
+a layer's size. Hidden layers are tanh unless written; the output follows the
+loss, softmax for cross-entropy. A size may be a name that starts with n, and
+stays symbolic.
 """
 
 
 @click.command(name="derive", epilog=_EPILOG)
 @click.argument("spec")
-@click.option(
-    "--loss",
-    metavar="LOSS",
-    default="cross-entropy",
-    show_default=True,
-    help="cross-entropy or mse; the mean over the batch is always taken.",
-)
+@objective_options
 @click.option(
     "--format",
     "format_",
@@ -54,13 +55,6 @@ n, and stays symbolic.
     help="lab: Wh bh htilde h Wy by ytilde yhat, with biases (n, 1).",
 )
 @click.option(
-    "--labels",
-    type=click.Choice(["one-hot", "any"]),
-    default="one-hot",
-    show_default=True,
-    help="one-hot: every row of Y sums to 1, which is used where it helps.",
-)
-@click.option(
     "-o",
     "output",
     metavar="FILE",
@@ -69,7 +63,9 @@ n, and stays symbolic.
 )
 def command(
     spec: str,
-    loss: str,
+    loss: str | None,
+    define: tuple[str, ...],
+    l2: float | None,
     format_: str,
     form: str,
     steps: bool,
@@ -78,9 +74,8 @@ def command(
     output: str,
 ) -> None:
     """Derive the gradients of network SPEC as formulas."""
-    text = _derivation(
-        spec, loss=loss, format_=format_, form=form, steps=steps, names=names, labels=labels
-    )
+    network = reader(loss, define, l2)(spec)
+    text = _derivation(network, format_=format_, form=form, steps=steps, names=names, labels=labels)
     if output == "-":
         _print(text)
         return
@@ -90,7 +85,7 @@ def command(
 
 
 def _derivation(
-    spec: str, *, loss: str, format_: str, form: str, steps: bool, names: str, labels: str
+    network: "NetworkSpec", *, format_: str, form: str, steps: bool, names: str, labels: str
 ) -> str:
     # imported here because they load SymPy, for which `gradwright --help` must not wait
     from derive.gradient import gradient_program
@@ -100,9 +95,7 @@ def _derivation(
     from derive.network import loss_program
     from derive.report import text_report
     from derive.rewrite import rewrite_program
-    from derive.spec import parse_spec
 
-    network = parse_spec(spec, loss=loss)
     program = rewrite_program(gradient_program(loss_program(network)), labels=labels)
     if names == "lab":
         program = lab_names(program)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runtime.commands.objective import objective_options, reader
+
 if TYPE_CHECKING:
     from codegen.passes.run import PassReport
 
@@ -20,8 +22,8 @@ Examples:
 
 \b
 SPEC holds the sizes from input to output, with an optional :activation after
-a layer's size. Hidden layers are tanh unless written; the output is softmax
-for cross-entropy and identity for mse. Every size must be a number.
+a layer's size. Hidden layers are tanh unless written; the output follows the
+loss, softmax for cross-entropy. Every size must be a number.
 
 \b
 The module needs NumPy, and for the plain names Numba (SciPy and threadpoolctl
@@ -62,20 +64,7 @@ PyTorch tensors.
     show_default=True,
     help="lab: the lab's functions, with Wh bh htilde h Wy by ytilde yhat and biases (n, 1).",
 )
-@click.option(
-    "--loss",
-    metavar="LOSS",
-    default="cross-entropy",
-    show_default=True,
-    help="cross-entropy or mse; the mean over the batch is always taken.",
-)
-@click.option(
-    "--labels",
-    type=click.Choice(["one-hot", "any"]),
-    default="one-hot",
-    show_default=True,
-    help="one-hot: every row of Y sums to 1, which is used where it helps.",
-)
+@objective_options
 @click.option("--explain", is_flag=True, help="Print what each pass did to each kernel.")
 def command(
     spec: str,
@@ -84,7 +73,9 @@ def command(
     target: str,
     dtype: str,
     names: str,
-    loss: str,
+    loss: str | None,
+    define: tuple[str, ...],
+    l2: float | None,
     labels: str,
     explain: bool,
 ) -> None:
@@ -96,9 +87,9 @@ def command(
     _check_target(target)
     # imported here because they load SymPy, for which `gradwright --help` must not wait
     from codegen.generation import generate
-    from derive.spec import parse_spec
 
-    source = generate(parse_spec(spec, loss=loss), dtype=dtype, labels=labels, names=names)
+    network = reader(loss, define, l2)(spec)
+    source = generate(network, dtype=dtype, labels=labels, names=names)
     if output == "-":
         click.echo(source.text.encode(), nl=False)  # Python source is UTF-8, whatever the locale
     else:

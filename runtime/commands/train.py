@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.commands.objective import objective_options, reader
 from runtime.errors import InputError, RunError
 from runtime.files import shown
 from runtime.interruption import Interrupted, StopRequest, signals_kill
@@ -28,6 +29,7 @@ EPILOG = """\b
 Examples:
   gradwright train circles
   gradwright train circles 2-20:relu-2 --epochs 300 --seed 7
+  gradwright train circles 2-20:mish-2 --define 'mish(z) = z*tanh(log(1+exp(z)))'
   gradwright train mnist --data-dir ~/mnist --epochs 5
   gradwright train circles --check --dtype float64 --out runs/checked
 
@@ -47,20 +49,7 @@ into the next free folder.
 )
 @click.option("--batch", type=int, metavar="N", help="Samples per step. [circles 10, mnist 100]")
 @click.option("--eta", type=float, default=0.03, show_default=True, help="Learning rate.")
-@click.option(
-    "--loss",
-    default="cross-entropy",
-    show_default=True,
-    metavar="cross-entropy|mse",
-    help="Loss of one sample; the mean over the batch is taken.",
-)
-@click.option(
-    "--labels",
-    type=click.Choice(["one-hot", "any"]),
-    default="one-hot",
-    show_default=True,
-    help="Whether the derivation may use that a row of labels sums to 1.",
-)
+@objective_options
 @click.option(
     "--init-scale",
     type=float,
@@ -101,7 +90,9 @@ def command(
     *,
     epochs: int | None,
     batch: int | None,
-    loss: str,
+    loss: str | None,
+    define: tuple[str, ...],
+    l2: float | None,
     labels: str,
     data_seed: int,
     data_dir: str | None,
@@ -139,14 +130,15 @@ def command(
     whole_number("data_seed", data_seed, 0)
     if out == "":
         raise InputError("--out: it is empty. Give the path of a folder.")
-    network = choose_network(choice, spec, loss)
+    read = reader(loss, define, l2)
+    network = choose_network(choice, spec, read)
     if check:
         from runtime.torch_oracle import load_torch
 
         load_torch()
     with open_run_folder(choice.name, out, overwrite=overwrite) as folder, _told(folder):
         dataset = choice.load(data_seed=data_seed, data_dir=data_dir, offline=offline)
-        network = network or default_network(dataset, loss)
+        network = network or default_network(dataset, read)
         _announce(dataset, network, settings, unused=_unused(choice, data_seed, data_dir))
         dataset = in_dtype(dataset, settings)
         with signals_kill(partial(_let_go, folder), _nothing_saved(folder)):
