@@ -190,11 +190,26 @@ class _Builder:
             case _:
                 pass
         if node.function in _FUNCTIONS:
-            return _FUNCTIONS[node.function](*arguments)
+            function = _FUNCTIONS[node.function]
+            if function in (sympy.Max, sympy.Min):
+                return self._extreme(function, *arguments)
+            return function(*arguments)
         if node.function in self.activations:
             return self.activations[node.function](arguments[0])
         (own,) = (d for d in self.formula.definitions if d.name == node.function)
         return to_sympy(own.formula, {own.parameter: arguments[0]}, activations=self.activations)
+
+    def _extreme(self, function: type[Expr], a: Expr, b: Expr) -> Expr:
+        """Return the larger or smaller of two; one within another is written out.
+
+        SymPy makes ``max(a, max(b, c))`` one maximum of three, of which each has slope 1/2
+        where all are equal; as it is written, a has 1/2 and the others 1/4.
+        """
+        nested = any(isinstance(side, function) for side in (a, b))
+        if not nested or a.has(Piecewise) or b.has(Piecewise):
+            return function(a, b)
+        first, second = (a > b, a < b) if function is sympy.Max else (a < b, a > b)
+        return Piecewise((a, first), (b, second), ((a + b) / 2, True))
 
     def _power(self, base: Expr, exponent: Expr, node: Node) -> Expr:
         """Return the power, once it is sure that what SymPy makes of it stays small."""
