@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, final
 
 import numpy as np
@@ -82,13 +83,13 @@ def ordinary_case(
     }
     X = generator.standard_normal((batch, int(spec.sizes[0])))
     outputs = int(spec.sizes[-1])
-    if rows_sum_to_one:
-        Y = generator.multinomial(_SOFT, np.full(outputs, 1 / outputs), batch) / _SOFT
-        Y[::2] = np.eye(outputs)[generator.integers(0, outputs, len(Y[::2]))]
-    else:
-        Y = generator.standard_normal((batch, outputs))
+    labels = generator.multinomial(_SOFT, np.full(outputs, 1 / outputs), batch) / _SOFT
+    labels[::2] = np.eye(outputs)[generator.integers(0, outputs, len(labels[::2]))]
+    targets = [labels]
+    if not rows_sum_to_one:  # labels only where the loss is not finite at other numbers
+        targets.insert(0, generator.standard_normal((batch, outputs)))
     W, b = f"W{spec.depth}", f"b{spec.depth}"
-    for lift, scale in _PLACES:
+    for (lift, scale), Y in product(_PLACES, targets):
         placed = {**params, W: scale * params[W], b: scale * params[b] + lift}
         case = Case(params=placed, X=X, Y=Y).rounded(dtype)
         if np.isfinite(loss_and_gradients(spec, case.params, case.X, case.Y)[0]):

@@ -117,7 +117,7 @@ def test_weights_as_in_the_lab(
 
 
 @pytest.mark.slow
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(
     st.data(),
     st.sampled_from(DEPTHS),

@@ -1,14 +1,11 @@
 """Activations and losses of one's own against autograd of the same formulas in PyTorch."""
 
 import pytest
-from catalogue import stable_gradient
+from catalogue import named, rewritten_gradient, stable_gradient
 from hypothesis import given, settings
 from oracles import Oracle, draw_case
 from strategies import batches, layer_sizes, seeds
 
-from derive.gradient import gradient_program
-from derive.network import loss_program
-from derive.rewrite import rewrite_program
 from derive.spec import NetworkSpec, parse_spec
 
 ACTIVATIONS = [
@@ -50,8 +47,7 @@ LOSSES = {
 
 
 def assert_agrees(spec: NetworkSpec, batch: int, seed: int) -> None:
-    rewritten = rewrite_program(gradient_program(loss_program(spec)))
-    for program in (rewritten, stable_gradient(spec)):
+    for program in (rewritten_gradient(named(spec)), stable_gradient(named(spec))):
         for dtype in ("float64", "float32"):
             case = draw_case(spec, batch, seed, dtype)
             for name, found in Oracle(spec, case, program, dtype).departures(program).items():
@@ -83,6 +79,6 @@ def test_a_penalty_on_the_weights(sizes: tuple[int, ...], batch: int, seed: int)
     spec = parse_spec("-".join(map(str, sizes)), l2=0.125)
     assert_agrees(spec, batch, seed)
     plain = parse_spec("-".join(map(str, sizes)))
-    program = stable_gradient(plain)
+    program = stable_gradient(named(plain))
     case = draw_case(plain, batch, seed)
     assert not Oracle(spec, case, program).agrees(program)

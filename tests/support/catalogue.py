@@ -1,6 +1,7 @@
 """The networks that everything is tried on: activations × outputs × losses × depths."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 from derive.gradient import gradient_program
@@ -35,7 +36,7 @@ def network(
 def named(spec: NetworkSpec) -> NetworkSpec:
     """Return the same network with a name for each size."""
     names = tuple(f"n{layer}" for layer in range(len(spec.sizes)))
-    return NetworkSpec(sizes=names, activations=spec.activations, loss=spec.loss)
+    return replace(spec, sizes=names)
 
 
 @cache
