@@ -2,8 +2,10 @@
 
 Numba stores compiled functions beside the source, as a pickle and machine code, and trusts
 what it finds there: flipped bytes crash the process or give wrong results. So each folder
-holds ``manifest.json`` with the SHA-256 of every file; before a module is imported, files
-that differ or are not listed are deleted, and Numba compiles again. The folder must belong
+holds ``manifest.json`` with the SHA-256 of every file, taken of the bytes as they were
+written: what is damaged later, even under a running process, is not vouched for. Before a
+module is imported, files that differ or are not listed are deleted, and Numba compiles
+again. The folder must belong
 to the user and be closed to others; where that cannot be had, or the disk is nearly full, a
 private temporary one serves for the length of the process.
 """
@@ -30,6 +32,7 @@ import platformdirs
 MANIFEST = "manifest.json"
 ENVIRONMENT = "GRADWRIGHT_CACHE"
 
+_NO_FILE = "no file"  # in the place of a hash
 _ROOM = 32 * 2**20  # bytes; Numba fails if the disk fills up while it writes
 # what we, Numba and Python write before they rename it; another process may be at it
 _UNFINISHED = re.compile(r"\.tmp(\.\w+)?$|\.pyc\.\d+$")
@@ -61,6 +64,8 @@ def digest(text: str) -> str:
 
 
 _in_use: set[Path] = set()
+# by a file's real path: the hash of what this process found vouched for, or wrote
+_known: dict[str, str] = {}
 
 
 def prepare(text: str) -> Path:
@@ -75,8 +80,10 @@ def prepare(text: str) -> Path:
         if folder in _in_use and path.is_file():
             return path
         discard_unvouched(folder)
+        _recall(folder)
         if not path.is_file() or path.read_text("utf-8") != text:
             _write(path, text)
+        note_written(path, text.encode())
         # Python and older Numba compare dates; the name says what it holds, so one date serves
         os.utime(path, (0, 0))
         _in_use.add(folder)
@@ -101,10 +108,27 @@ def discard_unvouched(folder: Path) -> list[Path]:
     return discarded
 
 
+def note_written(path: Path, content: bytes) -> None:
+    """Remember what this process has written to a file of the cache, so that it is sealed."""
+    _known[os.path.realpath(path)] = hashlib.sha256(content).hexdigest()
+
+
 def seal(folder: Path) -> None:
-    """Write down the hash of every file that a folder holds now."""
+    """Write down the hash of every file that holds what this process, or another, wrote.
+
+    Another process's word is its own manifest. A file that differs from both was damaged
+    since it was written.
+    """
     try:
-        hashes = {path.relative_to(folder).as_posix(): _hash(path) for path in _files(folder)}
+        vouched = _read_manifest(folder / MANIFEST)
+        hashes = {}
+        for path in _files(folder):
+            name, found = path.relative_to(folder).as_posix(), _hash(path)
+            if (
+                found in (_known.get(os.path.realpath(path)), vouched.get(name))
+                and found != _NO_FILE
+            ):
+                hashes[name] = found
         _write(folder / MANIFEST, json.dumps(hashes, indent=1, sort_keys=True) + "\n")
     except OSError:
         return  # unsealed files are compiled again; nothing else is lost
@@ -189,6 +213,16 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def _recall(folder: Path) -> None:
+    """Forget what was known of a folder's files, and believe its manifest."""
+    real = os.path.realpath(folder)
+    for path in list(_known):  # another thread may note something meanwhile
+        if path.startswith(real + os.sep):
+            _known.pop(path, None)
+    for name, value in _read_manifest(folder / MANIFEST).items():
+        _known[str(Path(real) / name)] = value
+
+
 def _is_being_written(path: Path) -> bool:
     if not _UNFINISHED.search(path.name):
         return False
@@ -201,10 +235,10 @@ def _is_being_written(path: Path) -> bool:
 def _hash(path: Path) -> str:
     try:
         if path.is_symlink() or not path.is_file():
-            return "no file"
+            return _NO_FILE
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except FileNotFoundError:  # another process was faster
-        return "no file"
+        return _NO_FILE
 
 
 def _read_manifest(path: Path) -> dict[str, str]:
@@ -214,7 +248,7 @@ def _read_manifest(path: Path) -> dict[str, str]:
         return {}
     if not isinstance(listed, dict):
         return {}
-    return {name: value for name, value in listed.items() if value != "no file"}
+    return {name: value for name, value in listed.items() if value != _NO_FILE}
 
 
 def _write(path: Path, text: str) -> None:

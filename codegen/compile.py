@@ -7,14 +7,17 @@ functions made by ``exec``, so it is a real file, named by its content.
 import importlib.util
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import BinaryIO
 
-from codegen.cache import prepare, seal, seal_at_exit
+from codegen.cache import note_written, prepare, seal, seal_at_exit
 from codegen.errors import InternalError
 from codegen.generation import GeneratedSource
+
+_OpenForWrite = Callable[[str], AbstractContextManager[BinaryIO]]
 
 _one_at_a_time = threading.Lock()  # another thread must not see half a module
 
@@ -42,14 +45,41 @@ def _imported(path: Path) -> ModuleType:
         raise InternalError(f"no import is possible from {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    bytecode = Path(spec.cached or path)
+    not_yet = not bytecode.exists()
     try:
         with _compiled_beside_the_source():
             spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
+    if not_yet and bytecode.is_file():
+        note_written(bytecode, bytecode.read_bytes())
+    _note_what_is_compiled(module)
     seal_at_exit(path.parent)
     return module
+
+
+def _note_what_is_compiled(module: ModuleType) -> None:
+    """Have each file that Numba writes for a module's kernels noted as it is written."""
+    for value in vars(module).values():
+        # Numba offers nothing for this; without it nothing is vouched for, and all compiles anew
+        file = getattr(getattr(value, "_cache", None), "_cache_file", None)
+        if file is not None:
+            file._open_for_write = _noting(file._open_for_write)
+
+
+def _noting(open_for_write: _OpenForWrite) -> _OpenForWrite:
+    """Return Numba's way to write a file, which renames it when it is whole, with a note."""
+
+    @contextmanager
+    def noting(path: str) -> Iterator[BinaryIO]:
+        with open_for_write(path) as file:
+            yield file
+            file.flush()
+            note_written(Path(path), Path(file.name).read_bytes())
+
+    return noting
 
 
 @contextmanager

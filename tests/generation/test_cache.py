@@ -328,6 +328,52 @@ def test_other_damage(damage: str) -> None:
     assert use(start()) == (2, 0), "it is mended, too"
 
 
+@pytest.mark.parametrize("kind", ["compiled code", "index", "bytecode", "text"])
+@pytest.mark.parametrize("is_new", [True, False], ids=["written by it", "found by it"])
+def test_what_is_damaged_while_its_process_runs_is_not_vouched_for(
+    kind: str, is_new: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its end a process seals what it wrote, or had read: not what lies there by then."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    module = start()
+    use(module)
+    if not is_new:
+        keep_compiled(module)
+        module = start()
+        assert use(module) == (2, 0)
+    folder = Path(str(module.__file__)).parent
+    pattern = {"compiled code": "*.nbc", "index": "*.nbi", "bytecode": "*.pyc", "text": "*.py"}
+    damaged = {}
+    for path in folder.rglob(pattern[kind]):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+        damaged[path] = bytes(content)
+    assert damaged
+    keep_compiled(module)
+    listed = json.loads((folder / cache.MANIFEST).read_text("utf-8"))
+    assert not set(listed) & {path.relative_to(folder).as_posix() for path in damaged}
+    assert len(listed) == len(contents(folder)) - 1 - len(damaged), "the others are vouched for"
+    again = start()
+    assert all(not path.exists() or path.read_bytes() != damaged[path] for path in damaged)
+    assert use(again)[1] == (2 if kind in ("compiled code", "index") else 0)
+
+
+def test_what_another_process_has_sealed_stays_sealed() -> None:
+    """A seal adds to the manifest; it does not take another's files out of it."""
+    module = start()
+    other = process()  # compiles, and seals at its end
+    assert other["made"] == 2
+    keep_compiled(module)  # this one has compiled nothing
+    assert use(start()) == (2, 0)
+
+
+def test_a_relative_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(cache.ENVIRONMENT, "here")
+    sealed()
+
+
 def test_the_text_is_put_right() -> None:
     folder = sealed()
     (path,) = folder.glob("gradwright_*.py")
