@@ -117,19 +117,18 @@ def _kernel(program: KernelProgram) -> str:
 
 
 def _imports(*, blas: bool) -> str:
-    lines = ["import math", "import sys", "from concurrent.futures import ThreadPoolExecutor, wait"]
+    lines = ["import itertools", "import math", "import sys"]
+    lines.append("from concurrent.futures import ThreadPoolExecutor, wait")
     third = ["import numpy as np", "from llvmlite import ir", "from numba import njit, types"]
     third += [
         "from numba.core import cgutils",
         "from numba.extending import intrinsic, register_jitable",
     ]
     if blas:
-        lines.insert(0, "import ctypes")
-        third.insert(0, "import llvmlite.binding")
-        third += [
-            "from scipy.linalg import cython_blas",
-            "from threadpoolctl import threadpool_limits",
-        ]
+        lines = ["import ctypes", *lines[:3], "import threading", *lines[3:]]
+        lines.append("from contextlib import contextmanager")
+        third = ["import llvmlite.binding", *third[:1], "import threadpoolctl", *third[1:]]
+        third.append("from scipy.linalg import cython_blas")
     return "\n".join([*lines, "", *third]) + "\n"
 
 
@@ -222,7 +221,7 @@ def _placeholders(
         "prefetch": _PREFETCH if by_rows else "",
         "x_shape": f"(n, {n_in})" if by_rows else f"({n_in}, n)",
         "stored_x": "X" if by_rows else "_batch_last(X, n)",
-        "with_blas": 'with threadpool_limits(1, "blas"):\n            ' if blas else "",
+        "with_blas": "with _one_blas_thread():\n            " if blas else "",
         "count_hits": _indented(_hit_lines(n_out, output), 8),
         "check_rows": "    _rows_sum_to_one(y_name, Y)" if one_hot else "",
         "rows_function": _ROWS_SUM_TO_ONE if one_hot else "",

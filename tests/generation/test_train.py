@@ -32,7 +32,9 @@ from emitted import (
     assert_near,
     interpreted,
     same_bytes,
+    source,
 )
+from uncompiled import uncompiled
 
 from codegen.compile import keep_compiled
 
@@ -390,6 +392,23 @@ def test_nan_is_no_hit(case: Case) -> None:
     assert not history[:, 1].any()
 
 
+@pytest.mark.parametrize("extra", [1, 3, 16])
+def test_an_infinite_loss_stays_infinite_in_the_history(extra: int) -> None:
+    """What pads the last block has the weight 0, and 0 times an infinite loss is no number."""
+    case = Case(text="2-2:relu", loss="cross-entropy", dtype="float64", is_compiled=False)
+    params = {"W1": np.array([[1.0, 0.0], [0.0, 1.0]]), "b1": np.zeros(2)}
+    X = np.ones((case.module.EVALUATED + extra, 2))
+    X[-1, 0] = 0.0  # where the target is, so that the last sample's loss is -log(0)
+    Y = np.eye(2)[np.zeros(len(X), int)]
+    weights = np.linspace(1.0, 2.0, len(X))
+    for given in (None, weights):
+        history = case.module.train(
+            params, X, Y, epochs=1, batch=16, eta=0.0, weights=given, test=(X, Y)
+        )
+        assert history[0, 0] == history[0, 2] == np.inf
+        assert case.module.loss(params, X, Y, given) == np.inf
+
+
 def test_no_epoch() -> None:
     before = LAB_IN_PYTHON.params()
     params, history = trained(LAB_IN_PYTHON, epochs=0, evaluate=True)
@@ -462,6 +481,55 @@ def test_what_the_callback_raises_ends_the_training() -> None:
     assert time.monotonic() - begun < 10
 
 
+@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB], ids=str)
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, MemoryError])
+def test_rows_that_nobody_has_seen_are_shown_before_an_exception_goes_on(
+    case: Case, kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ends the training, the rows are those of the epochs that are in the parameters."""
+    real, waits = case.module.wait, []
+
+    def interrupted(futures: Any, timeout: float) -> Any:
+        waits.append(timeout)
+        if len(waits) == 3:
+            raise kind
+        return real(futures, timeout=timeout)
+
+    monkeypatch.setattr(case.module, "wait", interrupted)
+    params, rows = case.params(), []
+    with pytest.raises(kind):
+        trained(case, params, epochs=10**6, seed=2, callback=rows.append)
+    expected, history = trained(case, epochs=sum(map(len, rows)), seed=2, evaluate=True)
+    assert same_bytes(params, expected)
+    np.testing.assert_array_equal(np.concatenate(rows), history)
+
+
+def test_rows_are_shown_when_the_kernel_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: Any) -> None:
+        history, progress = arguments[-2:]
+        history[:2] = 7
+        progress[0] = 2
+        raise MemoryError
+
+    monkeypatch.setattr(LAB_IN_PYTHON.module, "_train", fails)
+    rows: list[np.ndarray] = []
+    with pytest.raises(MemoryError):
+        trained(LAB_IN_PYTHON, callback=rows.append)
+    np.testing.assert_array_equal(np.concatenate(rows), np.full((2, 4), 7.0))
+
+
+def test_a_callback_that_raises_is_not_called_again() -> None:
+    calls: list[int] = []
+
+    def callback(rows: np.ndarray) -> None:
+        calls.append(len(rows))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        trained(LAB, epochs=10**6, callback=callback)
+    assert len(calls) == 1
+
+
 def test_the_callback_cannot_change_the_history() -> None:
     def callback(rows: np.ndarray) -> None:
         rows[...] = -1
@@ -523,15 +591,10 @@ def test_ctrl_c_stops_after_an_epoch(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 5
     found = dict(np.load(tmp_path / "params.npz"))
     reported = json.loads(out)["rows"]
-    # the rows of the last epochs were not called back any more
+    # every epoch was called back, those after the signal too
     params = LAB.params()
-    options = {"batch": 10, "eta": 0.03, "seed": 3}
-    module.train(params, X, Y, epochs=reported, **options)
-    done = reported
-    while not same_bytes(params, found):
-        assert done < reported + 300, "no number of whole epochs leads to these parameters"
-        module.train(params, X, Y, epochs=1, start=done, **options)
-        done += 1
+    module.train(params, X, Y, epochs=reported, batch=10, eta=0.03, seed=3)
+    assert same_bytes(params, found)
 
 
 def test_two_trainings_at_once_do_not_disturb_each_other() -> None:
@@ -571,6 +634,42 @@ def test_blas_is_held_to_one_thread_and_let_go(case: Case) -> None:
     assert before == {3}, "or there is nothing to see"
     assert inside
     assert all(threads == {1} for threads in inside)
+
+
+OVERLAPS = {"first in, first out": (0, 1), "last in, first out": (1, 0)}
+
+
+@pytest.mark.parametrize("ends", OVERLAPS.values(), ids=OVERLAPS)
+@pytest.mark.parametrize("is_same", [True, False], ids=["one module", "two modules"])
+def test_blas_is_let_go_whatever_the_overlap_of_trainings(
+    ends: tuple[int, int], is_same: bool
+) -> None:
+    """A second training finds one thread: when it ends last, that is not what was there."""
+    one = BLAS_IN_PYTHON.module
+    two = one if is_same else uncompiled(source(BLAS_IN_PYTHON.text, dtype="float32").text)
+    ending, running = ([threading.Event(), threading.Event()] for _ in range(2))
+
+    def run(number: int) -> None:
+        def callback(rows: np.ndarray) -> bool:
+            running[number].set()
+            return ending[number].is_set()
+
+        module = (one, two)[number]
+        X, Y, _ = BLAS_IN_PYTHON.batch(N)
+        module.train(
+            module.init_params(), X, Y, epochs=10**6, batch=BATCH, eta=1e-3, callback=callback
+        )
+
+    with threadpoolctl.threadpool_limits(3, "blas"):
+        threads = [threading.Thread(target=run, args=(number,)) for number in (0, 1)]
+        for number in (0, 1):
+            threads[number].start()
+            assert running[number].wait(60)
+        for number in ends:
+            assert blas_threads() == {1}
+            ending[number].set()
+            threads[number].join(60)
+        assert blas_threads() == {3}
 
 
 # ---------------------------------------------------------------- arrays in place
@@ -711,6 +810,39 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         r"params\['W1'\] is int64; expected an array of floats",
     ),
 }
+
+
+SHARED = LAB_IN_PYTHON.params()
+SHARED_MEMORY = {
+    "one array": SHARED | {"b1": SHARED["W1"][:, 0].copy()} | {"W2": SHARED["W1"].T},
+    "a part": SHARED | {"b1": SHARED["W1"][:, 0]},
+}
+
+
+@pytest.mark.parametrize("params", SHARED_MEMORY.values(), ids=SHARED_MEMORY)
+@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB32_IN_PYTHON], ids=str)
+def test_one_array_under_two_names_is_refused(case: Case, params: dict[str, np.ndarray]) -> None:
+    """Each of its steps would undo or double the other's, and no gradient is of that."""
+    before = {name: value.copy() for name, value in params.items()}
+    names = r"params\['W1'\] and params\['(b1|W2)'\] share memory; expected one array for each"
+    with pytest.raises(ValueError, match=names):
+        trained(case, params)
+    assert same_bytes(params, before)
+    X, Y, _ = case.batch(N)
+    case.module.loss_and_gradients(params, X, Y)  # where nothing is updated it may be
+
+
+def test_parts_of_one_array_that_do_not_overlap_are_trained() -> None:
+    expected, _ = trained(LAB_IN_PYTHON)
+    flat = np.zeros(2 * sum(value.size for value in expected.values()))
+    params, first = {}, 0
+    for name, value in LAB_IN_PYTHON.params().items():
+        params[name] = flat[first : first + 2 * value.size : 2].reshape(value.shape)
+        first += 2 * value.size
+        params[name][...] = value
+    trained(LAB_IN_PYTHON, params)
+    assert all(np.shares_memory(params[name], flat) for name in params)
+    assert same_bytes(params, expected)
 
 
 @pytest.mark.parametrize(("changed", "message"), REFUSED.values(), ids=REFUSED)
