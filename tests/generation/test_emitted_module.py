@@ -133,6 +133,27 @@ def test_any_batch_size(case: Case, count: int) -> None:
     assert_near(dX, case.torch.vjp(params, X, Y)[0], 1e-10)
 
 
+@pytest.mark.parametrize("count", [1, 7, 15, 16, 17])
+@pytest.mark.parametrize("activation", ["relu", "identity"])
+def test_an_infinite_loss_is_infinite_for_any_batch_size(activation: str, count: int) -> None:
+    """-log(0) of the last sample: no padding may make it NaN, nor an infinite slope."""
+    network = f"2-2:{activation}"
+    case = Case(text=network, loss="cross-entropy", dtype="float64", is_compiled=False)
+    params = {"W1": np.eye(2), "b1": np.zeros(2)}
+    X = np.ones((count, 2))
+    X[-1, 0] = 0.0
+    Y = np.eye(2)[np.zeros(count, int)]
+    assert case.module.loss(params, X, Y) == np.inf
+    value, gradients = case.module.loss_and_gradients(params, X, Y)
+    assert value == np.inf
+    if activation == "identity":
+        _, expected = case.torch.loss_and_gradients(params, X, Y)
+        for name, gradient in gradients.items():
+            np.testing.assert_array_equal(gradient, expected[name])
+        _, pulled = case.module.vjp(params, X, np.full((count, 2), np.inf))
+        assert (pulled["b1"] == np.inf).all()
+
+
 @pytest.mark.parametrize("case", BOTH, ids=str)
 def test_no_samples(case: Case) -> None:
     """There are no outputs then, and no mean."""
@@ -716,6 +737,60 @@ def test_the_self_check_fails_on_a_spoiled_kernel(
     assert "WRONG" in printed or "NOT FINITE" in printed or "loss" in right
 
 
+NOT_ALWAYS_FINITE = [
+    ("2-10-2:relu", "cross-entropy"),
+    ("2-10-2:identity", "cross-entropy"),
+    ("2-10-2:tanh", "cross-entropy"),
+    ("3-4:relu-5:relu", "cross-entropy"),
+    ("20-40:relu-30:relu-7:identity", "cross-entropy"),
+]
+
+
+@pytest.mark.parametrize("network", NOT_ALWAYS_FINITE, ids=" ".join)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.filterwarnings("error")
+def test_the_self_check_looks_for_where_the_loss_is_finite(
+    network: tuple[str, str], dtype: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log of an output that is not positive is none; that is no mistake of the kernels."""
+    module = interpreted(*network, dtype=dtype)
+    assert module._check() is True
+    printed = capsys.readouterr().out
+    assert printed.count("  ok\n") == len(module.PARAMETERS)
+    assert "not checked, the loss itself is not finite there" in printed
+
+
+MISTAKES = {
+    "sign": ("total += W2[j, k]", "total -= W2[j, k]"),
+    "another operand": ("_dot(dZ1[j], X[k])", "_dot(dZ1[j], X[0])"),
+    "dropped factor": ("(T(1) - H1[j, i] * H1[j, i]) * dH1[j, i]", "dH1[j, i]"),
+    "loss off by a little": ("    return loss\n", "    return loss * T(1.01)\n"),
+    "no number": ("    return loss\n", "    return loss * T(np.nan)\n"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+@pytest.mark.parametrize("network", NOT_ALWAYS_FINITE[:3], ids=" ".join)
+def test_the_self_check_fails_there_too(
+    network: tuple[str, str], mistake: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = source(*network).text
+    right, wrong = mistake
+    assert right in text
+    with np.errstate(all="ignore"):
+        assert uncompiled(text.replace(right, wrong))._check() is False
+    assert "WRONG" in capsys.readouterr().out
+
+
+def test_the_self_check_says_what_it_cannot_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = uncompiled(source("2-2").text)
+    monkeypatch.setattr(module, "_reference_loss", lambda *arguments: np.nan)
+    assert module._check() is None
+    assert "not checked" in capsys.readouterr().out
+
+
 def run_alone(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a module as a user would, where this project cannot be imported."""
     file = folder / "kernels.py"
@@ -742,6 +817,21 @@ def test_as_a_programme_of_its_own(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "2-2, float32: gradients against finite differences in float64"
     assert len(lines) == 4
+
+
+def test_as_a_programme_of_its_own_where_the_loss_is_not_always_finite(tmp_path: Path) -> None:
+    done = run_alone(source("2-2:relu", dtype="float32").text, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "WRONG" not in done.stdout
+
+
+def test_as_a_programme_of_its_own_without_an_answer(tmp_path: Path) -> None:
+    text = source("2-2", dtype="float32").text
+    done = run_alone(
+        text.replace("    return float(loss)\n", "    return float('nan')\n"), tmp_path
+    )
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "not checked" in done.stdout
 
 
 def test_as_a_programme_of_its_own_that_is_wrong(tmp_path: Path) -> None:
