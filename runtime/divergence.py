@@ -19,7 +19,8 @@ def refuse_divergence(history: History, model: Model, data: Dataset, settings: S
     """Raise unless the run ended with numbers, and with some that an attempt could give."""
     losses = history.train_loss
     bad = np.flatnonzero(~np.isfinite(losses))
-    finite = not bad.size and all(np.isfinite(value).all() for value in model.params.values())
+    broken = [name for name, value in model.params.items() if not np.isfinite(value).all()]
+    finite = not bad.size and not broken
     if not history.epochs or (finite and losses[-1] <= HOPELESS):
         return
     before = model.module.loss(
@@ -38,8 +39,10 @@ def refuse_divergence(history: History, model: Model, data: Dataset, settings: S
         return
     epoch = int(bad[0]) + 1 if bad.size else history.epochs
     eta = min(settings.eta / 10, 0.03)
+    found = f"the loss is {losses[epoch - 1]:.4g} after epoch {epoch}"
+    if not bad.size and broken:  # where(z > 0, z, 0) is 0 for NaN, so the loss may not tell
+        found = f"not all of {', '.join(broken)} is finite, although {found}"
     raise RunError(
-        f"training diverged: the loss is {losses[epoch - 1]:.4g} after epoch {epoch}, and was "
-        f"{before:.4g} before the first. Try a smaller learning rate, for example "
-        f"--eta {eta:g}, or smaller initial weights (--init-scale)."
+        f"training diverged: {found}, and was {before:.4g} before the first. Try a smaller "
+        f"learning rate, for example --eta {eta:g}, or smaller initial weights (--init-scale)."
     )

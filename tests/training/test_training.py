@@ -10,12 +10,17 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 from command_line import environment
+from emitted import interpreted
 
+import derive
 import runtime
 import runtime.training
 from runtime import Dataset, Progress, TrainResult
 from runtime.data.circles import circles
+from runtime.divergence import refuse_divergence
 from runtime.errors import InputError, RunError
+from runtime.history import History
+from runtime.result import Model
 from runtime.settings import Settings
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -181,6 +186,25 @@ def test_training_that_diverges(eta: float) -> None:
     assert "after epoch 1" in message
     assert "0.6" in message  # ln 2, more or less, before the first
     assert "--eta 0.03" in message
+
+
+def test_weights_that_are_no_numbers_are_a_divergence_where_the_loss_hides_them() -> None:
+    """relu is 0 where its input is NaN, so that a network of dead units has a finite loss."""
+    data = circles()
+    module = interpreted("2-10:relu-2")
+    settings = Settings(epochs=2, batch=10, eta=100.0)
+    params = module.init_params()
+    params["W1"][3] = np.nan
+    params["b1"][0] = -np.inf
+    assert np.isfinite(module.loss(params, data.X_train, data.Y_train))
+    network = derive.parse_spec("2-10:relu-2")
+    model = Model(network=network, labels="one-hot", params=params, module=module, source="")
+    history = History(figures=np.full((2, 4), 0.6), seconds=np.array([1.0, 2.0]))
+    with pytest.raises(RunError) as error:
+        refuse_divergence(history, model, data, settings)
+    message = str(error.value)
+    assert "not all of W1, b1 is finite, although the loss is 0.6 after epoch 2" in message
+    assert "--eta" in message
 
 
 def test_a_large_loss_alone_is_no_divergence() -> None:
