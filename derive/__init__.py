@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from derive.network import loss_program
     from derive.program import Program, Statement, Step, Tensor
     from derive.rewrite import rewrite_program
+    from derive.second_order import hvp_program
     from derive.spec import NetworkSpec, parse_spec
     from derive.stable import stable_program
 
@@ -30,6 +31,7 @@ __all__ = [
     "Step",
     "Tensor",
     "gradient_program",
+    "hvp_program",
     "loss_program",
     "parse_spec",
     "rewrite_program",
@@ -50,6 +52,7 @@ _HOMES = {
     "Step": "derive.program",
     "Tensor": "derive.program",
     "rewrite_program": "derive.rewrite",
+    "hvp_program": "derive.second_order",
     "NetworkSpec": "derive.spec",
     "parse_spec": "derive.spec",
     "stable_program": "derive.stable",

@@ -218,6 +218,9 @@ class Program:
         Names of the results.
     cotangents
         Pairs ``(name, name of its gradient)`` once a programme has been differentiated.
+    tangents
+        Pairs ``(name, name of its derivative along the direction v)`` once a gradient
+        programme has been differentiated again.
     assumptions
         What the statements take for granted about the inputs, such as `ONE_HOT`.
     steps
@@ -229,6 +232,7 @@ class Program:
     statements: tuple[Statement, ...]
     outputs: tuple[str, ...]
     cotangents: tuple[tuple[str, str], ...] = ()
+    tangents: tuple[tuple[str, str], ...] = ()
     assumptions: tuple[str, ...] = ()
     steps: tuple[Step, ...] = field(default=(), compare=False)
 
@@ -247,8 +251,8 @@ class Program:
     @property
     def forward(self) -> tuple[Statement, ...]:
         """The statements that were there before differentiation."""
-        gradients = {gradient for _, gradient in self.cotangents}
-        return tuple(s for s in self.statements if s.name not in gradients)
+        derived = {name for _, name in (*self.cotangents, *self.tangents)}
+        return tuple(s for s in self.statements if s.name not in derived)
 
     @property
     def backward(self) -> tuple[Statement, ...]:
@@ -257,10 +261,23 @@ class Program:
         return tuple(s for s in self.statements if s.name in gradients)
 
     @property
+    def second_order(self) -> tuple[Statement, ...]:
+        """The statements that differentiation along a direction added."""
+        tangents = {tangent for _, tangent in self.tangents}
+        return tuple(s for s in self.statements if s.name in tangents)
+
+    @property
     def gradients(self) -> dict[str, str]:
         """Name of the gradient by name of the parameter, in the parameters' order."""
         of = dict(self.cotangents)
         return {name: of[name] for name in self.parameters if name in of}
+
+    @property
+    def hessian_products(self) -> dict[str, str]:
+        """Name of the Hessian times the direction by name of the parameter, in their order."""
+        along = dict(self.tangents)
+        gradients = self.gradients.items()
+        return {name: along[gradient] for name, gradient in gradients if gradient in along}
 
     def __str__(self) -> str:
         """Write the programme, one statement a line."""

@@ -37,7 +37,8 @@ def rewrite_program(program: Program, *, labels: str = "one-hot") -> Program:
     Parameters
     ----------
     program
-        The result of `derive.gradient_program` or `derive.vjp_program`.
+        The result of `derive.gradient_program`, `derive.vjp_program` or
+        `derive.hvp_program`; of the last, the statements of second order are rewritten.
     labels
         ``"one-hot"`` assumes that every row of ``Y`` sums to 1 (it need not be 0 or 1),
         where that simplifies something; ``assumptions`` of the result says whether it did.
@@ -46,8 +47,9 @@ def rewrite_program(program: Program, *, labels: str = "one-hot") -> Program:
     Returns
     -------
     Program
-        The same forward statements; backward statements equal in value, in the forward
-        values, with those left out that only one other statement read and that it absorbed.
+        The same forward statements; statements equal in value, in the forward values, for
+        what differentiation added last, with those left out that only one other statement
+        read and that it absorbed.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def rewrite_program(program: Program, *, labels: str = "one-hot") -> Program:
     if labels not in LABELS:
         raise InputError(f'labels: "{labels}" is not known. Expected one-hot or any.')
     rewriter = _Rewriter(program, one_hot=labels == "one-hot" and _has_targets(program))
-    for name in [statement.name for statement in program.backward]:
+    for name in [statement.name for statement in _added_last(program)]:
         rewriter.reuse_forward_values(name)
         rewriter.absorb_cotangents(name)
     return rewriter.result()
@@ -70,7 +72,7 @@ class _Rewriter:
         self.program = program
         self.one_hot = one_hot
         self.statements = {statement.name: statement for statement in program.statements}
-        self.backward = {statement.name for statement in program.backward}
+        self.added = {statement.name for statement in _added_last(program)}
         self.steps = list(program.steps)
         self.assumptions: tuple[str, ...] = ()
         self.reusable: dict[str, list[Statement]] = {}
@@ -93,6 +95,11 @@ class _Rewriter:
                     for name, grad in self.program.cotangents
                     if grad in self.statements
                 ),
+                tangents=tuple(
+                    (name, tangent)
+                    for name, tangent in self.program.tangents
+                    if tangent in self.statements
+                ),
                 assumptions=(*self.program.assumptions, *self.assumptions),
                 steps=tuple(self.steps),
             )
@@ -114,7 +121,7 @@ class _Rewriter:
     def absorb_cotangents(self, name: str) -> None:
         """Put in the cotangents that only this statement reads, where that is cheaper."""
         for other in self.statements[name].reads():
-            if other not in self.backward or other in self.program.outputs:
+            if other not in self.added or other in self.program.outputs:
                 continue
             if self.reader_counts[other] != 1:
                 continue
@@ -173,6 +180,11 @@ class _Rewriter:
         self.steps.append(step)
         merged = tuple(dict.fromkeys((*statement.origin, *origin)))
         self.statements[statement.name] = replace(statement, body=body, origin=merged)
+
+
+def _added_last(program: Program) -> tuple[Statement, ...]:
+    """Return what the latest differentiation added."""
+    return program.second_order or program.backward
 
 
 def _has_targets(program: Program) -> bool:
@@ -256,5 +268,22 @@ def _logistic(body: Expr) -> Expr:
 
 def _common_factors(body: Expr) -> Expr:
     """Return a sum of products as a product with a sum, where that is cheaper."""
-    factored = sympy.factor_terms(body)
-    return factored if cost(factored) < cost(body) else body
+    return min((body, sympy.factor_terms(body), _gathered(body)), key=cost)
+
+
+def _gathered(body: Expr) -> Expr:
+    """Return ``a*b + a*c + d`` as ``a*(b + c) + d``, for the entry that most terms share."""
+    terms = sympy.Add.make_args(body)
+    if len(terms) < 3:
+        return body
+    shared: dict[Expr, list[Expr]] = {}
+    for term in terms:
+        for factor in sympy.Mul.make_args(term):
+            if isinstance(factor, Indexed):
+                shared.setdefault(factor, []).append(term)
+    if not shared:
+        return body
+    factor = max(sorted(shared, key=sympy.default_sort_key), key=lambda f: len(shared[f]))
+    inside = sympy.Add(*(term / factor for term in shared[factor]))
+    outside = sympy.Add(*(term for term in terms if term not in shared[factor]))
+    return factor * inside + outside

@@ -1,0 +1,177 @@
+"""Second order: the gradient programme differentiated again, along a direction.
+
+Every value of a programme changes when the parameters move along a direction ``v``. For a
+statement ``T[o] := body`` with occurrences ``X[e]`` in the body::
+
+    vT[o]  =  sum over the occurrences of  (∂body/∂X[e]) * vX[e]
+
+where the slope is that of the one rule in `derive.gradient`, `slopes`: `sympy.diff` in a
+scalar, and nothing else. For a parameter, ``vW1`` is the direction itself. Applied to the
+statements of the gradient it gives ``hW1``, the derivative of ``dW1`` along ``v``, which is
+the Hessian times ``v``: no entry of the Hessian is ever computed, and the programme is at
+most a few times as long as that of the gradient.
+
+A kink has the second derivative 0, also at the corner. The step that uses it says so.
+
+References
+----------
+B. A. Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6(1),
+1994; A. Griewank and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 5
+(forward over reverse).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import sympy
+from sympy import DiracDelta, Expr, Heaviside, Integer, Piecewise, sign
+
+from derive.check import check_program
+from derive.errors import InputError
+from derive.gradient import slopes, total_over
+from derive.indices import canonical
+from derive.program import Program, Statement, Step, Tensor, occurrences, tensor_of
+
+
+def hvp_program(program: Program) -> Program:
+    """Return a gradient programme followed by the product of the Hessian with a direction.
+
+    Parameters
+    ----------
+    program
+        The result of `derive.gradient_program` or, for formulas that read better, of
+        `derive.rewrite_program`. What it assumes must hold wherever the parameters are: the
+        direction moves them, and nothing else.
+
+    Returns
+    -------
+    Program
+        The same statements, with the direction ``v{parameter}`` as further inputs; then
+        ``v{name}``, the derivative along the direction of each value that is needed, and
+        ``h{name}`` that of its gradient ``d{name}``. ``h{parameter}`` are further outputs,
+        shaped as the parameters; one that is zero has a statement that says so.
+
+    Raises
+    ------
+    InputError
+        If the programme holds no gradients.
+    InternalError
+        If a statement is outside of what the rule carries.
+
+    Examples
+    --------
+    >>> import derive
+    >>> gradient = derive.rewrite_program(derive.gradient_program(derive.loss_program("2-3-2")))
+    >>> second = derive.rewrite_program(derive.hvp_program(gradient))
+    >>> print(second.statement("vZ1"))
+    vZ1[i,j] = vb1[j] + Σ_k X[i,k] vW1[j,k]
+    """
+    if not program.gradients:
+        raise InputError(
+            "hvp_program: the programme has no gradients. "
+            "Give it the result of derive.gradient_program."
+        )
+    return _AlongDirection(program).result()
+
+
+class _AlongDirection:
+    """The derivative of each tensor along the direction, statement by statement."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.values = {gradient: name for name, gradient in program.cotangents}
+        tensors = program.tensors()
+        self.directions = tuple(
+            Tensor(name=f"v{name}", shape=tensors[name].shape) for name in program.parameters
+        )
+        self.tangents = dict(zip(program.parameters, self.directions, strict=True))
+        self.steps: list[Step] = []
+
+    def result(self) -> Program:
+        program = self.program
+        gradients = program.gradients.values()
+        order = {name: place for place, name in enumerate(program.tensors())}
+        added = []
+        for statement in _needed(program.statements, gradients):
+            made = self.differentiated(statement, order)
+            if made.body == 0 and statement.name not in gradients:
+                continue  # it does not change, and neither does what reads it for its sake
+            self.tangents[statement.name] = made.target
+            added.append(made)
+        products = tuple(self.tangents[name].name for name in gradients)
+        kept = _needed(added, products)
+        names = {statement.name for statement in kept}
+        tangents = ((name, tensor.name) for name, tensor in self.tangents.items())
+        return check_program(
+            replace(
+                program,
+                inputs=(*program.inputs, *self.directions),
+                statements=(*program.statements, *kept),
+                outputs=(*program.outputs, *products),
+                tangents=tuple(pair for pair in tangents if pair[1] in names),
+                steps=(*program.steps, *(step for step in self.steps if step.target in names)),
+            )
+        )
+
+    def differentiated(self, statement: Statement, order: dict[str, int]) -> Statement:
+        """Return the statement of the derivative along the direction."""
+        differentiates = self.values.get(statement.name)
+        name = f"v{statement.name}" if differentiates is None else f"h{differentiates}"
+        target = Tensor(name=name, shape=statement.target.shape)
+        operands = sorted(self.tangents.keys() & {*statement.reads()}, key=order.__getitem__)
+        terms = [term for operand in operands for term in self.terms(statement, operand, name)]
+        body = canonical(sympy.Add(*terms), statement.indices)
+        origin = tuple(f"rule: {statement.name} reads {operand}" for operand in operands)
+        if body == 0:
+            origin = (f"{statement.name} does not change along v",)
+        return Statement(target=target, indices=statement.indices, body=body, origin=origin)
+
+    def terms(self, statement: Statement, operand: str, name: str) -> Iterator[Expr]:
+        """Yield a term for each occurrence of an operand, and record how it came about."""
+        tangent = self.tangents[operand]
+        reason = f"{statement.name} reads {operand}, which changes by {tangent.name}"
+        jumps = statement.name in self.values and _jumps(statement.body, operand)
+        for slope in slopes(statement.body, operand):
+            value = slope.value.replace(DiracDelta, lambda *_: Integer(0))
+            if value == 0:
+                continue
+            factor = tangent[slope.position]
+            term = total_over(value * factor, slope.bound)
+            stated = total_over(value * factor, slope.bound, pull=False)
+            self.record(statement, name, stated, term, reason)
+            yield term
+        if jumps:
+            reason = f"{statement.name} jumps where {operand} is at a kink; its slope there is 0"
+            self.record(statement, name, Integer(0), Integer(0), reason)
+
+    def record(
+        self, statement: Statement, name: str, before: Expr, after: Expr, reason: str
+    ) -> None:
+        self.steps.append(
+            Step(
+                rule="chain rule",
+                target=name,
+                indices=statement.indices,
+                before=canonical(before, statement.indices),
+                after=canonical(after, statement.indices),
+                reason=reason,
+            )
+        )
+
+
+def _jumps(body: Expr, operand: str) -> bool:
+    """Whether a body holds a function that jumps as `operand` changes."""
+    conditions = [case[1] for choice in body.atoms(Piecewise) for case in choice.args]
+    calls = [*conditions, *body.atoms(sign, Heaviside)]
+    return any(tensor_of(read) == operand for call in calls for read in occurrences(call))
+
+
+def _needed(statements: Sequence[Statement], outputs: Iterable[str]) -> tuple[Statement, ...]:
+    """Return the statements that some of `outputs` needs, in their order."""
+    wanted = set(outputs)
+    kept: list[Statement] = []
+    for statement in reversed(statements):
+        if statement.name in wanted:
+            wanted |= set(statement.reads())
+            kept.append(statement)
+    return tuple(reversed(kept))
