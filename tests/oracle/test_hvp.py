@@ -1,0 +1,124 @@
+"""Hessian times direction against PyTorch's double backward, over every kind of network."""
+
+import numpy as np
+import pytest
+import torch
+from catalogue import ACTIVATIONS, LOSSES, named, network
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import draw_case, shapes_of
+from second_order import FORMS, directions, second_order
+from strategies import batches, hidden_activations, layer_sizes, seeds
+
+from derive.evaluate import evaluate
+from derive.program import Program
+from derive.spec import NetworkSpec
+from runtime.check_cases import Case
+from runtime.torch_oracle import oracle_loss
+
+FIGURE = 1e-10  # of the largest entry
+
+
+def autograd_hvp(
+    spec: NetworkSpec, case: Case, direction: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the Hessian times a direction by differentiating autograd's gradient again."""
+    given = {name: torch.tensor(array).requires_grad_() for name, array in case.params.items()}
+    loss = oracle_loss(spec, given, torch.tensor(case.X), torch.tensor(case.Y))
+    tensors = list(given.values())
+    gradients = torch.autograd.grad(loss, tensors, create_graph=True, allow_unused=True)
+    along = sum(
+        (gradient * torch.tensor(direction[name])).sum()
+        for name, gradient in zip(given, gradients, strict=True)
+        if gradient is not None
+    )
+    if not isinstance(along, torch.Tensor) or not along.requires_grad:
+        return {name: np.zeros_like(array) for name, array in case.params.items()}
+    found = torch.autograd.grad(along, tensors, allow_unused=True)
+    return {
+        name: np.zeros(tuple(tensor.shape)) if product is None else product.numpy()
+        for (name, tensor), product in zip(given.items(), found, strict=True)
+    }
+
+
+def worst(program: Program, spec: NetworkSpec, batch: int, seed: int) -> float:
+    """Return the largest departure from autograd, relative to the largest entry of an array."""
+    case = draw_case(spec, batch, seed)
+    direction = directions(shapes_of(spec), seed)
+    expected = autograd_hvp(spec, case, direction)
+    along = {f"v{name}": array for name, array in direction.items()}
+    values = evaluate(program, {**case.values(), **along}, dtype="float64")
+    off = 0.0
+    assert list(program.hessian_products) == list(expected)
+    for name, product in program.hessian_products.items():
+        assert values[product].shape == expected[name].shape
+        difference = float(np.abs(values[product] - expected[name]).max())
+        assert difference == difference, name
+        # an array that cancels to nothing is held to the largest entry of all
+        scale = float(np.abs(expected[name]).max()) or 1.0
+        off = max(off, difference / scale)
+    return off
+
+
+def assert_agrees(spec: NetworkSpec, batch: int, seed: int, form: str) -> None:
+    assert worst(second_order(named(spec), form), spec, batch, seed) <= FIGURE
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("output", ACTIVATIONS)
+@pytest.mark.parametrize("hidden", ACTIVATIONS)
+@settings(max_examples=3, deadline=None)
+@given(layer_sizes(hidden=1), batches, seeds, st.sampled_from(FORMS))
+def test_every_activation_with_every_output_and_loss(
+    hidden: str,
+    output: str,
+    loss: str,
+    sizes: tuple[int, ...],
+    batch: int,
+    seed: int,
+    form: str,
+) -> None:
+    assert_agrees(network(sizes, (hidden,), output, loss), batch, seed, form)
+
+
+@pytest.mark.parametrize("hidden_layers", range(6))
+@settings(max_examples=4, deadline=None)
+@given(st.data(), hidden_activations, st.sampled_from(LOSSES), batches, seeds)
+def test_every_depth(
+    hidden_layers: int,
+    data: st.DataObject,
+    activations: list[str],
+    loss: str,
+    batch: int,
+    seed: int,
+) -> None:
+    sizes = data.draw(layer_sizes(hidden=hidden_layers))
+    spec = network(sizes, activations, "softmax", loss)
+    for form in FORMS:
+        assert_agrees(spec, batch, seed, form)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given(
+    st.data(),
+    st.integers(0, 5),
+    st.lists(st.sampled_from(ACTIVATIONS), min_size=1, max_size=3),
+    st.sampled_from(ACTIVATIONS),
+    st.sampled_from(LOSSES),
+    batches,
+    seeds,
+    st.sampled_from(FORMS),
+)
+def test_anything_with_anything(
+    data: st.DataObject,
+    hidden_layers: int,
+    activations: list[str],
+    output: str,
+    loss: str,
+    batch: int,
+    seed: int,
+    form: str,
+) -> None:
+    sizes = data.draw(layer_sizes(hidden=hidden_layers))
+    assert_agrees(network(sizes, activations, output, loss), batch, seed, form)
