@@ -49,18 +49,25 @@ def derivation_object(
 
     Keys: ``spec``, ``loss``; ``forward`` and ``backward``, lists of statements; ``gradients``,
     the gradient's name by the parameter's; ``steps``; ``proof``, a list of claims; ``versions``.
+    After `derive.hvp_program` also ``second_order``, a list of statements, and ``hvp``, the
+    name of the Hessian times the direction by the parameter's.
 
     A statement is ``{"name", "indices", "shape", "matrix", "index", "latex", "from"}``, with
     sizes that are names as strings, and null for a matrix form that there is not. A step is
     ``{"rule", "target", "for", "indices", "before", "after", "reason"}`` in index form, in
     reading order; ``for`` is the statement that it leads to.
     """
+    second = {
+        "second_order": [_statement(statement, form) for statement in program.second_order],
+        "hvp": program.hessian_products,
+    }
     return {
         "spec": str(spec),
         "loss": spec.loss,
         "forward": [_statement(statement, form) for statement in program.forward],
         "backward": [_statement(statement, form) for statement in program.backward],
         "gradients": program.gradients,
+        **(second if program.second_order else {}),
         "steps": _steps(program),
         "proof": [],
         "versions": versions(),

@@ -17,6 +17,9 @@ _COMMANDS = {"exp", "log", "tanh", "sin", "cos", "tan", "sinh", "cosh", "max", "
 _OPERATORS = {"atan": "arctan", "sign": "sgn"}
 _TALL = re.compile(r"\\(frac|sum|max_|sqrt|left)")
 _NAME = re.compile(r"(?P<stem>[A-Za-z]+)(?P<number>\d*)(?:_(?P<suffix>\w+))?")
+_DERIVED = (r"\mathrm{d}", r"\mathrm{v}", r"\mathrm{h}")
+# vZ1 and hZ1 are how Z1 and dZ1 change along v; htilde and h1 are the lab's, and are not
+_ALONG = re.compile(r"[vh](?=(?:[WbZH]\d+|P|[Wb][hy]\d*|[hy](?:tilde|hat)?\d*)\Z)")
 
 
 @final
@@ -43,7 +46,7 @@ class LatexNotation(Notation):
         tensor = latex_name(name)
         if not indices:
             return Piece(tensor)
-        has_subscript = "_" in tensor or tensor.startswith(r"\mathrm{d}")
+        has_subscript = "_" in tensor or tensor.startswith(_DERIVED)
         shown = f"({tensor})" if has_subscript else tensor
         return Piece(f"{shown}_{{{''.join(indices)}}}")
 
@@ -123,8 +126,8 @@ class LatexNotation(Notation):
 @lru_cache(maxsize=4096)
 def latex_name(name: str) -> str:
     r"""Write the name of a tensor or size: ``dZ1`` as ``\mathrm{d}Z_{1}``."""
-    if len(name) > 1 and name.startswith("d"):
-        return r"\mathrm{d}" + latex_name(name[1:])
+    if len(name) > 1 and (name.startswith("d") or _ALONG.match(name)):
+        return rf"\mathrm{{{name[0]}}}" + latex_name(name[1:])
     parts = _NAME.fullmatch(name)
     if parts is None:
         return rf"\mathrm{{{_escaped(name)}}}"

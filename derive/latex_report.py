@@ -36,6 +36,10 @@ _SPECIAL = {
 # symbols -> what the reader is told where one occurs
 _LEGEND: tuple[tuple[tuple[str, ...], str], ...] = (
     (("",), r"$\mathrm{d}T$ is $\partial\,\mathrm{loss} / \partial T$"),
+    (
+        (r"\nabla^2",),
+        r"$\mathrm{v}T$ and $\mathrm{h}T$ are how $T$ and $\mathrm{d}T$ change along $v$",
+    ),
     ((r"\circ", r"\oslash"), r"$\circ$ and $\oslash$ multiply and divide entry by entry"),
     ((r"\mathbf{1}",), r"$\mathbf{1}$ is a column of ones"),
     ((r"\sum",), "a sum runs over the whole axis"),
@@ -74,7 +78,12 @@ def latex_fragment(
     parts = [rf"\section*{{{latex_prose(title)}}}", _given(program)]
     parts += [r"\subsection*{Forward}", _aligned(aligned_rows(program.forward, form=form))]
     parts += [r"\subsection*{Backward}", _aligned(aligned_rows(program.backward, form=form))]
+    if program.second_order:
+        rows = aligned_rows(program.second_order, form=form)
+        parts += [r"\subsection*{Second order, along $v$}", _aligned(rows)]
     parts += [r"\subsection*{Gradients}", _gradients(program)]
+    if program.second_order:
+        parts += [r"\subsection*{Hessian times $v$}", _hessian_products(program)]
     if program.assumptions:
         assumed = "; ".join(latex_prose(a, program) for a in program.assumptions)
         parts += [r"\subsection*{Assumed}", f"{assumed}."]
@@ -115,6 +124,14 @@ def _gradients(program: Program) -> str:
     pairs = (
         rf"$\partial\,\mathrm{{loss}} / \partial {latex_name(name)} = {latex_name(grad)}$"
         for name, grad in program.gradients.items()
+    )
+    return ", ".join(pairs) + "."
+
+
+def _hessian_products(program: Program) -> str:
+    pairs = (
+        rf"$(\nabla^2\,\mathrm{{loss}}\; v)_{{{latex_name(name)}}} = {latex_name(product)}$"
+        for name, product in program.hessian_products.items()
     )
     return ", ".join(pairs) + "."
 

@@ -22,6 +22,7 @@ from derive.program import (
 
 _LAYER = re.compile(r"W(\d+)")
 _WORD = re.compile(r"\b[A-Za-z]\w*\b")
+_DERIVED = ("", "d", "v", "h")  # a value, its gradient, and how the two change along a direction
 
 
 def lab_names(program: Program) -> Program:
@@ -38,8 +39,8 @@ def lab_names(program: Program) -> Program:
     Program
         The same statements. Layer L is ``Wy by ytilde yhat``; a single hidden layer is
         ``Wh bh htilde h``, several are numbered, ``Wh1 bh1 htilde1 h1``, …; gradients are
-        ``d`` and the name. Biases and their gradients have shape ``(n, 1)``. All other
-        names stay.
+        ``d`` and the name, and in second order changes are ``v`` and ``h`` and the name.
+        Biases and what belongs to them have shape ``(n, 1)``. All other names stay.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def lab_names(program: Program) -> Program:
     """
     depth = sum(1 for name in program.parameters if _LAYER.fullmatch(name))
     plain = _names(depth)
-    names = plain | {f"d{old}": f"d{new}" for old, new in plain.items()}
+    names = {f"{d}{old}": f"{d}{new}" for d in _DERIVED for old, new in plain.items()}
     clash = set(names.values()) & (program.tensors().keys() - names.keys())
     if clash:
         raise InternalError(f"the lab's name {min(clash)} is taken by another tensor")
@@ -71,7 +72,7 @@ def _names(depth: int) -> dict[str, str]:
 
 def _columns(depth: int) -> set[str]:
     """Return the tensors with one axis that the lab keeps as columns."""
-    return {f"{d}b{layer}" for layer in range(1, depth + 1) for d in ("", "d")}
+    return {f"{d}b{layer}" for layer in range(1, depth + 1) for d in _DERIVED}
 
 
 class _Renaming:
@@ -90,6 +91,9 @@ class _Renaming:
                 outputs=tuple(map(self.name, program.outputs)),
                 cotangents=tuple(
                     (self.name(name), self.name(grad)) for name, grad in program.cotangents
+                ),
+                tangents=tuple(
+                    (self.name(name), self.name(tangent)) for name, tangent in program.tangents
                 ),
                 assumptions=tuple(map(self.prose, program.assumptions)),
                 steps=tuple(self.step(step) for step in program.steps),

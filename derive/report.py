@@ -52,17 +52,25 @@ def text_report(
         lines[statement.name] = "\n".join(own)
     blocks.append(["Forward", *(lines[statement.name] for statement in program.forward)])
     blocks.append(["Backward", *(lines[statement.name] for statement in program.backward)])
+    if program.second_order:
+        second = (lines[statement.name] for statement in program.second_order)
+        blocks.append(["Second order, along v", *second])
     blocks.append(["Gradients", *_gradients(program)])
+    if program.second_order:
+        blocks.append(["Hessian times v", *_hessian_products(program)])
     if program.assumptions:
         blocks.append(["Assumed", *_assumptions(program)])
     text = "\n\n".join("\n".join(block).rstrip() for block in blocks)
-    legend = ["Notation", *_wrapped(_legend(text, form), "; ")]
+    words = ["dT is ∂loss/∂T"]
+    if program.second_order:
+        words += ["vT is how T changes along v", "hT is how dT changes along v"]
+    legend = ["Notation", *_wrapped([*words, *_legend(text, form)], "; ")]
     return text + "\n\n" + "\n".join(legend) + "\n"
 
 
 def _legend(text: str, form: Form) -> list[str]:
     """Return what a reader must know about the symbols that occur."""
-    words = ["dT is ∂loss/∂T"]
+    words = []
     for symbols, meaning, only in _LEGEND:
         if only in (None, form) and any(symbol in text for symbol in symbols):
             words.append(meaning)
@@ -80,6 +88,11 @@ def _remark(statement: Statement) -> str:
 
 def _gradients(program: Program) -> list[str]:
     return _wrapped([f"∂loss/∂{name} = {grad}" for name, grad in program.gradients.items()], "   ")
+
+
+def _hessian_products(program: Program) -> list[str]:
+    products = program.hessian_products.items()
+    return _wrapped([f"(∇²loss v) in {name} = {product}" for name, product in products], "   ")
 
 
 def _assumptions(program: Program) -> list[str]:

@@ -20,11 +20,11 @@ B. A. Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computatio
 (forward over reverse).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import sympy
-from sympy import DiracDelta, Expr, Heaviside, Integer, Piecewise, sign
+from sympy import Expr, Piecewise, sign
 
 from derive.check import check_program
 from derive.errors import InputError
@@ -116,44 +116,38 @@ class _AlongDirection:
     def differentiated(self, statement: Statement, order: dict[str, int]) -> Statement:
         """Return the statement of the derivative along the direction."""
         differentiates = self.values.get(statement.name)
-        name = f"v{statement.name}" if differentiates is None else f"h{differentiates}"
+        name = f"h{differentiates}" if differentiates else f"v{statement.name}"
         target = Tensor(name=name, shape=statement.target.shape)
         operands = sorted(self.tangents.keys() & {*statement.reads()}, key=order.__getitem__)
-        terms = [term for operand in operands for term in self.terms(statement, operand, name)]
+        terms = [
+            total_over(slope.value * self.tangents[operand][slope.position], slope.bound)
+            for operand in operands
+            for slope in slopes(statement.body, operand)
+        ]
         body = canonical(sympy.Add(*terms), statement.indices)
         origin = tuple(f"rule: {statement.name} reads {operand}" for operand in operands)
         if body == 0:
             origin = (f"{statement.name} does not change along v",)
-        return Statement(target=target, indices=statement.indices, body=body, origin=origin)
+        made = Statement(target=target, indices=statement.indices, body=body, origin=origin)
+        changes = " and ".join(f"{name} by {self.tangents[name].name}" for name in operands)
+        reason = f"{statement.name} is moved by what it reads: {changes}"
+        self.record(made, target[statement.indices or ()], "chain rule along v", reason)
+        kinks = [name for name in operands if differentiates and _jumps(statement.body, name)]
+        if kinks:
+            reason = (
+                f"{statement.name} jumps where {' or '.join(kinks)} is at a kink: slope 0 there"
+            )
+            self.record(made, body, "kink", reason)
+        return made
 
-    def terms(self, statement: Statement, operand: str, name: str) -> Iterator[Expr]:
-        """Yield a term for each occurrence of an operand, and record how it came about."""
-        tangent = self.tangents[operand]
-        reason = f"{statement.name} reads {operand}, which changes by {tangent.name}"
-        jumps = statement.name in self.values and _jumps(statement.body, operand)
-        for slope in slopes(statement.body, operand):
-            value = slope.value.replace(DiracDelta, lambda *_: Integer(0))
-            if value == 0:
-                continue
-            factor = tangent[slope.position]
-            term = total_over(value * factor, slope.bound)
-            stated = total_over(value * factor, slope.bound, pull=False)
-            self.record(statement, name, stated, term, reason)
-            yield term
-        if jumps:
-            reason = f"{statement.name} jumps where {operand} is at a kink; its slope there is 0"
-            self.record(statement, name, Integer(0), Integer(0), reason)
-
-    def record(
-        self, statement: Statement, name: str, before: Expr, after: Expr, reason: str
-    ) -> None:
+    def record(self, made: Statement, before: Expr, rule: str, reason: str) -> None:
         self.steps.append(
             Step(
-                rule="chain rule",
-                target=name,
-                indices=statement.indices,
-                before=canonical(before, statement.indices),
-                after=canonical(after, statement.indices),
+                rule=rule,
+                target=made.name,
+                indices=made.indices,
+                before=before,
+                after=made.body,
                 reason=reason,
             )
         )
@@ -162,7 +156,7 @@ class _AlongDirection:
 def _jumps(body: Expr, operand: str) -> bool:
     """Whether a body holds a function that jumps as `operand` changes."""
     conditions = [case[1] for choice in body.atoms(Piecewise) for case in choice.args]
-    calls = [*conditions, *body.atoms(sign, Heaviside)]
+    calls = [*conditions, *body.atoms(sign)]
     return any(tensor_of(read) == operand for call in calls for read in occurrences(call))
 
 

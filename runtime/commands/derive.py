@@ -19,6 +19,7 @@ Examples:
   gradwright derive 2-10-2 --loss '-sum(Y*(1-P)**2*log(P))' --l2 0.01
   gradwright derive 2-10-2 --format latex -o gradients.tex
   gradwright derive 2-10-2 --format json
+  gradwright derive 2-10-2 --hvp                 # and Hessian times a direction
 
 \b
 SPEC holds the sizes from input to output, with an optional :activation after
@@ -54,6 +55,7 @@ stays symbolic.
     show_default=True,
     help="lab: Wh bh htilde h Wy by ytilde yhat, with biases (n, 1).",
 )
+@click.option("--hvp", is_flag=True, help="Differentiate again: the Hessian times a direction v.")
 @click.option(
     "-o",
     "output",
@@ -71,11 +73,14 @@ def command(
     steps: bool,
     names: str,
     labels: str,
+    hvp: bool,
     output: str,
 ) -> None:
     """Derive the gradients of network SPEC as formulas."""
     network = reader(loss, define, l2)(spec)
-    text = _derivation(network, format_=format_, form=form, steps=steps, names=names, labels=labels)
+    text = _derivation(
+        network, format_=format_, form=form, steps=steps, names=names, labels=labels, hvp=hvp
+    )
     if output == "-":
         _print(text)
         return
@@ -85,7 +90,14 @@ def command(
 
 
 def _derivation(
-    network: "NetworkSpec", *, format_: str, form: str, steps: bool, names: str, labels: str
+    network: "NetworkSpec",
+    *,
+    format_: str,
+    form: str,
+    steps: bool,
+    names: str,
+    labels: str,
+    hvp: bool,
 ) -> str:
     # imported here because they load SymPy, for which `gradwright --help` must not wait
     from derive.gradient import gradient_program
@@ -95,8 +107,11 @@ def _derivation(
     from derive.network import loss_program
     from derive.report import text_report
     from derive.rewrite import rewrite_program
+    from derive.second_order import hvp_program
 
     program = rewrite_program(gradient_program(loss_program(network)), labels=labels)
+    if hvp:
+        program = rewrite_program(hvp_program(program), labels=labels)
     if names == "lab":
         program = lab_names(program)
     chosen: Literal["matrix", "index"] = "index" if form == "index" else "matrix"
