@@ -17,6 +17,7 @@ from derive.network import loss_program
 from derive.program import Program
 from derive.report import text_report
 from derive.rewrite import rewrite_program
+from derive.second_order import hvp_program
 from derive.spec import NetworkSpec, parse_spec
 from derive.stable import stable_program
 
@@ -57,6 +58,7 @@ def generate(
     dtype: str = "float32",
     labels: str = "one-hot",
     names: str = "plain",
+    hvp: bool = False,
 ) -> GeneratedSource:
     """Return a module that computes and trains a network: formulas in, source out.
 
@@ -71,11 +73,14 @@ def generate(
     names
         ``"plain"``, or ``"lab"`` for the lab's functions and names in plain NumPy, to be
         read: no pass has run on them, so ``reports`` is empty.
+    hvp
+        Whether the module also has ``hvp``, the Hessian times a direction.
 
     Raises
     ------
     InputError
-        If the text cannot be read, a size is a name, or the dtype or names are not known.
+        If the text cannot be read, a size is a name, the dtype or names are not known, or
+        `hvp` is asked for with the lab's names, among whose functions it is not.
     """
     if isinstance(spec, str):
         spec = parse_spec(spec)
@@ -83,6 +88,11 @@ def generate(
     sizes = _integer_sizes(spec)
     if names not in NAMES:
         raise InputError(f'names: "{names}" is not known. Known: {", ".join(NAMES)}.')
+    if names == "lab" and hvp:
+        raise InputError(
+            "hvp: the lab has no function for it. Leave out --names lab, or --hvp; "
+            "gradwright derive shows its formulas under the lab's names."
+        )
     if names == "lab":
         _refuse_in_lab(spec)
         text = _lab_module(spec, sizes, kind, labels)
@@ -90,7 +100,8 @@ def generate(
     # derive: once as a person reads it, once with the samples' weights in place of 1/B
     printed = rewrite_program(gradient_program(loss_program(spec)), labels=labels)
     loss = loss_program(spec, weighted=True)
-    gradient = stable_program(rewrite_program(gradient_program(loss), labels=labels))
+    derived = rewrite_program(gradient_program(loss), labels=labels)
+    gradient = stable_program(derived)
     pullback = stable_program(rewrite_program(vjp_program(loss), labels=labels))
     gradients = tuple(gradient.gradients.values())
     # lower: one kernel programme for each thing that the module does
@@ -105,6 +116,11 @@ def generate(
             gradient, lower(gradient, name="step", outputs=gradients, dtype=kind)
         ),
     }
+    if hvp:
+        printed = rewrite_program(hvp_program(printed), labels=labels)
+        second = stable_program(rewrite_program(hvp_program(derived), labels=labels))
+        products = tuple(second.hessian_products.values())
+        programs["hvp"] = lower(second, name="hvp", outputs=products, dtype=kind)
     # optimise, and emit
     passed = {name: run_passes(program, PIPELINE) for name, program in programs.items()}
     text = module_source(
@@ -118,6 +134,7 @@ def generate(
         },
         programs={name: optimised for name, (optimised, _) in passed.items()},
         reference=replace(programs["loss"], outputs=("loss",)),
+        gradient_reference=replace(programs["gradients"], outputs=gradients) if hvp else None,
         assumptions=gradient.assumptions,
     )
     reports = {name: report for name, (_, report) in passed.items()}

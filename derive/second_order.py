@@ -134,9 +134,7 @@ class _AlongDirection:
         self.record(made, target[statement.indices or ()], "chain rule along v", reason)
         kinks = [name for name in operands if differentiates and _jumps(statement.body, name)]
         if kinks:
-            reason = (
-                f"{statement.name} jumps where {' or '.join(kinks)} is at a kink: slope 0 there"
-            )
+            reason = f"the second derivative of a kink, here in {' and '.join(kinks)}, is 0"
             self.record(made, body, "kink", reason)
         return made
 

@@ -42,6 +42,12 @@ def work_buffers(program: KernelProgram) -> tuple[Buffer, ...]:
     return tuple(b for b in program.buffers if b.role == "work" and b.name in written and b.shape)
 
 
+def kernel_inputs(program: KernelProgram) -> tuple[str, ...]:
+    """Return the inputs that a kernel takes beside the parameters: those that it reads."""
+    used = {load for node in program.nodes for load in _names(node)}
+    return tuple(b.name for b in program.buffers if b.role == "input" and b.name in used)
+
+
 def kernel_source(program: KernelProgram) -> str:
     """Return the function that runs a programme, and the one that makes its workspace."""
     return _Kernel(program).source()
@@ -61,8 +67,7 @@ class _Kernel:
         for node in program.nodes:
             self.node(node)
         parameters = [b.name for b in program.buffers if b.role == "parameter"]
-        used = {load for node in program.nodes for load in _names(node)}
-        inputs = [b.name for b in program.buffers if b.role == "input" and b.name in used]
+        inputs = kernel_inputs(program)
         work = [b.name for b in work_buffers(program)]
         outputs = [name for name in program.outputs if self.buffers[name].shape]
         outputs = [name for name in outputs if self.buffers[name].role == "output"]
@@ -75,11 +80,11 @@ class _Kernel:
         ]
         if work:
             head.append(f"{INDENT}{_tuple(work)} = work")
-        batched = next(
-            name for name in (*inputs, *outputs, *work) if BATCH in self.buffers[name].shape
-        )
-        axis = 0 if self.buffers[batched].batch_first else len(self.buffers[batched].shape) - 1
-        head.append(f"{INDENT}n = {batched}.shape[{axis}]")
+        batched = [n for n in (*inputs, *outputs, *work) if BATCH in self.buffers[n].shape]
+        if batched:  # a constant result needs no samples
+            first = self.buffers[batched[0]]
+            axis = 0 if first.batch_first else len(first.shape) - 1
+            head.append(f"{INDENT}n = {first.name}.shape[{axis}]")
         tail = [f"{INDENT}return {', '.join(scalars)}"] if scalars else []
         return "\n".join([*head, *self.lines, *tail, "", "", *self.workspace()]) + "\n"
 

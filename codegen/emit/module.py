@@ -11,7 +11,7 @@ from importlib import resources
 from string import Template
 
 from codegen.approximation import KNOWN, elementary_function
-from codegen.emit.loops import LANES, kernel_source, uses_blas
+from codegen.emit.loops import LANES, kernel_inputs, kernel_source, uses_blas
 from codegen.emit.numpy_text import numpy_lines
 from codegen.kernel import Buffer, Call, Elementwise, KernelProgram, Reduce, Value, parts
 from derive.program import ONE_HOT
@@ -47,6 +47,7 @@ def module_source(
     parameters: Mapping[str, tuple[int, ...]],
     programs: Mapping[str, KernelProgram],
     reference: KernelProgram,
+    gradient_reference: KernelProgram | None,
     assumptions: tuple[str, ...],
 ) -> str:
     """Return the module's text.
@@ -60,9 +61,11 @@ def module_source(
         and `output` is the last activation's name.
     programs
         The optimised kernel programmes ``forward``, ``loss``, ``gradients``, ``vjp`` and
-        ``step``.
+        ``step``, and ``hvp`` if the module is to have it.
     reference
         The loss before any pass, for the self-check.
+    gradient_reference
+        The gradients before any pass, for the self-check of ``hvp``; None without it.
     assumptions
         What the kernels take for granted about the targets.
     """
@@ -72,6 +75,7 @@ def module_source(
     dtype = reference.dtype
     values = _placeholders(sizes, output, dtype, blas=blas, by_rows=by_rows, checked=assumptions)
     values["reference"] = _indented(_reference_lines(reference, tuple(parameters)), 4)
+    values |= _second_order(programs.get("hvp"), gradient_reference, tuple(parameters))
     sections = [
         _docstring(header),
         _imports(blas=blas),
@@ -83,6 +87,7 @@ def module_source(
         *(_kernel(program) for program in unified.values()),
         _fill("training", values),
         _fill("interface", values),
+        _fill("second_order", values) if gradient_reference else "",
         _fill("self_check", values),
     ]
     return _tidy("\n".join(section for section in sections if section))
@@ -292,6 +297,30 @@ def _reference_lines(reference: KernelProgram, parameters: tuple[str, ...]) -> l
         "X, Y = X.T, Y.T  # samples last",
         *numpy_lines(reference),
     ]
+
+
+def _second_order(
+    hvp: KernelProgram | None, gradient: KernelProgram | None, parameters: tuple[str, ...]
+) -> dict[str, str]:
+    """Return how `hvp` calls its kernel, and how the self-check tries it; nothing without it."""
+    if hvp is None or gradient is None:
+        return {"check_hvp": "", "hvp_is_finite": ""}
+    read = kernel_inputs(hvp)
+    given = [name for name in read if name in ("X", "Y", "w")]
+    along = [f"along[{n}]" for n, name in enumerate(parameters) if f"v{name}" in read]
+    given += ["*along"] if len(along) == len(parameters) else along
+    names = zip(parameters, gradient.outputs, strict=True)
+    results = ", ".join(f'"{name}": {grad}' for name, grad in names)
+    return {
+        "hvp_inputs": "".join(f"{name}, " for name in given),
+        "gradient_reference": _indented(_reference_lines(gradient, parameters), 4),
+        "reference_gradients": f"{{{results}}}",
+        "check_hvp": "    right = _check_hvp(params, X, Y) and right\n",
+        "hvp_is_finite": (
+            "    products = hvp(large, scale * X64, Y, exact)\n"
+            "    finite = finite and all(np.isfinite(h).all() for h in products.values())\n"
+        ),
+    }
 
 
 def _docstring(header: str) -> str:

@@ -19,6 +19,7 @@ Examples:
   gradwright generate 784-100:relu-10 --dtype float64 -o mnist_net.py
   gradwright generate 2-10-2 --names lab -o lab.py
   gradwright generate 8-32-1 --loss mse --explain > net.py
+  gradwright generate 2-10-2 --hvp -o net.py     # with Hessian times a direction
 
 \b
 SPEC holds the sizes from input to output, with an optional :activation after
@@ -65,6 +66,7 @@ PyTorch tensors.
     help="lab: the lab's functions, with Wh bh htilde h Wy by ytilde yhat and biases (n, 1).",
 )
 @objective_options
+@click.option("--hvp", is_flag=True, help="Add hvp: the Hessian times a direction.")
 @click.option("--explain", is_flag=True, help="Print what each pass did to each kernel.")
 def command(
     spec: str,
@@ -77,6 +79,7 @@ def command(
     define: tuple[str, ...],
     l2: float | None,
     labels: str,
+    hvp: bool,
     explain: bool,
 ) -> None:
     """Generate one module that computes and trains network SPEC.
@@ -89,7 +92,7 @@ def command(
     from codegen.generation import generate
 
     network = reader(loss, define, l2)(spec)
-    source = generate(network, dtype=dtype, labels=labels, names=names)
+    source = generate(network, dtype=dtype, labels=labels, names=names, hvp=hvp)
     if output == "-":
         click.echo(source.text.encode(), nl=False)  # Python source is UTF-8, whatever the locale
     else:
