@@ -85,6 +85,7 @@ class _AlongDirection:
             Tensor(name=f"v{name}", shape=tensors[name].shape) for name in program.parameters
         )
         self.tangents = dict(zip(program.parameters, self.directions, strict=True))
+        self.still: dict[str, str] = {}  # what only kinks could move, and which
         self.steps: list[Step] = []
 
     def result(self) -> Program:
@@ -133,9 +134,14 @@ class _AlongDirection:
         reason = f"{statement.name} is moved by what it reads: {changes}"
         self.record(made, target[statement.indices or ()], "chain rule along v", reason)
         kinks = [name for name in operands if differentiates and _jumps(statement.body, name)]
+        kinks += [self.still[name] for name in statement.reads() if name in self.still]
         if kinks:
-            reason = f"the second derivative of a kink, here in {' and '.join(kinks)}, is 0"
-            self.record(made, body, "kink", reason)
+            told = " and ".join(dict.fromkeys(kinks))
+            self.record(
+                made, body, "kink", f"the second derivative of a kink, here in {told}, is 0"
+            )
+            if body == 0:
+                self.still[statement.name] = told
         return made
 
     def record(self, made: Statement, before: Expr, rule: str, reason: str) -> None:

@@ -7,7 +7,7 @@ from catalogue import ACTIVATIONS, LOSSES, named, network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import draw_case, shapes_of
-from second_order import FORMS, directions, second_order
+from second_order import FORMS, directions, second_order, wrong
 from strategies import batches, hidden_activations, layer_sizes, seeds
 
 from derive.evaluate import evaluate
@@ -54,7 +54,6 @@ def worst(program: Program, spec: NetworkSpec, batch: int, seed: int) -> float:
         assert values[product].shape == expected[name].shape
         difference = float(np.abs(values[product] - expected[name]).max())
         assert difference == difference, name
-        # an array that cancels to nothing is held to the largest entry of all
         scale = float(np.abs(expected[name]).max()) or 1.0
         off = max(off, difference / scale)
     return off
@@ -122,3 +121,23 @@ def test_anything_with_anything(
 ) -> None:
     sizes = data.draw(layer_sizes(hidden=hidden_layers))
     assert_agrees(network(sizes, activations, output, loss), batch, seed, form)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        network((3, 4, 2)),
+        network((2, 3, 4, 3), ("sigmoid", "softmax"), "identity", "mse"),
+        network((3, 5, 2), ("relu",), "softmax", "mse"),
+        network((2, 3), (), "tanh", "mse"),
+    ],
+    ids=str,
+)
+def test_every_mistake_is_seen(spec: NetworkSpec) -> None:
+    """A lost term or factor, a wrong sign: none passes for right."""
+    program = second_order(spec)
+    assert worst(program, spec, 5, 0) <= FIGURE
+    mistakes = dict(wrong(program))
+    assert len(mistakes) >= 2 * len(program.second_order)
+    passed = [what for what, spoilt in mistakes.items() if not worst(spoilt, spec, 5, 0) > 1e-4]
+    assert passed == []

@@ -20,10 +20,14 @@ TOLERANCE = {"float64": 1e-10, "float32": 2e-4}  # of the largest entry
 
 @cache
 def source(
-    text: str, loss: str = "cross-entropy", dtype: str = "float64", labels: str = "one-hot"
+    text: str,
+    loss: str = "cross-entropy",
+    dtype: str = "float64",
+    labels: str = "one-hot",
+    hvp: bool = False,
 ) -> GeneratedSource:
     """Return the generated source of a network."""
-    return generate(parse_spec(text, loss=loss), dtype=dtype, labels=labels)
+    return generate(parse_spec(text, loss=loss), dtype=dtype, labels=labels, hvp=hvp)
 
 
 @cache

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 from catalogue import raw_gradient, rewritten_gradient
-from sympy import Add, Integer, Mul, Pow
+from sympy import Add, Expr, Integer, Mul, Pow
 
 from derive.program import Program, Statement
 from derive.rewrite import rewrite_program
@@ -51,7 +51,7 @@ def wrong(program: Program) -> Iterator[tuple[str, Program]]:
             yield f"{statement.name}: {what}", replace(program, statements=statements)
 
 
-def _spoilt(statement: Statement) -> Iterator[tuple[str, object]]:
+def _spoilt(statement: Statement) -> Iterator[tuple[str, Expr]]:
     body = statement.body
     yield "sign", -body
     terms = Add.make_args(body)
@@ -59,6 +59,7 @@ def _spoilt(statement: Statement) -> Iterator[tuple[str, object]]:
         for term in terms:
             yield f"without {term}", body - term
             yield f"twice {term}", body + term
-    for factor in Mul.make_args(body) if body.is_Mul else ():
+    for place, factor in enumerate(body.args if body.is_Mul else ()):
         if not isinstance(factor, Pow) and factor != Integer(-1):
-            yield f"without factor {factor}", body / factor
+            others = body.args[:place] + body.args[place + 1 :]
+            yield f"without factor {factor}", Mul(*others)

@@ -61,6 +61,22 @@ class TorchNetwork:
         value = self.mean_loss(self.output(given, _tensor(X)), _tensor(Y), w)
         return value.item(), _gradients(value, given)
 
+    def hvp(
+        self,
+        params: Arrays,
+        X: np.ndarray,
+        Y: np.ndarray,
+        direction: Arrays,
+        weights: np.ndarray | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Return the Hessian times a direction: the gradient differentiated again."""
+        given = _tensors(params)
+        w = torch.ones(len(X), dtype=torch.float64) if weights is None else _tensor(weights)
+        value = self.mean_loss(self.output(given, _tensor(X)), _tensor(Y), w)
+        gradients = torch.autograd.grad(value, list(given.values()), create_graph=True)
+        pairs = zip(given, gradients, strict=True)
+        return _gradients(sum((g * _tensor(direction[n])).sum() for n, g in pairs), given)
+
     def vjp(
         self, params: Arrays, X: np.ndarray, dP: np.ndarray
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
