@@ -57,6 +57,11 @@ OPTIONS = {
     "--format latex": r"\mathrm{d}W_{2} &= \mathrm{d}Z_{2}^{\top} H_{1}",
     "--format latex --form index --names lab": r"\tilde{h}_{ij}",
     "--format latex --steps": r"\textbf{1. chain rule",
+    "--hvp": "hW2 = hZ2ᵀ H1 + dZ2ᵀ vH1",
+    "--hvp --form index --names lab": "vh[i,j] = vhtilde[i,j] (1 − h[i,j]²)",
+    "--hvp --format latex": r"\mathrm{h}W_{2} &= \mathrm{h}Z_{2}^{\top} H_{1}",
+    "--hvp --steps": "chain rule along v",
+    "--hvp --labels any": "hZ2 = ",
     "-o -": "dZ2 = (P − Y)/B",
 }
 
@@ -70,6 +75,17 @@ def test_json() -> None:
     derivation = json.loads(run("2-10-2", "--format", "json", "--loss", "mse"))
     assert derivation["loss"] == "mse"
     assert derivation["backward"][0]["matrix"] == "dZ2 = (P − Y)/B"
+    assert "hvp" not in derivation
+
+
+def test_json_of_second_order() -> None:
+    plain = json.loads(run("2-10-2", "--format", "json"))
+    derivation = json.loads(run("2-10-2", "--format", "json", "--hvp"))
+    assert derivation["hvp"] == {"W1": "hW1", "b1": "hb1", "W2": "hW2", "b2": "hb2"}
+    assert derivation["second_order"][-2]["matrix"] == "hW1 = hZ1ᵀ X"
+    assert derivation["second_order"][-2]["from"] == ["rule: dW1 reads dZ1"]
+    assert plain["forward"] == derivation["forward"]
+    assert plain["backward"] == derivation["backward"]
 
 
 @pytest.mark.parametrize("spec", ["2-2", "5-4:relu-3:sigmoid-2", "nx-nh-ny"])

@@ -42,6 +42,9 @@ def test_options_reach_the_module() -> None:
     assert "DTYPE = np.float64" in expected
     result = call("2-10-2", "--labels", "any")
     assert result.stdout == generate("2-10-2", labels="any").text != generate("2-10-2").text
+    result = call("2-10-2", "--hvp")
+    assert result.stdout == generate("2-10-2", hvp=True).text
+    assert "def hvp(params, X, Y, direction, weights=None):" in result.stdout
     assert call("2-10-2", "--target", "numba").stdout == generate("2-10-2").text
 
 
@@ -130,6 +133,7 @@ def test_explain_says_that_no_pass_has_seen_the_labs_functions(tmp_path: Path) -
         (["nx-nh-ny"], "Write every size as an integer"),
         (["2-3-2", "--loss", "mes"], 'loss: "mes" is not known. Did you mean "mse"?'),
         (["2--2"], "the size of layer 1 is missing"),
+        (["2-3-2", "--hvp", "--names", "lab"], "Leave out --names lab, or --hvp"),
     ],
 )
 def test_what_cannot_be_generated_is_refused_with_a_way_out(
@@ -159,7 +163,8 @@ def test_help_has_examples_that_can_be_run(monkeypatch: pytest.MonkeyPatch, tmp_
         assert call(*arguments).exit_code == 0
     option = [name for p in command.params if isinstance(p, click.Option) for name in p.opts]
     assert set(option) == {
-        "-o", "--target", "--dtype", "--names", "--loss", "--labels", "--explain",
+        "-o", "--target", "--dtype", "--names", "--loss", "--labels", "--hvp",
+            "--explain",
     }  # fmt: skip
 
 
