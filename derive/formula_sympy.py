@@ -199,13 +199,13 @@ class _Builder:
         (own,) = (d for d in self.formula.definitions if d.name == node.function)
         return to_sympy(own.formula, {own.parameter: arguments[0]}, activations=self.activations)
 
-    def _extreme(self, function: type[Expr], a: Expr, b: Expr) -> Expr:
+    def _extreme(self, function: Callable[..., Expr], a: Expr, b: Expr) -> Expr:
         """Return the larger or smaller of two; one within another is written out.
 
         SymPy makes ``max(a, max(b, c))`` one maximum of three, of which each has slope 1/2
         where all are equal; as it is written, a has 1/2 and the others 1/4.
         """
-        nested = any(isinstance(side, function) for side in (a, b))
+        nested = any(side.func is function for side in (a, b))
         if not nested or a.has(Piecewise) or b.has(Piecewise):
             return function(a, b)
         first, second = (a > b, a < b) if function is sympy.Max else (a < b, a > b)

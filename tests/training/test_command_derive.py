@@ -108,7 +108,7 @@ REFUSED = {
     "2-0-2": "is 0",
     "2-10:tahn-2": 'Did you mean "tanh"?',
     "2-1": "softmax over a single unit",
-    "2-10-2 --loss hinge": "hinge",
+    "2-10-2 --loss hinges": "hinges",
 }
 
 

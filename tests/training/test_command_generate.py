@@ -163,7 +163,7 @@ def test_help_has_examples_that_can_be_run(monkeypatch: pytest.MonkeyPatch, tmp_
         assert call(*arguments).exit_code == 0
     option = [name for p in command.params if isinstance(p, click.Option) for name in p.opts]
     assert set(option) == {
-        "-o", "--target", "--dtype", "--names", "--loss", "--labels", "--hvp",
+        "-o", "--target", "--dtype", "--names", "--loss", "--define", "--l2", "--labels", "--hvp",
             "--explain",
     }  # fmt: skip
 
