@@ -24,7 +24,8 @@ Derivatives of Matrix and Tensor Expressions", NeurIPS 2018 (index notation).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import final
 
 import sympy
@@ -144,23 +145,24 @@ def vjp_program(program: Program, *, of: str = "P", inputs: tuple[str, ...] = ("
 
 def slopes(body: Expr, operand: str) -> Iterator[Slope]:
     """Yield the derivative of `body` in each occurrence of a tensor: the rule's left half."""
-    outermost = _outermost(body, operand)
-    scalars = {node: Dummy(f"x{n}", real=True) for n, node in enumerate(outermost)}
-    back = {symbol: node for node, symbol in scalars.items()}
+    parts = _parts(body)
+    scalars = {part: _scalar(n) for n, part in enumerate(parts)}
+    back = {symbol: part for part, symbol in scalars.items()}
     plain = body.xreplace(scalars)
-    for node, symbol in scalars.items():
-        value = settled(sympy.diff(plain, symbol)).xreplace(back)
+    holding = [part for part in parts if operand in map(tensor_of, occurrences(part))]
+    for part in sorted(holding, key=sympy.default_sort_key) if len(holding) > 1 else holding:
+        value = _derivative(plain, scalars[part]).xreplace(back)
         if value == 0:
             continue
-        if node in occurrences(node):
-            yield Slope(value=value, position=indices_of(node), bound=())
+        if part in occurrences(part):
+            yield Slope(value=value, position=indices_of(part), bound=())
             continue
-        inner_body: Expr = node
+        inner_body: Expr = part
         ranges: tuple[Range, ...] = ()
-        if isinstance(node, ExprWithLimits):
-            if not isinstance(node, Sum):
-                raise InternalError(f"{node.func.__name__} in {body} is not differentiable")
-            inner_body, ranges = open_sum(node)
+        if isinstance(part, ExprWithLimits):
+            if not isinstance(part, Sum):
+                raise InternalError(f"{part.func.__name__} in {body} is not differentiable")
+            inner_body, ranges = _opened_sum(part)
         for inner in slopes(inner_body, operand):
             yield Slope(
                 value=value * inner.value,
@@ -180,8 +182,8 @@ def settled(derivative: Expr) -> Expr:
     return derivative.xreplace(values)
 
 
-def _outermost(body: Expr, operand: str) -> list[Expr]:
-    """Return the operand's occurrences outside of sums, and the sums that hold others.
+def _parts(body: Expr) -> list[Expr]:
+    """Return the reads outside of sums, and the sums, in the order in which they stand.
 
     Also whole arguments of functions with a kink that SymPy does not know to be real: it
     would differentiate ``|log(x)|`` as a function of a complex variable.
@@ -190,22 +192,37 @@ def _outermost(body: Expr, operand: str) -> list[Expr]:
     stack = [body]
     while stack:
         node = stack.pop()
-        if isinstance(node, ExprWithLimits):
-            if any(tensor_of(read) == operand for read in occurrences(node.function)):
-                found[node] = None
-        elif isinstance(node, Indexed) or not node.args:
-            if node in occurrences(node) and tensor_of(node) == operand:
+        if isinstance(node, ExprWithLimits | Indexed) or not node.args:
+            if occurrences(node):
                 found[node] = None
         elif isinstance(node, (Abs, sign, Max, Min)):
             for argument in node.args:
-                reads = any(tensor_of(read) == operand for read in occurrences(argument))
-                if reads and not argument.is_extended_real:
+                if occurrences(argument) and not argument.is_extended_real:
                     found[argument] = None
                 else:
                     stack.append(argument)
         else:
             stack.extend(node.args)
-    return sorted(found, key=sympy.default_sort_key)
+    return list(found)
+
+
+# a statement's operands share its opened sums; only one of them is open at a time
+_opened_sum = lru_cache(maxsize=256)(open_sum)
+
+
+@lru_cache(maxsize=256)
+def _scalar(number: int) -> Dummy:
+    """Return the scalar that stands for a part: the same one in every body, see `_derivative`."""
+    return Dummy(f"x{number}", real=True)
+
+
+@lru_cache(maxsize=4096)
+def _derivative(plain: Expr, scalar: Dummy) -> Expr:
+    """Return the derivative of a body whose reads and sums are scalars.
+
+    Layers of one form, such as ``tanh(x0)``, share it: names, indices and shapes are not in it.
+    """
+    return settled(sympy.diff(plain, scalar))
 
 
 def _reverse(program: Program, of: str, seed: Tensor | None, wanted: tuple[str, ...]) -> Program:
@@ -233,11 +250,12 @@ def _reverse(program: Program, of: str, seed: Tensor | None, wanted: tuple[str, 
         depends = statement.name == of or statement.name in contributions
         if depends and statement.name != of:
             emit(statement.name)
+        opened = _opened(statement) if depends else statement
         for operand in _in_order(statement, position):
             if depends and (operand in wanted or operand not in given_names):
                 cotangent = Tensor(name=f"d{statement.name}", shape=statement.target.shape)
                 given = None if statement.name == of and seed is None else cotangent
-                value, taken = _pull_back(statement, tensors[operand], given)
+                value, taken = _pull_back(opened, tensors[operand], given)
                 steps += taken
                 contributions.setdefault(operand, []).append(value)
             waiting[operand] -= 1
@@ -262,23 +280,31 @@ def _reverse(program: Program, of: str, seed: Tensor | None, wanted: tuple[str, 
     )
 
 
+def _opened(statement: Statement) -> Statement:
+    """Return a statement under fresh indices, so that none of an operand's is captured."""
+    renaming = {symbol: fresh() for symbol in statement.indices}
+    indices = tuple(renaming.values())
+    return replace(statement, indices=indices, body=rename(statement.body, renaming))
+
+
 def _pull_back(
     statement: Statement, operand: Tensor, cotangent: Tensor | None
 ) -> tuple[Expr, list[Step]]:
-    """Return what one statement adds to the cotangent of an operand, and how."""
+    """Return what one opened statement adds to the cotangent of an operand, and how."""
     places = target_indices(operand.shape)
     total: list[Expr] = []
     steps: list[Step] = []
-    renaming = {symbol: fresh() for symbol in statement.indices}
-    body = rename(statement.body, renaming)
-    indices = tuple(renaming[symbol] for symbol in statement.indices)
-    own = tuple(zip(indices, statement.target.shape, strict=True))
-    G = Integer(1) if cotangent is None else cotangent[indices]
-    for slope in slopes(body, operand.name):
+    own = tuple(zip(statement.indices, statement.target.shape, strict=True))
+    G = Integer(1) if cotangent is None else cotangent[statement.indices]
+    for slope in slopes(statement.body, operand.name):
         ranges = (*own, *slope.bound)
         contracted = _contract(G * slope.value, slope.position, places, ranges, operand)
-        deltas = Mul(*map(KroneckerDelta, slope.position, places))
-        stated = total_over(G * slope.value * deltas, ranges, pull=False)
+        # `canonical` evaluates them, under names that the next layer has too
+        deltas = (
+            KroneckerDelta(*pair, evaluate=False)
+            for pair in zip(slope.position, places, strict=True)
+        )
+        stated = total_over(Mul(G, slope.value, *deltas), ranges, pull=False)
         name = f"d{operand.name}"
         steps.append(
             Step(
@@ -318,8 +344,11 @@ def _contract(
 
 def total_over(value: Expr, ranges: tuple[Range, ...], *, pull: bool = True) -> Expr:
     """Return the sum of `value` over `ranges`; factors free of an index leave its sum."""
+    if not pull:
+        limits = [(symbol, 0, extent - 1) for symbol, extent in reversed(ranges)]
+        return Sum(value, *limits) if limits else value
     for symbol, extent in reversed(ranges):
-        outside, inside = value.as_independent(symbol, as_Add=False) if pull else (1, value)
+        outside, inside = value.as_independent(symbol, as_Add=False)
         # a sum over nothing but its index counts it
         value = outside * (extent if inside == 1 else Sum(inside, (symbol, 0, extent - 1)))
     return value

@@ -58,10 +58,8 @@ def rename(expression: Expr, renaming: Mapping[Expr, Expr]) -> Expr:
     if not expression.args:
         return renaming.get(expression, expression)
     if isinstance(expression, Indexed):
-        return expression.base[tuple(rename(e, renaming) for e in expression.indices)]
-    if not expression.has(ExprWithLimits):
-        return expression.xreplace(dict(renaming))
-    return expression.func(*(rename(argument, renaming) for argument in expression.args))
+        return _reindexed(expression, [rename(e, renaming) for e in expression.indices])
+    return _rebuilt(expression, [rename(argument, renaming) for argument in expression.args])
 
 
 def canonical(expression: Expr, free: tuple[Symbol, ...]) -> Expr:
@@ -78,14 +76,31 @@ def _canonical(expression: Expr, names: dict[Expr, Expr], taken: set[Symbol]) ->
             chosen = _next(last + 1, inner_taken)
             inner_names[symbol] = chosen
             limits.append((chosen, first, last))
-        return expression.func(_canonical(expression.function, inner_names, inner_taken), *limits)
+        inner = _canonical(expression.function, inner_names, inner_taken)
+        if inner is expression.function and all(
+            new[0] == old[0] for new, old in zip(limits, expression.limits, strict=True)
+        ):
+            return expression
+        return expression.func(inner, *limits)
     if not expression.args:
         return names.get(expression, expression)
     if isinstance(expression, Indexed):
-        return expression.base[tuple(_canonical(e, names, taken) for e in expression.indices)]
-    if not expression.has(ExprWithLimits):
-        return expression.xreplace(names) if names else expression
-    return expression.func(*(_canonical(a, names, taken) for a in expression.args))
+        return _reindexed(expression, [_canonical(e, names, taken) for e in expression.indices])
+    return _rebuilt(expression, [_canonical(a, names, taken) for a in expression.args])
+
+
+def _reindexed(read: Indexed, indices: list[Expr]) -> Expr:
+    """Return a read of the same tensor, made anew only if an index differs."""
+    if all(new is old for new, old in zip(indices, read.indices, strict=True)):
+        return read
+    return read.base[tuple(indices)]
+
+
+def _rebuilt(expression: Expr, args: list[Expr]) -> Expr:
+    """Return `expression` over other arguments, made anew only if one differs."""
+    if all(new is old for new, old in zip(args, expression.args, strict=True)):
+        return expression
+    return expression.func(*args)
 
 
 def _next(extent: Expr, taken: set[Symbol]) -> Symbol:

@@ -104,14 +104,15 @@ def scalar(name: str) -> Symbol:
     return Symbol(name, real=True)
 
 
-def occurrences(expression: Expr) -> set[Expr]:
+@lru_cache(maxsize=65536)
+def occurrences(expression: Expr) -> frozenset[Expr]:
     """Return the places where tensors are read; indices and sizes are integers, tensors real."""
-    reads: set[Expr] = expression.atoms(Indexed)
-    labels = {read.base.label for read in reads}  # SymPy counts them as free symbols
-    for symbol in expression.free_symbols - labels:
-        if isinstance(symbol, Symbol) and symbol.is_real and not symbol.is_integer:
-            reads.add(symbol)
-    return reads
+    if isinstance(expression, Indexed):
+        return frozenset({expression})
+    if isinstance(expression, Symbol):
+        is_read = expression.is_real and not expression.is_integer
+        return frozenset({expression} if is_read else ())
+    return frozenset().union(*map(occurrences, expression.args))
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import sympy
-from sympy import Expr, Indexed, Integer, Pow
+from sympy import Add, Expr, Indexed, Integer, Pow
 
 from derive.check import check_program
 from derive.errors import InputError
@@ -161,8 +161,9 @@ class _Rewriter:
         forms = [body, known]
         if any(power.exp.is_negative and occurrences(power.base) for power in known.atoms(Pow)):
             forms.append(cancel(body))
-        best = min(map(_common_factors, forms), key=cost)
-        used = known != expanded and best != _common_factors(body)
+        plain, *others = map(_common_factors, forms)
+        best = min((plain, *others), key=cost)
+        used = known != expanded and best != plain
         return best, used
 
     def _take(self, statement: Statement, body: Expr, rule: str, reason: str, *origin: str) -> None:
@@ -268,6 +269,8 @@ def _logistic(body: Expr) -> Expr:
 
 def _common_factors(body: Expr) -> Expr:
     """Return a sum of products as a product with a sum, where that is cheaper."""
+    if not body.has(Add):
+        return body
     return min((body, sympy.factor_terms(body), _gathered(body)), key=cost)
 
 

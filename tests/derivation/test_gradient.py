@@ -284,3 +284,18 @@ def test_the_programme_is_the_same_each_time() -> None:
     m = fresh()
     assert gradient_program(loss_program(spec)) == raw_gradient(spec)
     assert m != fresh()
+
+
+def test_layers_of_one_form_are_differentiated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from derive import gradient
+
+    calls = []
+    diff = sympy.diff
+    monkeypatch.setattr(sympy, "diff", lambda *given: calls.append(given) or diff(*given))
+    counts = []
+    for depth in (3, 12):
+        gradient._derivative.cache_clear()
+        calls.clear()
+        gradient_program(loss_program(network([*range(2, depth + 3)], ["tanh"])))
+        counts.append(len(calls))
+    assert counts[0] == counts[1] > 0
