@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from derive.gradient import gradient_program, vjp_program
     from derive.network import loss_program
     from derive.program import Program, Statement, Step, Tensor
+    from derive.recurrence import Recurrence, layer_recurrence
     from derive.rewrite import rewrite_program
     from derive.second_order import hvp_program
     from derive.spec import NetworkSpec, parse_spec
@@ -26,12 +27,14 @@ __all__ = [
     "InternalError",
     "NetworkSpec",
     "Program",
+    "Recurrence",
     "RunError",
     "Statement",
     "Step",
     "Tensor",
     "gradient_program",
     "hvp_program",
+    "layer_recurrence",
     "loss_program",
     "parse_spec",
     "rewrite_program",
@@ -51,6 +54,8 @@ _HOMES = {
     "Statement": "derive.program",
     "Step": "derive.program",
     "Tensor": "derive.program",
+    "Recurrence": "derive.recurrence",
+    "layer_recurrence": "derive.recurrence",
     "rewrite_program": "derive.rewrite",
     "hvp_program": "derive.second_order",
     "NetworkSpec": "derive.spec",

@@ -58,17 +58,17 @@ def derivation_object(
     reading order; ``for`` is the statement that it leads to.
     """
     second = {
-        "second_order": [_statement(statement, form) for statement in program.second_order],
+        "second_order": [statement_object(statement, form) for statement in program.second_order],
         "hvp": program.hessian_products,
     }
     return {
         "spec": str(spec),
         "loss": spec.loss,
-        "forward": [_statement(statement, form) for statement in program.forward],
-        "backward": [_statement(statement, form) for statement in program.backward],
+        "forward": [statement_object(statement, form) for statement in program.forward],
+        "backward": [statement_object(statement, form) for statement in program.backward],
         "gradients": program.gradients,
         **(second if program.second_order else {}),
-        "steps": _steps(program),
+        "steps": step_objects(program),
         "proof": [],
         "versions": versions(),
     }
@@ -85,7 +85,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _statement(statement: Statement, form: Form) -> dict[str, Any]:
+def statement_object(statement: Statement, form: Form) -> dict[str, Any]:
+    """Return one statement, as `derivation_object` describes it."""
     return {
         "name": statement.name,
         "indices": [symbol.name for symbol in statement.indices],
@@ -101,7 +102,8 @@ def _size(extent: Expr) -> int | str:
     return int(extent) if extent.is_Integer else str(extent.name)
 
 
-def _steps(program: Program) -> list[dict[str, Any]]:
+def step_objects(program: Program) -> list[dict[str, Any]]:
+    """Return the steps of a programme, as `derivation_object` describes them."""
     return [
         {
             "rule": step.rule,

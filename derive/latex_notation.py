@@ -20,6 +20,9 @@ _NAME = re.compile(r"(?P<stem>[A-Za-z]+)(?P<number>\d*)(?:_(?P<suffix>\w+))?")
 _DERIVED = (r"\mathrm{d}", r"\mathrm{v}", r"\mathrm{h}")
 # vZ1 and hZ1 are how Z1 and dZ1 change along v; htilde and h1 are the lab's, and are not
 _ALONG = re.compile(r"[vh](?=(?:[WbZH]\d+|P|[Wb][hy]\d*|[hy](?:tilde|hat)?\d*)\Z)")
+# the layers of `derive.layer_names`: W_ℓ, H_{ℓ−1}
+_IN_LAYER = re.compile(r"(?P<stem>[A-Za-z])_(?:(?P<one>[ℓN])|\{(?P<other>[ℓN][+−]\d+)\})")
+_LAYER_SIGNS = str.maketrans({"ℓ": r"\ell", "−": "-"})
 
 
 @final
@@ -128,6 +131,9 @@ def latex_name(name: str) -> str:
     r"""Write the name of a tensor or size: ``dZ1`` as ``\mathrm{d}Z_{1}``."""
     if len(name) > 1 and (name.startswith("d") or _ALONG.match(name)):
         return rf"\mathrm{{{name[0]}}}" + latex_name(name[1:])
+    if layer := _IN_LAYER.fullmatch(name):
+        below = layer["one"] or layer["other"]
+        return f"{layer['stem']}_{{{below.translate(_LAYER_SIGNS)}}}"
     parts = _NAME.fullmatch(name)
     if parts is None:
         return rf"\mathrm{{{_escaped(name)}}}"

@@ -31,6 +31,8 @@ _SPECIAL = {
     "≥": r"$\ge$",
     "≤": r"$\le$",
     "→": r"$\to$",
+    "ℓ": r"$\ell$",
+    "…": r"\ldots{}",
 } | {symbol: rf"\{symbol}" for symbol in "&%$#_{}"}
 
 # symbols -> what the reader is told where one occurs
@@ -47,7 +49,9 @@ _LEGEND: tuple[tuple[tuple[str, ...], str], ...] = (
     ((r"\delta",), r"$\delta_{ij}$ is 1 where $i = j$, else 0"),
 )
 
-_WORD = re.compile(r"[A-Za-z]\w*|.", re.DOTALL | re.ASCII)
+# a word, also one with a layer below it: W_ℓ, W_{ℓ+1}
+_IN_LAYER = re.compile(r"_(?:[ℓN]|\{[^}]*\})$")
+_WORD = re.compile(r"[A-Za-z]\w*(?:(?<=_)(?:ℓ|\{[^}]*\}))?|.", re.DOTALL | re.ASCII)
 
 
 def latex_report(
@@ -66,7 +70,11 @@ def latex_report(
     steps
         Whether the steps that led to each statement are told.
     """
-    body = latex_fragment(program, spec, form=form, steps=steps)
+    return latex_document(latex_fragment(program, spec, form=form, steps=steps))
+
+
+def latex_document(body: str) -> str:
+    """Return an article that compiles as it stands."""
     return f"{_PREAMBLE}\n{body}\n\\end{{document}}\n"
 
 
@@ -76,11 +84,11 @@ def latex_fragment(
     """Return the body of `latex_report`, for a document of one's own with ``amsmath``."""
     title = f"Network {spec}, {spec.loss} loss, mean over a batch of B samples"
     parts = [rf"\section*{{{latex_prose(title)}}}", _given(program)]
-    parts += [r"\subsection*{Forward}", _aligned(aligned_rows(program.forward, form=form))]
-    parts += [r"\subsection*{Backward}", _aligned(aligned_rows(program.backward, form=form))]
+    parts += [r"\subsection*{Forward}", aligned(aligned_rows(program.forward, form=form))]
+    parts += [r"\subsection*{Backward}", aligned(aligned_rows(program.backward, form=form))]
     if program.second_order:
         rows = aligned_rows(program.second_order, form=form)
-        parts += [r"\subsection*{Second order, along $v$}", _aligned(rows)]
+        parts += [r"\subsection*{Second order, along $v$}", aligned(rows)]
     parts += [r"\subsection*{Gradients}", _gradients(program)]
     if program.second_order:
         parts += [r"\subsection*{Hessian times $v$}", _hessian_products(program)]
@@ -89,24 +97,26 @@ def latex_fragment(
         parts += [r"\subsection*{Assumed}", f"{assumed}."]
     if steps:
         parts += [r"\subsection*{Steps}", *_steps(program, form)]
-    parts += [r"\subsection*{Notation}", _legend("\n".join(parts))]
+    parts += [r"\subsection*{Notation}", latex_legend("\n".join(parts))]
     return "\n".join(parts) + "\n"
 
 
-def latex_prose(text: str, program: Program | None = None) -> str:
+def latex_prose(text: str, program: Program | None = None, *, symbols: tuple[str, ...] = ()) -> str:
     """Return plain text for LaTeX's text mode; the names of a programme's tensors in math.
+
+    Names with a layer, such as ``W_{ℓ+1}``, and further `symbols` are in math too.
 
     Raises
     ------
     InternalError
         If it holds a character that plain LaTeX does not know.
     """
-    names = set(program.tensors()) if program else set()
+    names = (set(program.tensors()) if program else set()) | set(symbols)
     names |= {name.removeprefix("d") for name in names} | {f"d{name}" for name in names}
 
     def written(match: re.Match[str]) -> str:
         word = match[0]
-        if word in names:
+        if word in names or _IN_LAYER.search(word):
             return f"${latex_name(word)}$"
         if not word.isascii() and word not in _SPECIAL:
             raise InternalError(f"{word!r} in {text!r} has no form in LaTeX")
@@ -136,13 +146,14 @@ def _hessian_products(program: Program) -> str:
     return ", ".join(pairs) + "."
 
 
-def _legend(text: str) -> str:
+def latex_legend(text: str) -> str:
     """Return what a reader must know about the symbols that occur."""
     words = [words for symbols, words in _LEGEND if any(symbol in text for symbol in symbols)]
     return "; ".join(words) + "."
 
 
-def _aligned(rows: list[str]) -> str:
+def aligned(rows: list[str]) -> str:
+    """Return rows as a block of equations of their own."""
     return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
 
 
@@ -152,11 +163,12 @@ def _steps(program: Program, form: Form) -> list[str]:
         line
         for statement in program.statements
         if told.get(statement.name)
-        for line in _steps_of(statement, told[statement.name], program)
+        for line in latex_steps(statement, told[statement.name], program)
     ]
 
 
-def _steps_of(statement: Statement, told: tuple[Told, ...], program: Program) -> list[str]:
+def latex_steps(statement: Statement, told: tuple[Told, ...], program: Program) -> list[str]:
+    """Return the steps that led to a statement, under a heading of its own."""
     lines = [rf"\subsubsection*{{${latex_name(statement.name)}$}}"]
     for step in told:
         part = f", term {step.part[0]} of {step.part[1]}" if step.part else ""
@@ -165,5 +177,5 @@ def _steps_of(statement: Statement, told: tuple[Told, ...], program: Program) ->
         sign = r"+\!=" if step.part else "="
         first, *others = step.new_forms
         rows = [f"{step.left} &{sign} {first}", *(f"&= {other}" for other in others)]
-        lines.append(_aligned(rows))
+        lines.append(aligned(rows))
     return lines

@@ -48,7 +48,7 @@ def text_report(
     for statement, line in zip(
         program.statements, with_shapes(program.statements, formulas), strict=True
     ):
-        own = [_INDENT + line + _remark(statement), *_steps(told.get(statement.name, ()))]
+        own = [_INDENT + line + _remark(statement), *steps_lines(told.get(statement.name, ()))]
         lines[statement.name] = "\n".join(own)
     blocks.append(["Forward", *(lines[statement.name] for statement in program.forward)])
     blocks.append(["Backward", *(lines[statement.name] for statement in program.backward)])
@@ -64,11 +64,11 @@ def text_report(
     words = ["dT is ∂loss/∂T"]
     if program.second_order:
         words += ["vT is how T changes along v", "hT is how dT changes along v"]
-    legend = ["Notation", *_wrapped([*words, *_legend(text, form)], "; ")]
+    legend = ["Notation", *wrapped([*words, *legend_entries(text, form)], "; ")]
     return text + "\n\n" + "\n".join(legend) + "\n"
 
 
-def _legend(text: str, form: Form) -> list[str]:
+def legend_entries(text: str, form: Form) -> list[str]:
     """Return what a reader must know about the symbols that occur."""
     words = []
     for symbols, meaning, only in _LEGEND:
@@ -78,7 +78,7 @@ def _legend(text: str, form: Form) -> list[str]:
 
 
 def _given(program: Program) -> list[str]:
-    return _wrapped([f"{t.name} {shape_text(t.shape)}" for t in program.inputs], "   ")
+    return wrapped([f"{t.name} {shape_text(t.shape)}" for t in program.inputs], "   ")
 
 
 def _remark(statement: Statement) -> str:
@@ -87,12 +87,12 @@ def _remark(statement: Statement) -> str:
 
 
 def _gradients(program: Program) -> list[str]:
-    return _wrapped([f"∂loss/∂{name} = {grad}" for name, grad in program.gradients.items()], "   ")
+    return wrapped([f"∂loss/∂{name} = {grad}" for name, grad in program.gradients.items()], "   ")
 
 
 def _hessian_products(program: Program) -> list[str]:
     products = program.hessian_products.items()
-    return _wrapped([f"(∇²loss v) in {name} = {product}" for name, product in products], "   ")
+    return wrapped([f"(∇²loss v) in {name} = {product}" for name, product in products], "   ")
 
 
 def _assumptions(program: Program) -> list[str]:
@@ -104,7 +104,7 @@ def _assumptions(program: Program) -> list[str]:
     return lines
 
 
-def _steps(told: tuple[Told, ...]) -> list[str]:
+def steps_lines(told: tuple[Told, ...]) -> list[str]:
     """Return the steps of a statement, numbered, their forms under each other."""
     lines = []
     for step in told:
@@ -118,7 +118,7 @@ def _steps(told: tuple[Told, ...]) -> list[str]:
     return [*lines, ""] if lines else lines
 
 
-def _wrapped(entries: list[str], separator: str) -> list[str]:
+def wrapped(entries: list[str], separator: str) -> list[str]:
     """Return short entries side by side, as many to a line as fit."""
     lines = [""]
     for entry in entries:

@@ -5,6 +5,8 @@ Grammar::
     SPEC  = size { "-" layer }          at least one layer
     layer = size [ ":" activation ]
     size  = positive integer | name     name: n followed by a-z, 0-9, _
+
+and ``N [ ":" activation ]`` for any number of hidden layers, see `derive.recurrence`.
 """
 
 import difflib
@@ -23,6 +25,7 @@ MOST_LAYERS = 1_000
 LONGEST_SPEC = 20_000
 
 _NAME = re.compile(r"n[a-z0-9_]*")
+_ANY_DEPTH = re.compile(r"N(?::(?P<activation>[^-]*))?")
 _INTEGER = re.compile(r"[0-9]{1,12}")
 _LOSS_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -202,6 +205,29 @@ def parse_spec(
     )
     _check_learnable(spec)
     return spec
+
+
+def is_any_depth(text: str) -> bool:
+    """Whether a specification stands for any number of hidden layers: ``N``, ``N:relu``."""
+    return _ANY_DEPTH.fullmatch(text) is not None
+
+
+def one_hidden_layer(text: str) -> str:
+    """Return the specification with one hidden layer that stands for ``N`` or ``N:relu``.
+
+    Raises
+    ------
+    InputError
+        If `text` is neither.
+    """
+    found = _ANY_DEPTH.fullmatch(text)
+    if found is None:
+        raise InputError(
+            "network: any depth is written N, or N:activation for hidden layers that are "
+            "not tanh, for example N:relu."
+        )
+    activation = found["activation"]
+    return "n0-n1-n2" if activation is None else f"n0-n1:{activation}-n2"
 
 
 def _parse_size(text: str, size: str, offset: int, position: int) -> Size:

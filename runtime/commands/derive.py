@@ -17,6 +17,8 @@ Examples:
   gradwright derive nx-nh-ny --names lab
   gradwright derive 2-10:mish-2 --define 'mish(z) = z*tanh(log(1+exp(z)))'
   gradwright derive 2-10-2 --loss '-sum(Y*(1-P)**2*log(P))' --l2 0.01
+  gradwright derive N
+  gradwright derive N:relu --loss mse
   gradwright derive 2-10-2 --format latex -o gradients.tex
   gradwright derive 2-10-2 --format json
   gradwright derive 2-10-2 --hvp                 # and Hessian times a direction
@@ -25,7 +27,8 @@ Examples:
 SPEC holds the sizes from input to output, with an optional :activation after
 a layer's size. Hidden layers are tanh unless written; the output follows the
 loss, softmax for cross-entropy. A size may be a name that starts with n, and
-stays symbolic.
+stays symbolic. N stands for any number of hidden layers, N:relu for other
+hidden layers than tanh: a recurrence over the layers, and induction.
 """
 
 
@@ -77,8 +80,13 @@ def command(
     output: str,
 ) -> None:
     """Derive the gradients of network SPEC as formulas."""
-    network = reader(loss, define, l2)(spec)
-    text = _derivation(
+    from derive.spec import is_any_depth, one_hidden_layer
+
+    read = reader(loss, define, l2)
+    any_depth = is_any_depth(spec)
+    network = read(one_hidden_layer(spec) if any_depth else spec)
+    derivation = _recurrence if any_depth else _derivation
+    text = derivation(
         network, format_=format_, form=form, steps=steps, names=names, labels=labels, hvp=hvp
     )
     if output == "-":
@@ -120,6 +128,43 @@ def _derivation(
     if format_ == "latex":
         return latex_report(program, network, form=chosen, steps=steps)
     return text_report(program, network, form=chosen, steps=steps)
+
+
+def _recurrence(
+    network: "NetworkSpec",
+    *,
+    format_: str,
+    form: str,
+    steps: bool,
+    names: str,
+    labels: str,
+    hvp: bool,
+) -> str:
+    from derive.errors import InputError, InternalError
+    from derive.recurrence import layer_recurrence
+    from derive.recurrence_report import json_recurrence, latex_recurrence, text_recurrence
+
+    if names == "lab":
+        raise InputError(
+            "--names lab: the lab numbers its hidden layers only where there are several (Wh; "
+            "Wh1, Wh2, …), so its names need a depth. Leave --names out, or give sizes, for "
+            "example 2-10-2."
+        )
+    if hvp:
+        raise InputError(
+            "--hvp: along a direction, each layer needs what changes in those before it as well "
+            "as after it, and any depth is derived for the gradients only. Leave --hvp out, or "
+            "give sizes, for example 2-10-2."
+        )
+    recurrence = layer_recurrence(network, labels=labels)
+    if not recurrence.holds:
+        raise InternalError(f"the recurrence is not what single networks give\n\n{recurrence}")
+    chosen: Literal["matrix", "index"] = "index" if form == "index" else "matrix"
+    if format_ == "json":
+        return json_recurrence(recurrence, form=chosen)
+    if format_ == "latex":
+        return latex_recurrence(recurrence, form=chosen, steps=steps)
+    return text_recurrence(recurrence, form=chosen, steps=steps)
 
 
 def _print(text: str) -> None:

@@ -94,6 +94,31 @@ def test_networks(spec: str, options: str) -> None:
     assert spec in run(spec, *options.split())
 
 
+def test_any_depth() -> None:
+    text = run("N")
+    for line in (
+        "dZ_{N+1} = (P − Y)/B        (B, n_{N+1})",
+        "dZ_ℓ = dH_ℓ ∘ (1 − H_ℓ ∘ H_ℓ)    (B, n_ℓ)",
+        "7    n0-n1-…-n8     48           equal, statement for statement",
+    ):
+        assert f"  {line}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    {
+        "N:relu --loss mse": "dZ_{N+1} = 2 (P − Y) / (B n_{N+1})",
+        "N --form index": "dW_ℓ[j,k] = Σ_i dZ_ℓ[i,j] H_{ℓ−1}[i,k]",
+        "N --labels any": "(Y 1 1ᵀ)",
+        "N --steps": "1. chain rule",
+        "N --format latex --steps": r"\mathrm{d}H_{\ell} &= \mathrm{d}Z_{\ell+1} W_{\ell+1}",
+        "N --format json": '"W_ℓ": "dW_ℓ"',
+    }.items(),
+)
+def test_options_of_any_depth(options: str, expected: str) -> None:
+    assert expected in run(*options.split())
+
+
 def test_output_goes_to_a_file_as_utf_8(tmp_path: Path) -> None:
     path = tmp_path / "derivation.txt"
     path.write_text("old")
@@ -109,6 +134,10 @@ REFUSED = {
     "2-10:tahn-2": 'Did you mean "tanh"?',
     "2-1": "softmax over a single unit",
     "2-10-2 --loss hinges": "hinges",
+    "N:tahn": 'Did you mean "tanh"?',
+    "N --names lab": "its names need a depth",
+    "N --hvp": "for the gradients only",
+    "N-2": 'the input size is "N"',
 }
 
 
