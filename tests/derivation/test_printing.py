@@ -1,7 +1,5 @@
 import contextlib
 import re
-import shutil
-import subprocess
 import time
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import sympy
 from formula_text import parse, read_entry, read_matrix
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from latex_compiler import assert_compiles
 from matplotlib.mathtext import MathTextParser
 from matrix_values import ShapesDisagreeError
 from plain_values import plain_value
@@ -428,28 +427,12 @@ REPORTS = {
 
 @pytest.mark.parametrize("case", REPORTS.values(), ids=REPORTS)
 def test_latex_compiles(case: tuple[str, str, str, bool], tmp_path: Path) -> None:
-    """With a LaTeX where there is one; formula by formula with Matplotlib's parser elsewhere."""
     spec, loss, form, steps = case
     program = derived(spec, loss)
     document = latex_report(program, parse_spec(spec, loss=loss), form=form, steps=steps)
     fragment = latex_fragment(program, parse_spec(spec, loss=loss), form=form, steps=steps)
     assert fragment in document
-    assert document.isascii()
-    assert document.count("\\begin{") == document.count("\\end{")
-    if shutil.which("pdflatex"):
-        (tmp_path / "report.tex").write_text(document, encoding="utf-8")
-        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
-        result = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
-        assert result.returncode == 0, result.stdout.decode(errors="replace")[-2000:]
-        return
-    rows = re.findall(r"\\begin\{align\*\}\n(.*?)\n\\end\{align\*\}", document, flags=re.DOTALL)
-    parser = MathTextParser("path")
-    for row in "\n".join(rows).replace(" \\\\\n", "\n").splitlines():
-        cells = [cell.strip() for cell in row.split("&") if cell.strip()]
-        for cell in cells:
-            parser.parse(f"${cell}$")
-    for formula in re.findall(r"\$([^$]+)\$", document):
-        parser.parse(f"${formula}$")
+    assert_compiles(document, tmp_path)
 
 
 def test_fifty_hidden_layers_print_in_time() -> None:

@@ -2,10 +2,13 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from catalogue import ACTIVATIONS, LOSSES, network, rewritten_gradient
+from latex_compiler import assert_compiles
 from mutants import Mutant, mutants
 from oracles import draw_case
 from sympy import Symbol
@@ -141,6 +144,13 @@ def test_steps_are_those_that_took_place() -> None:
     assert {"chain rule", "reuse", "identity"} <= rules
     assert all(f". {rule}" in text for rule in rules)
     assert r"\textbf{1. chain rule" in latex_recurrence(TANH, steps=True)
+
+
+@pytest.mark.parametrize("form", ["matrix", "index"])
+@pytest.mark.parametrize("text", ["N", "N:softmax"])
+def test_latex_compiles(text: str, form: Literal["matrix", "index"], tmp_path: Path) -> None:
+    found = layer_recurrence(text, depths=(0, 3))
+    assert_compiles(latex_recurrence(found, form=form, steps=True), tmp_path)
 
 
 def test_it_shows_itself() -> None:
