@@ -19,9 +19,9 @@ from derive.evaluate import evaluate
 from derive.layer_names import in_layer, lettered, names_in, numbered, renamed
 from derive.network import loss_program
 from derive.program import size
-from derive.recurrence import DEPTHS, is_any_depth, layer_recurrence
+from derive.recurrence import DEPTHS, layer_recurrence
 from derive.recurrence_report import json_recurrence, latex_recurrence, sections, text_recurrence
-from derive.spec import parse_spec
+from derive.spec import is_any_depth, parse_spec
 from runtime import torch_oracle
 
 TANH = layer_recurrence("N")
@@ -43,16 +43,24 @@ def test_it_holds_at_the_depths_that_are_shown() -> None:
     assert TANH.holds
 
 
-@pytest.mark.parametrize("labels", ["one-hot", "any"])
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("output", ACTIVATIONS)
-@pytest.mark.parametrize("hidden", ACTIVATIONS)
-def test_it_holds_for_every_layer_output_and_loss(
-    hidden: str, output: str, loss: str, labels: str
-) -> None:
+NETWORKS = [
+    *((hidden, "softmax", "cross-entropy") for hidden in ACTIVATIONS),
+    *(("tanh", output, loss) for output in ACTIVATIONS for loss in LOSSES),
+]
+
+
+@pytest.mark.parametrize(("hidden", "output", "loss"), NETWORKS)
+def test_it_holds_for_every_layer_output_and_loss(hidden: str, output: str, loss: str) -> None:
     spec = network(["n0", "n1", "n2"], [hidden], output, loss)
-    found = layer_recurrence(spec, labels=labels, depths=(0, 3))
+    found = layer_recurrence(spec, depths=(0, 2))
     assert found.holds, [unrolling.different for unrolling in found.unrollings]
+
+
+@pytest.mark.parametrize("output", ["softmax", "log_softmax", "sigmoid"])
+def test_it_holds_for_any_labels(output: str) -> None:
+    found = layer_recurrence(network(["n0", "n1", "n2"], (), output), labels="any")
+    assert found.holds
+    assert not found.output.assumptions
 
 
 def test_unrolled_it_equals_the_derivation_with_numbers_as_sizes() -> None:
@@ -175,6 +183,20 @@ def test_what_has_sizes_is_a_network(text: str) -> None:
 def test_only_one_hidden_layer_is_repeated() -> None:
     with pytest.raises(InputError, match="3 hidden layers"):
         layer_recurrence(parse_spec("2-3-4-5-2"))
+
+
+def test_a_penalty_on_all_weights_is_refused() -> None:
+    with pytest.raises(InputError, match="a sum over the weights of all layers"):
+        layer_recurrence(parse_spec("2-3-2", l2=0.5))
+
+
+def test_it_holds_for_mathematics_of_the_users_own() -> None:
+    found = layer_recurrence(
+        "N:mish", loss="-sum(Y*(1-P)**2*log(P))", define=["mish(z) = z*tanh(log(1+exp(z)))"]
+    )
+    assert found.holds
+    assert found.text == "N:mish"
+    assert "mish in hidden layers" in str(found)
 
 
 def test_names_go_there_and_back() -> None:

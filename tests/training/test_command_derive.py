@@ -135,6 +135,7 @@ REFUSED = {
     "2-1": "softmax over a single unit",
     "2-10-2 --loss hinges": "hinges",
     "N:tahn": 'Did you mean "tanh"?',
+    "N --l2 0.1": "a sum over the weights of all layers",
     "N --names lab": "its names need a depth",
     "N --hvp": "for the gradients only",
     "N-2": 'the input size is "N"',
