@@ -164,7 +164,6 @@ UNKNOWN = {
     "complex": sympy.I * x,
     "index as a value": j * x,
     "index that is shifted": base("v")[j + 1],
-    "symbolic exponent": x ** scalar("p"),
     "two conditions": Piecewise((x, (x > 0) & (x < 1)), (0, True)),
     "no default": Piecewise((x, x > 0)),
     "integral": sympy.Integral(x, (scalar("t"), 0, 1)),
