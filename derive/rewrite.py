@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import sympy
-from sympy import Add, Expr, Indexed, Integer, Pow
+from sympy import Add, Expr, Indexed, Integer, Piecewise, Pow
 
 from derive.check import check_program
 from derive.errors import InputError
@@ -28,6 +28,7 @@ from derive.reuse import cancel, cost, is_reusable, reuse
 
 LABELS = ("one-hot", "any")
 
+MASK = "a where(c, x, 0) = where(c, a x, 0): a branch not taken adds nothing, whatever a is"
 LOGISTIC = "exp(u)/(1 + exp(u)) = 1/(1 + exp(-u))"
 
 
@@ -113,6 +114,8 @@ class _Rewriter:
                 body = reuse(statement.body, source)
                 reason = f"{source.name} is known from the forward pass"
                 self._take(statement, body, "reuse", reason, f"reuse: {source.name}")
+        statement = self.statements[name]
+        self._take(statement, _masked(statement.body), "identity", MASK)
         statement = self.statements[name]
         self._take(statement, _logistic(statement.body), "identity", LOGISTIC)
         statement = self.statements[name]
@@ -250,6 +253,22 @@ def _row_sums(body: Expr) -> Expr:
         if whole_row:
             ones[node] = Integer(1)
     return body.xreplace(ones)
+
+
+def _masked(body: Expr) -> Expr:
+    """Take the other factors of a product into a case distinction that is 0 elsewhere.
+
+    Equal where they are finite; where one is infinite, 0 times it would not be 0.
+    """
+    found: dict[Expr, Expr] = {}
+    for product in body.atoms(sympy.Mul):
+        for choice in product.args:
+            if isinstance(choice, Piecewise) and any(value == 0 for value, _ in choice.args):
+                others = sympy.Mul(*(factor for factor in product.args if factor is not choice))
+                cases = ((others * value, condition) for value, condition in choice.args)
+                found[product] = Piecewise(*cases)
+                break
+    return body.xreplace(found)
 
 
 def _logistic(body: Expr) -> Expr:

@@ -129,3 +129,13 @@ def test_what_cannot_learn_is_refused(loss: str, words: str) -> None:
     with pytest.raises(InputError) as caught:
         loss_program(parse_spec("2-3-2", loss=loss))
     assert words in str(caught.value)
+
+
+def test_a_branch_that_is_not_taken_adds_nothing_to_an_infinite_slope() -> None:
+    """PyTorch's where masks the cotangent; infinity times a slope of 0 would be NaN."""
+    program = rewrite_program(gradient_program(loss_program("2-2:relu")))
+    values = {"X": np.ones((1, 2)), "Y": np.array([[1.0, 0.0]])}
+    values |= {"W1": np.zeros((2, 2)), "b1": np.array([-1.0, 1.0])}
+    found = evaluate(stable_program(program), values, dtype="float64")
+    assert np.isinf(found["P"]).sum() == 0
+    assert found["dZ1"].tolist() == [[0.0, -0.0]]
