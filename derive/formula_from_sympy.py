@@ -1,7 +1,7 @@
 """SymPy expressions in the words of the formula language.
 
 The way back from `derive.formula_sympy.to_sympy`: reading what is written here gives an
-equal expression.
+equal expression. A choice of more than two branches is read back as choices of two.
 """
 
 from collections.abc import Mapping
@@ -89,18 +89,23 @@ def from_sympy(expression: Expr, *, names: Mapping[Expr, str]) -> Node:
             return Negative(operand=node(sympy.Mul(-number, rest, evaluate=False)))
         over = [f for f in sympy.Mul.make_args(rest) if not _divides(f)]
         under = [f for f in sympy.Mul.make_args(rest) if _divides(f)]
-        over.sort(key=lambda factor: factor.is_Add)  # a number times a sum would be multiplied out
+        # SymPy multiplies a number into a sum at once: another factor must come between
+        over.sort(key=lambda factor: factor.is_Add)
+        times = [] if number.p == 1 else [_rational(Rational(number.p))]
         factors = [node(factor) for factor in over]
-        if number.p != 1 or not factors:
-            first = not over or not over[0].is_Add
-            factors.insert(0 if first else len(factors), _rational(Rational(number.p)))
-        result = reduce(lambda a, b: Binary(operator="*", left=a, right=b), factors)
+        if not over or not over[0].is_Add:
+            factors, times = [*times, *factors], []
+        result = reduce(multiply, factors or [_rational(S.One)])
         for factor in under:
             divisor = power(factor.base, -factor.exp)
             result = Binary(operator="/", left=result, right=divisor)
+        result = reduce(multiply, times, result)
         if number.q != 1:
             result = Binary(operator="/", left=result, right=_rational(Rational(number.q)))
         return result
+
+    def multiply(left: Node, right: Node) -> Node:
+        return Binary(operator="*", left=left, right=right)
 
     def power(base: Expr, exponent: Expr) -> Node:
         if exponent is S.One:

@@ -266,7 +266,10 @@ class _Builder:
     def _cases(
         self, node: Comparison, left: Expr, right: Expr, then: Expr, otherwise: Expr
     ) -> Expr:
-        """Return the piecewise expression.
+        """Return the piecewise expression, of two branches.
+
+        A choice in a branch stays there: of more branches SymPy would join those with equal
+        values or slopes, and ``or`` is no condition of a programme.
 
         A condition on a branch, ``where(where(d, p, q) > 0, a, b)``, is written out as
         ``where(d, where(p > 0, a, b), where(q > 0, a, b))``: SymPy would join conditions.
@@ -278,8 +281,7 @@ class _Builder:
             )
         inner = left.atoms(Piecewise) | right.atoms(Piecewise)
         if not inner:
-            rest = otherwise.args if isinstance(otherwise, Piecewise) else ((otherwise, True),)
-            return Piecewise((then, COMPARE[node.operator](left, right)), *rest)
+            return Piecewise((then, COMPARE[node.operator](left, right)), (otherwise, True))
         innermost = min(inner, key=lambda p: (len(p.atoms(Piecewise)), sympy.default_sort_key(p)))
         branches = []
         for value, condition in innermost.args:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import sympy
 import torch
-from formula_strategies import SYMBOLS, VARIABLES, expressions, trees
-from hypothesis import given, settings
+from formula_strategies import SYMBOLS, VARIABLES, belongs, expressions, trees
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from sympy.core.relational import Relational
 
 from derive.errors import InputError
 from derive.formula import parse_definition, parse_formula
@@ -344,10 +345,34 @@ def test_no_bracket_is_needless(tree: Node, seed: int) -> None:
 @settings(deadline=None, max_examples=150)
 @given(expressions)
 def test_what_sympy_holds_is_written_and_read_back(expression: sympy.Expr) -> None:
+    assume(belongs(expression))
     text = print_sympy(expression)
     formula = parse_formula(text, names=VARIABLES)
     values = dict(zip(VARIABLES, SYMBOLS, strict=True))
     assert to_sympy(formula, values) == expression
+
+
+@settings(deadline=None, max_examples=100)
+@given(trees)
+def test_conditions_stay_comparisons(tree: Node) -> None:
+    """SymPy joins branches of equal value by ``or``, which no programme has."""
+    assume(is_constant_safe(Formula(root=tree)))  # a parser refuses the others
+    try:
+        expression = to_sympy(Formula(root=tree), dict(zip(VARIABLES, SYMBOLS, strict=True)))
+    except InputError:
+        return
+    for choice in expression.atoms(sympy.Piecewise):
+        (_, condition), (_, last) = choice.args
+        assert isinstance(condition, Relational)
+        assert last == True  # noqa: E712  SymPy's own true
+
+
+def test_branches_of_equal_value_or_slope_are_not_joined() -> None:
+    formula = parse_formula("where(z < 0, z, where(z > 1, z, z**2))", names=["z"])
+    expression = to_sympy(formula, {"z": Z})
+    for choices in (expression, expression.diff(Z)):
+        conditions = {c for p in choices.atoms(sympy.Piecewise) for _, c in p.args}
+        assert conditions == {Z < 0, Z > 1, sympy.true}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from fractions import Fraction
 import sympy
 from hypothesis import strategies as st
 from sympy import Expr, Piecewise, Rational
+from sympy.core.relational import Relational
 
 from derive.formula_constants import FUNCTIONS
 from derive.formula_sympy import COMPARE, FROM_SYMPY
@@ -58,6 +59,13 @@ rationals = st.builds(Rational, st.integers(-9, 9), st.integers(1, 9))
 _FUNCTIONS = [f for f in FROM_SYMPY if f not in (sympy.Max, sympy.Min)]
 
 
+RELATIONS = list(COMPARE.values())
+
+
+def _choice(relation: type[Relational], symbol: Expr, then: Expr, otherwise: Expr) -> Expr:
+    return Piecewise((then, relation(symbol, 1)), (otherwise, True))
+
+
 def _larger_expression(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
     return st.one_of(
         st.builds(lambda a, b: a + b, inner, inner),
@@ -67,24 +75,27 @@ def _larger_expression(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr
         st.builds(lambda function, a: function(1 + a**2), st.sampled_from(_FUNCTIONS), inner),
         st.builds(sympy.Max, inner, inner),
         st.builds(sympy.Min, inner, inner),
-        st.builds(
-            lambda relation, a, b, then: Piecewise((then, relation(a, 1)), (b, True)),
-            st.sampled_from(list(COMPARE.values())),
-            st.sampled_from(SYMBOLS),
-            inner,
-            inner,
-        ),
+        st.builds(_choice, st.sampled_from(RELATIONS), st.sampled_from(SYMBOLS), inner, inner),
     )
+
+
+expressions: st.SearchStrategy[Expr] = st.recursive(
+    rationals | st.sampled_from([*SYMBOLS, sympy.pi, sympy.E]), _larger_expression, max_leaves=8
+)
+"""Expressions of the words of the language."""
+
+
+def belongs(expression: Expr) -> bool:
+    """Return whether SymPy builds it from its parts, and all its constants are finite.
+
+    SymPy may leave ``Max(x, Min(0, 1))`` in a result, which it does not build when asked to.
+    """
+    constants = [part for part in sympy.preorder_traversal(expression) if not part.free_symbols]
+    finite = all(abs(part) < 10**300 for part in constants if isinstance(part, Expr))
+    return finite and _rebuilt(expression) == expression
 
 
 def _rebuilt(expression: Expr) -> Expr:
     if not expression.args:
         return expression
     return expression.func(*(_rebuilt(argument) for argument in expression.args))
-
-
-# SymPy may leave Max(x, Min(0, 1)) in a result, which it would not build from its parts
-expressions: st.SearchStrategy[Expr] = st.recursive(
-    rationals | st.sampled_from([*SYMBOLS, sympy.pi, sympy.E]), _larger_expression, max_leaves=8
-).filter(lambda expression: _rebuilt(expression) == expression)
-"""Expressions that belong to the language and are real and finite everywhere."""
