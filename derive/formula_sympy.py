@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import assert_never, final
 
 import sympy
-from sympy import Expr, Piecewise, S
+from sympy import Expr, Piecewise, S, Sum
 from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.relational import Relational
 
@@ -34,7 +34,10 @@ Term = Callable[[Mapping[str, Expr]], Expr]
 LONGEST_EXACT = 3_000
 """Bits of a number that is kept exact; a longer one is rounded to float64."""
 
-WORKING_DIGITS = 60
+LARGEST_PLAIN = 10**30
+"""Numerator and denominator up to which a function of a number is kept as it is written."""
+
+WORKING_DIGITS = 400  # tan(1e300) must know all of its argument
 FLOAT64_DIGITS = 17
 
 MOST_CASES = 32
@@ -64,6 +67,8 @@ _FUNCTIONS: dict[str, Callable[..., Expr]] = {
     **{name: function for function, name in FROM_SYMPY.items()},
     "sqrt": sympy.sqrt,
 }
+# the first four compare rational numbers, and 1 + z would lose a small z
+_EXACT = ("max", "min", "abs", "sign", "log1p", "expm1")
 _ARITHMETIC: dict[str, Callable[[Expr, Expr], Expr]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -141,7 +146,7 @@ class _Builder:
             raise self.formula.source.refused(
                 node.at, "this is not a real and finite number, whatever the variables are"
             )
-        return expression
+        return _settled(expression)
 
     def _expression(self, node: Node, values: Mapping[str, Expr]) -> Expr:
         match node:
@@ -174,7 +179,7 @@ class _Builder:
                 assert_never(node)
 
     def _arithmetic(self, node: Binary, left: Expr, right: Expr) -> Expr:
-        if node.operator == "/" and right == 0:
+        if node.operator == "/" and _is_zero(right):
             raise self.formula.source.refused(node.right.at, "the divisor is always 0")
         return self._real(_ARITHMETIC[node.operator](left, right), node)
 
@@ -190,10 +195,11 @@ class _Builder:
             case _:
                 pass
         if node.function in _FUNCTIONS:
-            function = _FUNCTIONS[node.function]
-            if function in (sympy.Max, sympy.Min):
-                return self._extreme(function, *arguments)
-            return function(*arguments)
+            if node.function in ("max", "min"):
+                return self._extreme(_FUNCTIONS[node.function], *arguments)
+            if node.function not in _EXACT:
+                arguments = [_inexact(argument) for argument in arguments]
+            return _FUNCTIONS[node.function](*arguments)
         if node.function in self.activations:
             return self.activations[node.function](arguments[0])
         (own,) = (d for d in self.formula.definitions if d.name == node.function)
@@ -209,11 +215,12 @@ class _Builder:
         if not nested or a.has(Piecewise) or b.has(Piecewise):
             return function(a, b)
         first, second = (a > b, a < b) if function is sympy.Max else (a < b, a > b)
-        return Piecewise((a, first), (b, second), ((a + b) / 2, True))
+        return Piecewise((a, first), (Piecewise((b, second), ((a + b) / 2, True)), True))
 
     def _power(self, base: Expr, exponent: Expr, node: Node) -> Expr:
         """Return the power, once it is sure that what SymPy makes of it stays small."""
-        if base == 0 and not exponent.is_nonnegative:
+        exponent = _inexact(exponent)
+        if _is_zero(base) and not exponent.is_nonnegative:
             raise self.formula.source.refused(node.at, "0 to a power that may be negative")
         if not exponent.is_Number:
             if base.is_nonpositive:
@@ -279,6 +286,10 @@ class _Builder:
             raise self.formula.source.refused(
                 node.at, f"the conditions of where make more than {MOST_CASES} cases"
             )
+        if left.has(*_NOT_REAL) or right.has(*_NOT_REAL):
+            raise self.formula.source.refused(
+                node.at, "what is compared is not real and finite in one of its cases"
+            )
         inner = left.atoms(Piecewise) | right.atoms(Piecewise)
         if not inner:
             return Piecewise((then, COMPARE[node.operator](left, right)), (otherwise, True))
@@ -289,6 +300,37 @@ class _Builder:
             sides = left.xreplace(chosen), right.xreplace(chosen)
             branches.append((self._cases(node, *sides, then, otherwise), condition))
         return Piecewise(*branches)
+
+
+def _settled(constant: Expr) -> Expr:
+    """Return a constant as it is if SymPy compares and reduces it in no time, else rounded.
+
+    Whether ``sinh(4e-186)`` is above ``4e-186`` costs SymPy seconds, and ``atan(tan(1e112))``
+    is more than it can do. Rational numbers are compared exactly; ``sqrt(2/pi)`` and the like
+    stay as they are written.
+    """
+    if constant.is_Rational or constant.is_Float or constant.free_symbols or constant.has(Sum):
+        return constant
+    plain = all(_is_plain(n) for n in constant.atoms(sympy.Rational, sympy.Float))
+    value = constant.evalf(WORKING_DIGITS)
+    if not value.is_Float or (plain and 1e-100 < abs(value) < 1e100):
+        return constant
+    return value if value._prec > 1 else S.Zero  # all digits cancelled
+
+
+def _inexact(argument: Expr) -> Expr:
+    """Return the argument of a function or an exponent, rounded if it has many digits."""
+    if not argument.is_Rational or _is_plain(argument):
+        return argument
+    return sympy.Float(argument, WORKING_DIGITS)
+
+
+def _is_zero(expression: Expr) -> bool:
+    return bool(expression.is_Number and expression.is_zero)
+
+
+def _is_plain(number: Expr) -> bool:
+    return bool(number.is_Rational and max(abs(number.p), number.q) <= LARGEST_PLAIN)
 
 
 def _bits(number: Expr) -> int:

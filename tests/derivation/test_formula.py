@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 import sympy
@@ -175,6 +176,33 @@ def test_means_what_pytorch_computes(text: str) -> None:
 def test_numbers_stay_exact() -> None:
     expression = to_sympy(parse_formula("0.1*z + 1/3 + 2**-3", names=["z"]), {"z": Z})
     assert expression == sympy.Rational(1, 10) * Z + sympy.Rational(11, 24)
+
+
+with mpmath.workdps(150):
+    REDUCED = mpmath.atan(mpmath.tan(mpmath.mpf(10) ** 112))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("where(4e-186 < sinh(4e-186), z, 2)", Z),  # SymPy by itself: seconds
+        ("where(exp(-500) < sinh(exp(-500)), 1, z)", Z),
+        ("where((1 + 1e-200)**0.5 > 1 + 0.5e-200, 1, z)", Z),
+        ("max(max(z, exp(-500)), sinh(exp(-500)))", sympy.Max(Z, sympy.exp(-500).evalf(17))),
+        ("z*atan(tan(1e112))", Z * sympy.Float(REDUCED, 17)),
+        ("z + log1p(1e-70)/1e-70", Z + 1),
+        ("where(z == 5411e277, 1, 0.5)**4809e-247 + z", Z + 1),
+        ("max(z, 1e-12)", sympy.Max(Z, sympy.Rational(1, 10**12))),
+        ("z*sqrt(2/pi)", Z * sympy.sqrt(2 / sympy.pi)),
+        ("z + log(2)", Z + sympy.log(2)),
+    ],
+)
+def test_constants_that_are_hard_to_compare_are_rounded(text: str, expected: sympy.Expr) -> None:
+    found = to_sympy(parse_formula(text, names=["z"]), {"z": Z})
+    assert sympy.N(found - expected, 15, subs={Z: 0.3}) == pytest.approx(0, abs=1e-14)
+    assert sympy.N(found, 15, subs={Z: -0.3}) == pytest.approx(
+        float(sympy.sympify(expected, strict=True).subs(Z, -0.3)), abs=1e-14
+    )
 
 
 def test_a_definition_may_call_those_before() -> None:

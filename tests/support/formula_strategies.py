@@ -8,7 +8,7 @@ from sympy import Expr, Piecewise, Rational
 from sympy.core.relational import Relational
 
 from derive.formula_constants import FUNCTIONS
-from derive.formula_sympy import COMPARE, FROM_SYMPY
+from derive.formula_sympy import COMPARE, FROM_SYMPY, LARGEST_PLAIN
 from derive.formula_tree import Binary, Call, Comparison, Name, Negative, Node, Number
 
 VARIABLES = ("x", "y_1", "Z")
@@ -86,13 +86,14 @@ expressions: st.SearchStrategy[Expr] = st.recursive(
 
 
 def belongs(expression: Expr) -> bool:
-    """Return whether SymPy builds it from its parts, and all its constants are finite.
+    """Return whether SymPy builds it from its parts, and all its constants stay exact.
 
     SymPy may leave ``Max(x, Min(0, 1))`` in a result, which it does not build when asked to.
     """
     constants = [part for part in sympy.preorder_traversal(expression) if not part.free_symbols]
-    finite = all(abs(part) < 10**300 for part in constants if isinstance(part, Expr))
-    return finite and _rebuilt(expression) == expression
+    plain = all(max(abs(n.p), n.q) <= LARGEST_PLAIN for n in expression.atoms(Rational))
+    finite = all(abs(part) < 10**90 for part in constants if isinstance(part, Expr))
+    return plain and finite and _rebuilt(expression) == expression
 
 
 def _rebuilt(expression: Expr) -> Expr:

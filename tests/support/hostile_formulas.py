@@ -171,6 +171,7 @@ HOSTILE_LATER: Final[dict[str, Hostile]] = {
     "divisor that is 0 exactly": ("1/(0.1 + 0.2 - 0.3)", "0.1"),
     "pole": ("z*tan(pi/2)", "tan"),
     "not real": ("log(z - z - 1)", 0),
+    "comparison with a pole": ("where(log(where(z > 0, 0, z)) > 0, 1, z)", 6),
     "root that is not real": ("(z - z - 8)**(1/3)", 0),
     "conditions on conditions": ("where(" * 12 + "z" + ">z*z,z,2*z)" * 12, 48),
 }
