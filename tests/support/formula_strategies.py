@@ -92,8 +92,11 @@ def belongs(expression: Expr) -> bool:
     """
     constants = [part for part in sympy.preorder_traversal(expression) if not part.free_symbols]
     plain = all(max(abs(n.p), n.q) <= LARGEST_PLAIN for n in expression.atoms(Rational))
-    finite = all(abs(part) < 10**90 for part in constants if isinstance(part, Expr))
-    return plain and finite and _rebuilt(expression) == expression
+    values = [sympy.N(part, 30) for part in constants if isinstance(part, Expr) and part != 0]
+    moderate = all(v.is_comparable and 1e-20 < abs(v) < 1e90 for v in values)  # none cancels
+    extremes = expression.atoms(sympy.Max, sympy.Min)
+    pairs = all(len(extreme.args) == 2 for extreme in extremes)  # one in another is written out
+    return plain and moderate and pairs and _rebuilt(expression) == expression
 
 
 def _rebuilt(expression: Expr) -> Expr:
