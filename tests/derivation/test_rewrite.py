@@ -70,7 +70,7 @@ def test_without_the_assumption_the_row_sum_stays() -> None:
     [
         ("tanh", "dH1[i,j] (1 − H1[i,j]²)"),
         ("sigmoid", "dH1[i,j] H1[i,j] (1 − H1[i,j])"),
-        ("relu", "dH1[i,j] where(Z1[i,j] > 0, 1, 0)"),
+        ("relu", "where(Z1[i,j] > 0, dH1[i,j], 0)"),
         ("softmax", "H1[i,j] (dH1[i,j] − Σ_k dH1[i,k] H1[i,k])"),
     ],
 )
