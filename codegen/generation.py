@@ -6,11 +6,12 @@ from importlib import metadata
 from typing import final
 
 from codegen.emit.lab import lab_source
+from codegen.emit.lanes import fits
 from codegen.emit.module import module_source
 from codegen.errors import InputError
 from codegen.kernel import DTYPES, Argument, Dtype, KernelProgram, Update
 from codegen.lowering import lower
-from codegen.passes import PIPELINE, PassReport, run_passes
+from codegen.passes import LANES_PIPELINE, PIPELINE, PassReport, run_passes
 from derive.gradient import gradient_program, vjp_program
 from derive.names import lab_names
 from derive.network import loss_program
@@ -122,7 +123,10 @@ def generate(
         products = tuple(second.hessian_products.values())
         programs["hvp"] = lower(second, name="hvp", outputs=products, dtype=kind)
     # optimise, and emit
-    passed = {name: run_passes(program, PIPELINE) for name, program in programs.items()}
+    passed = {name: run_passes(program, LANES_PIPELINE) for name, program in programs.items()}
+    lanes = fits({name: optimised for name, (optimised, _) in passed.items()})
+    if not lanes:
+        passed = {name: run_passes(program, PIPELINE) for name, program in programs.items()}
     text = module_source(
         header=_header(spec, kind, printed),
         spec=str(spec),
@@ -136,6 +140,7 @@ def generate(
         reference=replace(programs["loss"], outputs=("loss",)),
         gradient_reference=replace(programs["gradients"], outputs=gradients) if hvp else None,
         assumptions=gradient.assumptions,
+        lanes=lanes,
     )
     reports = {name: report for name, (_, report) in passed.items()}
     return GeneratedSource(spec=spec, dtype=kind, text=text, reports=reports)

@@ -8,12 +8,15 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
+from math import prod
 from string import Template
 
 from codegen.approximation import KNOWN, elementary_function
+from codegen.emit.lane_functions import lane_source
+from codegen.emit.lanes import Layout, block_source, layout_of
 from codegen.emit.loops import LANES, kernel_inputs, kernel_source, uses_blas
 from codegen.emit.numpy_text import numpy_lines
-from codegen.kernel import Buffer, Call, Elementwise, KernelProgram, Reduce, Value, parts
+from codegen.kernel import Buffer, Call, Elementwise, KernelProgram, Reduce, Update, Value, parts
 from derive.program import ONE_HOT
 
 # functions that are left to the C library, or to the processor
@@ -49,6 +52,7 @@ def module_source(
     reference: KernelProgram,
     gradient_reference: KernelProgram | None,
     assumptions: tuple[str, ...],
+    lanes: bool,
 ) -> str:
     """Return the module's text.
 
@@ -68,6 +72,8 @@ def module_source(
         The gradients before any pass, for the self-check of ``hvp``; None without it.
     assumptions
         What the kernels take for granted about the targets.
+    lanes
+        Whether the kernels are those of vectors, as `codegen.emit.lanes.fits` says.
     """
     blas = any(uses_blas(program) for program in programs.values())
     unified = _same_layout(programs)
@@ -76,16 +82,23 @@ def module_source(
     values = _placeholders(sizes, output, dtype, blas=blas, by_rows=by_rows, checked=assumptions)
     values["reference"] = _indented(_reference_lines(reference, tuple(parameters)), 4)
     values |= _second_order(programs.get("hvp"), gradient_reference, tuple(parameters))
+    if lanes:
+        layout = layout_of(unified, parameters)
+        values |= _block_placeholders(layout, unified["step"])
     sections = [
         _docstring(header),
-        _imports(blas=blas),
+        _imports(blas=blas, lanes=lanes),
         _constants(spec, objective, sizes, parameters, dtype),
+        "\n".join(layout.constants()) + "\n" if lanes else "",
         _fill("support", values),
-        _elementary(unified, dtype),
+        _fill("vectors", values) if lanes else "",
+        _elementary(unified, dtype, lanes=lanes),
         _fill("blas", values) if blas else "",
         "# ------------------------------------------------------------------ kernels\n",
-        *(_kernel(program) for program in unified.values()),
-        _fill("training", values),
+        *_kernels(unified, layout if lanes else None),
+        _fill("blocks", values) if lanes else "",
+        _fill("order", values),
+        _fill("block_training" if lanes else "training", values),
         _fill("interface", values),
         _fill("second_order", values) if gradient_reference else "",
         _fill("self_check", values),
@@ -115,13 +128,50 @@ def _inputs_by_rows(programs: Mapping[str, KernelProgram]) -> bool:
     return programs["forward"].buffer("X").batch_first
 
 
+def _kernels(programs: Mapping[str, KernelProgram], layout: Layout | None) -> list[str]:
+    if layout is not None:
+        return [block_source(program, layout) + "\n" for program in programs.values()]
+    return [_kernel(program) for program in programs.values()]
+
+
 def _kernel(program: KernelProgram) -> str:
     source = kernel_source(program)
     inner_only = program.name == "step"
     return source if inner_only else source.replace("@_jit", "@_entry")
 
 
-def _imports(*, blas: bool) -> str:
+def _block_placeholders(layout: Layout, step: KernelProgram) -> dict[str, str]:
+    """Return the names and places of the parameters, for kernels of vectors."""
+    first = layout.first_entries()
+    updates = [
+        formula for node in step.nodes if isinstance(node, Update) for formula in node.origin
+    ]
+    entries = {name: prod(shape) for name, shape in layout.parameters.items()}
+    return {
+        "element": "FloatType" if step.dtype == "float32" else "DoubleType",
+        "bits": step.dtype.removeprefix("float"),
+        "dtype": step.dtype,
+        "parameters": ", ".join(layout.parameters),
+        "gradients": ", ".join(layout.gradients[name] for name in layout.parameters),
+        "take": _indented(
+            [
+                f"_copy(numbers({name}, 0, 1), numbers(room, {first[name]}, 1), {count})"
+                for name, count in entries.items()
+            ],
+            4,
+        ),
+        "give": _indented(
+            [
+                f"_copy(numbers(memory, start + {first[name]}, 1), numbers({name}, 0, 1), {count})"
+                for name, count in entries.items()
+            ],
+            4,
+        ),
+        "updates": _indented([f"#   {formula}" for formula in updates], 4),
+    }
+
+
+def _imports(*, blas: bool, lanes: bool) -> str:
     lines = ["import itertools", "import math", "import sys"]
     lines.append("from concurrent.futures import ThreadPoolExecutor, wait")
     third = ["import numpy as np", "from llvmlite import ir", "from numba import njit, types"]
@@ -129,6 +179,13 @@ def _imports(*, blas: bool) -> str:
         "from numba.core import cgutils",
         "from numba.extending import intrinsic, register_jitable",
     ]
+    if lanes:
+        lines.insert(2, "import operator")
+        third[-1] = "from numba.core.typing import signature, templates"
+        third += [
+            "from numba.extending import intrinsic, lower_builtin, models, register_jitable, "
+            "register_model",
+        ]
     if blas:
         lines = ["import ctypes", *lines[:3], "import threading", *lines[3:]]
         lines.append("from contextlib import contextmanager")
@@ -154,7 +211,7 @@ def _constants(
     )
 
 
-def _elementary(programs: Mapping[str, KernelProgram], dtype: str) -> str:
+def _elementary(programs: Mapping[str, KernelProgram], dtype: str, *, lanes: bool) -> str:
     """Return the source of the elementary functions that the kernels call."""
     called = sorted({name for program in programs.values() for name in _functions(program)})
     needed: list[str] = []
@@ -164,14 +221,17 @@ def _elementary(programs: Mapping[str, KernelProgram], dtype: str) -> str:
                 n for n in (*elementary_function(name, dtype).needs, name) if n not in needed
             ]
     lines = [
-        f"{name} = {_FROM_MATH[name]}"
+        f"{name} = _by_lane({2 if name == 'pow' else 1}, {_FROM_MATH[name]})"
+        if lanes
+        else f"{name} = {_FROM_MATH[name]}"
         for name in called
-        if name in _FROM_MATH and name not in KNOWN
+        if name in _FROM_MATH and name not in KNOWN and not (lanes and name == "sqrt")
     ]
     if not needed and not lines:
         return ""
     title = f"# {'-' * 66} elementary functions\n"
-    sources = [elementary_function(name, dtype).source for name in needed]
+    functions = [elementary_function(name, dtype) for name in needed]
+    sources = [lane_source(f) if lanes else f.source for f in functions]
     return "\n\n".join([title + "\n".join(lines), *sources])
 
 
@@ -218,6 +278,7 @@ def _placeholders(
     return {
         "n_in": str(n_in),
         "n_out": str(n_out),
+        "n_in_out": str(n_in + n_out),
         "gemm": "sgemm" if dtype == "float32" else "dgemm",
         "numba_type": f"types.{dtype}",
         "padded": "n" if blas else "-(-n // LANES) * LANES",

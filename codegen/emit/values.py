@@ -25,9 +25,20 @@ _PRECEDENCE = {"select": 0, "+": 2, "-": 2, "*": 3, "/": 3, "negative": 4, "atom
 Place = Callable[[Load], str]
 
 
-def text(value: Value, place: Place) -> str:
-    """Return the source of a value; `place` writes a load."""
-    return _text(value, place, 0)
+def text(value: Value, place: Place, *, lanes: bool = False) -> str:
+    """Return the source of a value; `place` writes a load.
+
+    With `lanes`, a selection is a call of ``where``: a vector is not true or false.
+    """
+    return _text(_with_where(value) if lanes else value, place, 0)
+
+
+def _with_where(value: Value) -> Value:
+    inner = tuple(_with_where(part) for part in parts(value))
+    if isinstance(value, Select):
+        left, right, then, otherwise = inner
+        return Call("where", (Call(value.op, (left, right)), then, otherwise))
+    return rebuild(value, inner)
 
 
 def constant(number: float) -> str:
@@ -50,6 +61,8 @@ def _text(value: Value, place: Place, outer: int) -> str:
         case Negative(value=inner):
             own = _PRECEDENCE["negative"]
             written = f"-{_text(inner, place, own)}"
+        case Call(function="<" | "<=" | ">" | ">=" | "==" | "!=" as op, arguments=(left, right)):
+            return f"{_text(left, place, 1)} {op} {_text(right, place, 1)}"
         case Call(function=function, arguments=arguments):
             own = _PRECEDENCE["atom"]
             written = f"{function}({', '.join(_text(a, place, 0) for a in arguments)})"

@@ -15,7 +15,12 @@ PIPELINE: tuple[Pass, ...] = (
     choose_matmul,  # last: it looks at the products that are left
 )
 
+# For the vectors of a small network: its sums over samples are reduced together, after the
+# last of them, so that no step is folded into one, and none is a call of BLAS.
+LANES_PIPELINE: tuple[Pass, ...] = (share, start_from_bias, fuse)
+
 __all__ = [
+    "LANES_PIPELINE",
     "PIPELINE",
     "Pass",
     "PassReport",

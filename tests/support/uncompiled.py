@@ -6,6 +6,7 @@ networks; the compiled ones show that Numba makes of it what Python does.
 """
 
 import ctypes
+import re
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,9 @@ from scipy.linalg import cython_blas
 _IMPORTS = {
     "from numba import njit, types\n": "from uncompiled import njit\n",
     "from numba.core import cgutils\n": "",
+    "from numba.core.typing import signature, templates\n": "",
+    "from numba.extending import intrinsic, lower_builtin, models, register_jitable, "
+    "register_model\n": "from uncompiled import intrinsic, register_jitable\n",
     "from numba.extending import intrinsic, register_jitable\n": (
         "from uncompiled import intrinsic, register_jitable\n"
     ),
@@ -27,10 +31,20 @@ _IMPORTS = {
 }
 
 
+# the section about vectors, and what stands for it here
+_VECTORS = re.compile(r"^# -+ vectors$.*?(?=^# -{60,} )", re.MULTILINE | re.DOTALL)
+_PLAIN_VECTORS = """
+from uncompiled import copysign, maximum, total, where
+from uncompiled import vectors as _vectors
+lanes, rows, numbers, sums, bits, from_bits, sqrt, _by_lane = _vectors(T, LANES)
+"""
+
+
 def uncompiled(text: str) -> ModuleType:
     """Return the module of a text, with its kernels left to the interpreter."""
     for line, instead in _IMPORTS.items():
         text = text.replace(line, instead)
+    text = _VECTORS.sub(_PLAIN_VECTORS, text)
     assert "numba import" not in text
     assert "EVALUATED = 32 " in text
     module = ModuleType("uncompiled_module")
@@ -103,3 +117,72 @@ def _prefetch(address: int) -> None:
 
 
 _INTRINSICS = {"_load": _load, "_store": _store, "_call_gemm": _call_gemm, "_prefetch": _prefetch}
+
+
+# ---------------------------------------------------------------- vectors, as NumPy has them
+
+where, copysign, total = np.where, np.copysign, np.sum
+
+
+def maximum(x: Any, y: Any) -> Any:
+    """Return the first, where the second is not larger."""
+    return np.where(y > x, y, x)
+
+
+class Rows:
+    """Entries in memory, each of some numbers; assignment copies, as it does in memory."""
+
+    def __init__(self, memory: Any, start: int, columns: int, lanes: int) -> None:
+        self.numbers = memory.numbers if isinstance(memory, Rows) else memory.reshape(-1)
+        self.start, self.columns, self.lanes = int(start), columns, lanes
+
+    def _place(self, index: Any) -> slice:
+        j, k = index if isinstance(index, tuple) else (0, index)
+        first = self.start + (j * self.columns + k) * self.lanes
+        assert first >= 0
+        assert first + self.lanes <= self.numbers.size, "past the end of the memory"
+        return slice(first, first + self.lanes)
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self.numbers[self._place(index)]
+        return found.copy() if self.lanes > 1 else found[0]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.numbers[self._place(index)] = value
+
+
+def vectors(number: Any, count: int) -> tuple[Callable[..., Any], ...]:
+    """Return what stands for the functions of vectors that depend on the type and the length."""
+    word = np.dtype(f"i{np.dtype(number).itemsize}")
+
+    def start(memory: Any) -> int:
+        return memory.start if isinstance(memory, Rows) else 0
+
+    def rows(memory: Any, row: int, columns: int) -> Rows:
+        return Rows(memory, start(memory) + row * count, columns, count)
+
+    def numbers(memory: Any, place: int, columns: int) -> Rows:
+        return Rows(memory, start(memory) + place, columns, 1)
+
+    def sums(tensor: Rows, row: int) -> Any:
+        assert tensor.lanes == count
+        return np.array([tensor[row * count + lane].sum() for lane in range(count)], number)
+
+    def by_lane(arguments: int, function: Callable[..., Any]) -> Callable[..., Any]:
+        def of_vectors(*vectors: Any) -> Any:
+            assert len(vectors) == arguments
+            lanes = zip(*(np.broadcast_to(vector, count) for vector in vectors), strict=True)
+            return np.array([function(*numbers) for numbers in lanes], number)
+
+        return of_vectors
+
+    return (
+        lambda value: np.full(count, value, number),
+        rows,
+        numbers,
+        sums,
+        lambda x: np.asarray(x, number).view(word),
+        lambda n: np.asarray(n, word).view(number),
+        np.sqrt,
+        by_lane,
+    )

@@ -1,0 +1,121 @@
+"""Elementary functions of vectors: the same bits as those of numbers."""
+
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from emitted import source
+from numba import njit
+
+from codegen.approximation import KNOWN, elementary_function
+from codegen.emit.lane_functions import lane_source
+from codegen.errors import InternalError
+
+ROWS = 20_000
+
+
+def of_numbers(dtype: str) -> ModuleType:
+    """Return every elementary function as it is for numbers."""
+    module = ModuleType("numbers")
+    for name in KNOWN:
+        exec(f"import numpy as np\nfrom numba import njit\n{_text(name, dtype)}", vars(module))
+    return module
+
+
+def of_vectors(dtype: str) -> ModuleType:
+    """Return every elementary function as it is for vectors, with the vectors of a module."""
+    text = source("2-10-2", dtype=dtype).text
+    text = text[
+        : text.index("# ------------------------------------------------------------------ ele")
+    ]
+    text += "".join(lane_source(elementary_function(name, dtype)) for name in KNOWN)
+    module = ModuleType("vectors")
+    exec(text, vars(module))
+    return module
+
+
+def _text(name: str, dtype: str) -> str:
+    return elementary_function(name, dtype).source
+
+
+def any_numbers(dtype: str) -> np.ndarray:
+    """Return numbers of any bits, many of usual size, and the special ones."""
+    draw = np.random.default_rng(3)
+    count = ROWS * 16
+    found = draw.integers(0, 2 ** (8 * np.dtype(dtype).itemsize), count, np.uint64)
+    found = found.astype(f"u{np.dtype(dtype).itemsize}").view(dtype)
+    found[: count // 2] = draw.normal(0, 4, count // 2)
+    special = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, np.finfo(dtype).tiny]
+    found[: len(special)] = special
+    return found
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_bit_is_the_same(dtype: str) -> None:
+    vectors, numbers = of_vectors(dtype), of_numbers(dtype)
+    rows: Any = vectors.rows
+    given = any_numbers(dtype)
+    for name in KNOWN:
+        of_one, of_many = getattr(numbers, name), getattr(vectors, name)
+
+        @njit(error_model="numpy")
+        def one_by_one(x: Any, y: Any, function: Any = of_one) -> None:
+            for i in range(x.size):
+                y[i] = function(x[i])
+
+        @njit(error_model="numpy")
+        def by_vectors(x: Any, y: Any, function: Any = of_many) -> None:
+            for row in range(ROWS):
+                rows(y, row, 1)[0] = function(rows(x, row, 1)[0])
+
+        start = -(given.ctypes.data // given.itemsize) % 16  # vectors start cache lines
+        room = np.zeros(given.size + 16, dtype)
+        start = -(room.ctypes.data // room.itemsize) % 16
+        aligned = room[start : start + given.size]
+        aligned[:] = given
+        expected = np.zeros(given.size, dtype)
+        found_room = np.zeros(given.size + 16, dtype)
+        start = -(found_room.ctypes.data // found_room.itemsize) % 16
+        found = found_room[start : start + given.size]
+        one_by_one(given, expected, of_one)
+        by_vectors(aligned, found, of_many)
+        unlike = (found.view(f"u{given.itemsize}") != expected.view(f"u{given.itemsize}")) & ~(
+            np.isnan(found) & np.isnan(expected)
+        )
+        assert not unlike.any(), f"{name}({given[unlike][0]!r})"
+        assert not np.isnan(expected).all()
+
+
+def test_all_but_selections_and_bits_stays() -> None:
+    before = _text("tanh", "float32").split("\n")
+    after = lane_source(elementary_function("tanh", "float32")).split("\n")
+    assert len(before) == len(after)
+    changed = [(a.strip(), b.strip()) for a, b in zip(before, after, strict=True) if a != b]
+    assert changed == [
+        ("y = SATURATED if a > SATURATED else a", "y = where(a > SATURATED, SATURATED, a)"),
+        (
+            "exponent = np.float32(shifted).view(np.int32) << 23",
+            "exponent = bits(shifted) << 23",
+        ),
+        (
+            "scale = np.int32(exponent + 0x3F800000).view(np.float32)",
+            "scale = from_bits(exponent + 0x3F800000)",
+        ),
+        (
+            "return np.copysign(near if a < LN3_HALF else far, x)",
+            "return copysign(where(a < LN3_HALF, near, far), x)",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    "body", ["if x > 0:\n        return x\n    return x", "return x if x > 0 and x < 1 else x"]
+)
+def test_a_branch_is_refused(body: str) -> None:
+    function = replace(
+        elementary_function("exp", "float32"), source=f"@njit\ndef exp(x):\n    {body}\n"
+    )
+    with pytest.raises(InternalError, match="exp: line"):
+        lane_source(function)

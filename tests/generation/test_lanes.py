@@ -1,0 +1,143 @@
+"""Kernels of vectors: they compute what the loops compute, each tensor in a place of its own."""
+
+import importlib
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from types import ModuleType
+
+import numpy as np
+import pytest
+from kernels import NETWORKS, elementwise, kernel_program
+from uncompiled import uncompiled
+
+from codegen.emit.lanes import LANES, MOST_PARAMETERS, fits
+from codegen.generation import generate
+from codegen.kernel import BATCH, Argument, Binary, KernelProgram, Load, Store, Update
+from derive.spec import parse_spec
+
+ACTIVATIONS = [
+    *("tanh", "sigmoid", "relu", "identity", "softmax", "softplus"),
+    *("elu", "gelu", "silu", "sin", "log_softmax"),
+]
+SMALL = [(text, loss) for text, loss in NETWORKS if text != "20-40-30-3"]
+SMALL += [(f"3-5:{name}-4:{name}-2", "cross-entropy") for name in ACTIVATIONS]
+
+
+def module_of(text: str, loss: str, *, lanes: bool, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Return a network's module with kernels of one kind, run by Python."""
+    generation = importlib.import_module("codegen.generation")
+    with monkeypatch.context() as patch:
+        if not lanes:
+            patch.setattr(generation, "fits", lambda _: False)
+        generated = generate(parse_spec(text, loss=loss), dtype="float64").text
+    assert ("def _step_block(" in generated) == lanes
+    return uncompiled(generated)
+
+
+@pytest.mark.parametrize(("text", "loss"), SMALL, ids=[" ".join(pair) for pair in SMALL])
+def test_vectors_and_loops_agree(text: str, loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = module_of(text, loss, lanes=True, monkeypatch=monkeypatch)
+    loops = module_of(text, loss, lanes=False, monkeypatch=monkeypatch)
+    draw = np.random.default_rng(4)
+    count = LANES + 5  # two blocks, of which one is padded
+    X = draw.standard_normal((count, vectors.SIZES[0]))
+    Y = np.eye(vectors.SIZES[-1])[draw.integers(0, vectors.SIZES[-1], count)]
+    weights = draw.uniform(0.1, 2, count)
+    params = {k: draw.uniform(-0.8, 0.8, shape) for k, shape in vectors.PARAMETERS.items()}
+    results = []
+    for module in (vectors, loops):
+        loss_value, gradients = module.loss_and_gradients(params, X, Y, weights)
+        dX, pulled = module.vjp(params, X, Y)
+        trained = {name: value.copy() for name, value in params.items()}
+        history = module.train(trained, X, Y, epochs=2, batch=LANES + 2, eta=0.1, evaluate=True)
+        alone = {"loss": loss_value, "P": module.forward(params, X), "dX": dX, "history": history}
+        results.append(
+            {**alone, **{f"d{k}": v for k, v in gradients.items()}}
+            | {f"vjp {k}": v for k, v in pulled.items()}
+            | {f"trained {k}": v for k, v in trained.items()}
+        )
+    for name, expected in results[1].items():
+        np.testing.assert_allclose(results[0][name], expected, 1e-12, 1e-14, err_msg=name)
+
+
+# ---------------------------------------------------------------- memory
+
+
+def tensors(text: str) -> Iterator[tuple[str, str, int]]:
+    """Yield function, place and name of every tensor in rows."""
+    for function in re.findall(r"^def (_\w+_block)\(.*?(?=^def )", text, re.MULTILINE | re.DOTALL):
+        start = text.index(f"def {function}(")
+        body = text[start : text.index("\n    for ", start)]
+        for name, place in re.findall(
+            r"^    (\w+) = rows\(memory, (.+), \d+\)", body, re.MULTILINE
+        ):
+            yield function, name, place
+
+
+@pytest.mark.parametrize(("text", "loss"), SMALL[:12], ids=[" ".join(pair) for pair in SMALL[:12]])
+def test_no_two_tensors_share_a_row(text: str, loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = module_of(text, loss, lanes=True, monkeypatch=monkeypatch)
+    generated = generate(parse_spec(text, loss=loss), dtype="float64").text
+    sizes = {f"H{n}": size for n, size in enumerate(module.SIZES)}
+    sizes |= {f"Z{n}": size for n, size in enumerate(module.SIZES)}
+    sizes |= {"X": module.SIZES[0], "P": module.SIZES[-1], "Y": module.SIZES[-1], "w": 1}
+    sizes |= {f"d{name}": int(np.prod(shape)) for name, shape in module.PARAMETERS.items()}
+    places = {name: int(getattr(module, name)) for name in ("SUMS", "OUTPUT", "WORK", "INPUTS")}
+    taken: dict[str, dict[int, str]] = {}
+    for function, name, place in tensors(generated):
+        first = sum(
+            int(part) if part.isdigit() else (places | {"block": places["INPUTS"]})[part]
+            for part in place.split(" + ")
+        )
+        for row in range(first, first + sizes.get(name, 1)):
+            assert row not in taken.setdefault(function, {}), f"{name} and {taken[function][row]}"
+            taken[function][row] = name
+            assert row < places["INPUTS"] + module.BLOCK
+    assert len(taken) == 5
+
+
+# ---------------------------------------------------------------- which networks
+
+
+@pytest.mark.parametrize(
+    ("text", "is_small"),
+    [
+        ("2-10-2", True),
+        ("4-32-16-4", True),
+        ("28-32-2", True),
+        ("30-32-2", False),
+        ("784-100-10", False),
+    ],
+)
+def test_small_networks_are_computed_with_vectors(text: str, is_small: bool) -> None:
+    assert ("def _step_block(" in generate(text).text) == is_small
+
+
+def test_the_most_parameters() -> None:
+    def network(units: int) -> dict[str, KernelProgram]:
+        value = Binary("*", Load("W", ("j",)), Load("X", ("j", "i")))
+        return {
+            "test": kernel_program(
+                elementwise("H[j,i]", value),
+                inputs={"X": (units, BATCH)},
+                parameters={"W": (units,)},
+                work={"H": (units, BATCH)},
+            )
+        }
+
+    assert fits(network(MOST_PARAMETERS))
+    assert not fits(network(MOST_PARAMETERS + 1))
+
+
+def test_what_is_not_of_units_and_samples_is_left_to_loops() -> None:
+    update = Update(parameter="W", gradient="dW", rate=Argument("eta"))
+    program = kernel_program(
+        update, inputs={"X": (3, BATCH)}, parameters={"W": (3,)}, work={"dW": (3,)}
+    )
+    assert fits({"step": program})
+    rate = Binary("*", Argument("eta"), Argument("eta"))
+    assert not fits({"step": replace(program, nodes=(replace(update, rate=rate),))})
+    of_units = elementwise("dW[j]", Load("W", ("j",)))
+    assert not fits({"step": replace(program, nodes=(of_units, update))})
+    assert isinstance(of_units.stores[0], Store)
