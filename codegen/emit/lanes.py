@@ -432,8 +432,8 @@ class _Kernel:
             if not self.buffers[node.out].shape:
                 # what pads a block may not turn an infinite loss into NaN: 0·∞
                 weight = self.place(Load("w", ("i",)))
-                value = self.text(scaled)
-                self.add(depth, f"{node.out} = total(where({weight} == T(0), T(0), {value}))")
+                counted = f"where({weight} == T(0), T(0), {self.text(scaled)})"
+                self.add(depth, f"{node.out} = total({counted})")
             else:
                 self.add(depth, f"{self.place(out)} = {self.text(scaled)}")
             return
