@@ -2,9 +2,11 @@
 
 Function applications become symbols: ``tanh(Z)`` is one symbol wherever it stands, and
 ``exp(-2 Z)`` is the inverse square of that of ``exp(Z)``. A comparison becomes a symbol s
-with ``s**2 = s``. What is left is a rational function, and each distinct denominator D
-becomes a symbol r with ``r D = 1``, so that there are polynomials and relations between
-them. Then:
+with ``s**2 = s``, a square root one with ``s**2 = u``. What is left is a rational function,
+and each distinct denominator D becomes a symbol r with ``r D = 1``, so that there are
+polynomials and relations between them. The sign of a difference d is two symbols, one for
+``d > 0`` and one for ``d < 0``, of which at most one is 1, so that comparisons, ``Abs``,
+``sign``, ``Max``, ``Min`` and the steps that are their derivatives share them. Then:
 
 1. at a random point modulo a prime, a value other than 0 settles that it is not zero;
 2. otherwise the polynomial is expanded; then reduced by the relations; and if it is still
@@ -15,21 +17,44 @@ not known here, such as that of sin and cos, can only be missed. `simplify` woul
 and takes 70 times as long.
 """
 
+import contextlib
 import heapq
 import random
 from collections.abc import Iterable
 
 import sympy
-from sympy import QQ, Dummy, Expr, Mul, Piecewise, Rational
+from sympy import (
+    QQ,
+    Abs,
+    DiracDelta,
+    Dummy,
+    Expr,
+    Heaviside,
+    Integer,
+    Max,
+    Min,
+    Mul,
+    Piecewise,
+    Rational,
+    sign,
+)
+from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.function import Application
-from sympy.core.relational import GreaterThan, LessThan, StrictGreaterThan, StrictLessThan
+from sympy.core.relational import Relational
+from sympy.logic.boolalg import ITE, And, Not, Or
 from sympy.polys.orderings import lex
 from sympy.polys.rings import PolyElement, PolyRing
 
-from derive.errors import InternalError
+from derive.proof.reach import OutOfReachError
 
+_KINKS = (Piecewise, Abs, sign, Max, Min, Heaviside, DiracDelta)
+_MOST_CASES = 4  # within another case
 _PRIME = 2**61 - 1
 _SEED = 20080101  # any: it decides how fast a non-zero is seen, not the outcome
+
+
+class _PoleError(Exception):
+    """A denominator is 0 at the random point."""
 
 
 class Algebra:
@@ -37,17 +62,23 @@ class Algebra:
 
     def __init__(self) -> None:
         self._symbols: dict[tuple[object, ...], Dummy] = {}
-        self._bits: set[Expr] = set()
+        self._bits: dict[Expr, tuple[Expr, bool]] = {}  # of which difference, and whether above 0
+        self._continuous: set[Expr] = set()  # differences that stand beside their own sign
+        self._roots: dict[Expr, tuple[Expr, int]] = {}
+        self._logarithms: dict[Expr, Expr] = {}
         self._denominators: dict[Expr, Expr] = {}
         self._done: dict[Expr, Expr] = {}
         self._random = random.Random(_SEED)  # a point, not a secret
-        self._point: dict[Expr, int] = {}
+        self._point: dict[tuple[Expr, int], int] = {}
 
     def is_zero(self, expression: Expr) -> bool:
         """Whether `expression` is 0 wherever it is defined; False also means: not seen."""
         polynomial = self.polynomial(expression)
-        if self._modular(polynomial, {}) != 0:
-            return False
+        # a root modulo the prime may not exist, and then the point is of no use
+        if not polynomial.free_symbols & self._roots.keys():
+            with contextlib.suppress(_PoleError):
+                if self._modular(polynomial, {}):
+                    return False
         relations = self._relations(polynomial)
         generators = self._generators([polynomial, *relations])
         if not generators:
@@ -65,7 +96,7 @@ class Algebra:
         It is for expressions that others are to be put into: SymPy rewrites conditions when
         something is put into them, and then they are no longer recognised.
         """
-        if not expression.has(Piecewise):
+        if not expression.has(*_KINKS):
             return expression
         if isinstance(expression, Piecewise):
             *branches, (result, _) = expression.args
@@ -74,12 +105,31 @@ class Algebra:
                 bit = self._truth(condition)
                 result = bit * self.without_cases(value) + (1 - bit) * result
             return result
-        return expression.func(*map(self.without_cases, expression.args))
+        parts = [self.without_cases(part) for part in expression.args]
+        if isinstance(expression, Max | Min):
+            if len(parts) > 2:  # which of their differences are above 0 depends on each other
+                raise OutOfReachError(f"the order of three values is not known: {expression}")
+            return self._extreme(*parts, largest=isinstance(expression, Max))
+        if isinstance(expression, Abs | sign):
+            above, below = self._signs(parts[0], beside_it=isinstance(expression, Abs))
+            return (above - below) * (parts[0] if isinstance(expression, Abs) else 1)
+        if isinstance(expression, Heaviside):
+            above, below = self._signs(parts[0])
+            return above + (1 - above - below) * parts[1]
+        if isinstance(expression, DiracDelta):
+            return Integer(0)  # the slope of a step, which is 0 by definition here
+        return expression.func(*parts)
+
+    def _extreme(self, one: Expr, other: Expr, *, largest: bool) -> Expr:
+        """Return the larger or smaller of two values, even-handed at a tie."""
+        above, below = self._signs(one - other, beside_it=True)
+        distance = (above - below) * (one - other)
+        return (one + other + (distance if largest else -distance)) / 2
 
     def polynomial(self, expression: Expr) -> Expr:
         """Return `expression` with function applications and denominators as symbols."""
         if expression.is_Float:
-            raise InternalError(f"the proof is about exact numbers, and {expression} is not one")
+            raise OutOfReachError(f"the proof is about exact numbers, and {expression} is not one")
         if not expression.args:
             return expression
         if expression not in self._done:
@@ -87,48 +137,115 @@ class Algebra:
         return self._done[expression]
 
     def _polynomial(self, expression: Expr) -> Expr:
-        if isinstance(expression, Piecewise):
+        if isinstance(expression, _KINKS):
             return self.polynomial(self.without_cases(expression))
         parts = [self.polynomial(argument) for argument in expression.args]
         if isinstance(expression, sympy.exp):
             return self._exponential(sympy.expand(parts[0]))
+        if isinstance(expression, expm1):
+            return self._exponential(sympy.expand(parts[0])) - 1
+        if isinstance(expression, log1p):
+            return self._logarithm(sympy.expand(1 + parts[0]))
+        if isinstance(expression, sympy.log):
+            return self._logarithm(sympy.expand(parts[0]))
         if expression.is_Add or expression.is_Mul:
             return expression.func(*parts)
         if expression.is_Pow and expression.exp.is_Rational:
             base, exponent = parts[0], expression.exp
             if exponent.q != 1:
-                base = self._symbol("root", exponent.q, sympy.expand(base))
+                base = self._root(sympy.expand(base), int(exponent.q))
             return self._inverse(base) ** -exponent.p if exponent.p < 0 else base**exponent.p
         if isinstance(expression, Application):
             return self._symbol(expression.func, *map(sympy.expand, parts))
-        raise InternalError(f"the proof does not know {expression.func}: {expression}")
+        raise OutOfReachError(f"the proof does not know {expression.func}: {expression}")
 
     def _exponential(self, exponent: Expr) -> Expr:
         """Return ``exp(c*m)`` as the power c of the symbol for ``exp(m)``."""
+        factor: Expr = Integer(1)
+        for term in sympy.Add.make_args(exponent):
+            number, symbol = term.as_coeff_Mul(rational=True)
+            if number.is_Integer and symbol in self._logarithms:
+                exponent -= term
+                factor *= self._power(self._logarithms[symbol], int(number))
+        if exponent == 0:
+            return factor
         content, primitive = exponent.as_content_primitive()
         if primitive.could_extract_minus_sign():
             content, primitive = -content, sympy.expand(-primitive)
         if not content.is_Rational:
-            raise InternalError(f"the proof does not know the exponent {exponent}")
-        symbol = self._symbol(sympy.exp, primitive / content.q)
-        return self._inverse(symbol) ** -content.p if content.p < 0 else symbol**content.p
+            raise OutOfReachError(f"the proof does not know the exponent {exponent}")
+        symbol = self._symbol(sympy.exp, primitive / content.q, positive=True)
+        return factor * self._power(symbol, int(content.p))
 
-    def _truth(self, condition: Expr) -> Dummy:
-        """Return the symbol of a comparison, whichever way round it is written."""
-        if isinstance(condition, GreaterThan | LessThan | StrictGreaterThan | StrictLessThan):
-            difference = self.polynomial(condition.gts - condition.lts)
-            strict = isinstance(condition, StrictGreaterThan | StrictLessThan)
-            bit = self._symbol("positive", strict, sympy.expand(difference))
-        else:  # some other statement that is true or false
-            bit = self._symbol("holds", condition)
-        self._bits.add(bit)
-        return bit
+    def _power(self, base: Expr, exponent: int) -> Expr:
+        return self._inverse(base) ** -exponent if exponent < 0 else base**exponent
+
+    def _logarithm(self, argument: Expr) -> Dummy:
+        """Return the symbol of a logarithm; its exponential is the argument."""
+        symbol = self._symbol(sympy.log, argument)
+        self._logarithms[symbol] = argument
+        return symbol
+
+    def _truth(self, condition: Expr) -> Expr:
+        """Return 1 where a condition holds and 0 elsewhere, whichever way round it is written."""
+        if condition == True or condition == False:  # noqa: E712  # SymPy's, not Python's
+            return Integer(1 if condition == True else 0)  # noqa: E712
+        if isinstance(condition, Not):
+            return 1 - self._truth(condition.args[0])
+        if isinstance(condition, And):
+            return Mul(*map(self._truth, condition.args))
+        if isinstance(condition, Or):
+            return 1 - Mul(*(1 - self._truth(part) for part in condition.args))
+        if isinstance(condition, ITE):
+            first, then, otherwise = map(self._truth, condition.args)
+            return first * then + (1 - first) * otherwise
+        if not isinstance(condition, Relational):
+            raise OutOfReachError(f"the proof does not know the condition {condition}")
+        above, below = self._signs(condition.lhs - condition.rhs)
+        return {
+            ">": above,
+            "<": below,
+            ">=": 1 - below,
+            "<=": 1 - above,
+            "==": 1 - above - below,
+            "!=": above + below,
+        }[condition.rel_op]
+
+    def _signs(self, difference: Expr, *, beside_it: bool = False) -> tuple[Expr, Expr]:
+        """Return the symbols for a difference above and below 0, at most one of which is 1."""
+        difference = sympy.expand(self.polynomial(difference))
+        if difference.is_number:
+            return Integer(int(bool(difference > 0))), Integer(int(bool(difference < 0)))
+        within = sorted(difference.free_symbols & self._bits.keys(), key=sympy.default_sort_key)
+        if len(within) > _MOST_CASES:
+            raise OutOfReachError(f"the sign of {difference} has too many cases")
+        if within:  # where a case holds, the difference is what it is there
+            bit = within[0]
+            other = self._symbol(not self._bits[bit][1], self._bits[bit][0])
+            yes = self._signs(difference.xreplace({bit: Integer(1), other: Integer(0)}))
+            no = self._signs(difference.xreplace({bit: Integer(0)}))
+            above, below = (bit * a + (1 - bit) * b for a, b in zip(yes, no, strict=True))
+            return above, below
+        _, difference = difference.as_content_primitive()
+        turned = bool(difference.could_extract_minus_sign())
+        difference = sympy.expand(-difference) if turned else difference
+        if beside_it:
+            self._continuous.add(difference)
+        bits = tuple(self._symbol(above, difference) for above in (True, False))
+        for bit, above in zip(bits, (True, False), strict=True):
+            self._bits[bit] = (difference, above)
+        return (bits[1], bits[0]) if turned else (bits[0], bits[1])
+
+    def _root(self, base: Expr, degree: int) -> Expr:
+        symbol = self._symbol("root", degree, base)
+        self._roots[symbol] = (base, degree)
+        return symbol
 
     def _inverse(self, expression: Expr) -> Expr:
         """Return one over a polynomial, as a polynomial in symbols for inverses."""
         if expression.is_Rational:
             if expression == 0:
-                raise InternalError("a denominator is 0")
+                raise OutOfReachError("a denominator is 0")
             return Rational(1) / expression
         if expression in self._denominators:
             return self._denominators[expression]
@@ -141,8 +258,11 @@ class Algebra:
         self._denominators[symbol] = denominator
         return symbol
 
-    def _symbol(self, *key: object) -> Dummy:
-        return self._symbols.setdefault(key, Dummy(f"f{len(self._symbols)}", positive=True))
+    def _symbol(self, *key: object, positive: bool | None = None) -> Dummy:
+        if key not in self._symbols:
+            name = f"f{len(self._symbols)}"
+            self._symbols[key] = Dummy(name, real=True, positive=positive)
+        return self._symbols[key]
 
     def _modular(self, expression: Expr, done: dict[Expr, int]) -> int:
         """Return the value at the random point, modulo the prime."""
@@ -168,11 +288,19 @@ class Algebra:
 
     def _coordinate(self, symbol: Expr, done: dict[Expr, int]) -> int:
         if symbol in self._denominators:
-            return pow(self._modular(self._denominators[symbol], done), -1, _PRIME)
-        if symbol not in self._point:
-            upper = 2 if symbol in self._bits else _PRIME
-            self._point[symbol] = self._random.randrange(upper)
-        return self._point[symbol]
+            divisor = self._modular(self._denominators[symbol], done)
+            if not divisor:  # 1/P where the case that was drawn makes P 0
+                raise _PoleError
+            return pow(divisor, -1, _PRIME)
+        if symbol in self._bits:
+            difference, above = self._bits[symbol]
+            return int(self._drawn(difference, 2) == above)
+        return self._drawn(symbol, _PRIME)
+
+    def _drawn(self, key: Expr, upper: int) -> int:
+        if (key, upper) not in self._point:
+            self._point[key, upper] = self._random.randrange(upper)
+        return self._point[key, upper]
 
     def _relations(self, polynomial: Expr) -> list[Expr]:
         """Return what is 0 by definition of the symbols in a polynomial, and in these."""
@@ -181,13 +309,26 @@ class Algebra:
         seen = set(waiting)
         while waiting:
             symbol = waiting.pop()
+            within: set[Expr] = set()
             if symbol in self._bits:
                 found[symbol**2 - symbol] = None
-            if symbol in self._denominators:
+                difference, above = self._bits[symbol]
+                other = self._symbol(not above, difference)
+                if other in seen:
+                    found[symbol * other] = None
+                if difference in self._continuous:
+                    found[sympy.expand(difference * (1 - symbol - other))] = None
+                    within = {other, *difference.free_symbols}
+            elif symbol in self._denominators:
                 denominator = self._denominators[symbol]
                 found[sympy.expand(symbol * denominator) - 1] = None
-                waiting += denominator.free_symbols - seen
-                seen |= denominator.free_symbols
+                within = denominator.free_symbols
+            elif symbol in self._roots:
+                base, degree = self._roots[symbol]
+                found[symbol**degree - base] = None
+                within = base.free_symbols
+            waiting += sorted(within - seen, key=sympy.default_sort_key)
+            seen |= within
         return sorted(found, key=sympy.default_sort_key)
 
     def _generators(self, expressions: Iterable[Expr]) -> list[Expr]:
@@ -211,8 +352,16 @@ class Algebra:
             element = ring.zero
             for part in parts:  # Horner's rule in the denominator
                 element = element * denominator + part
-        bits = [ring.from_expr(bit**2 - bit) for bit in ring.symbols if bit in self._bits]
-        return _reduced(element, bits)
+        beside = [bit**2 - bit for bit in ring.symbols if bit in self._bits]
+        for bit in ring.symbols:
+            if bit in self._bits:
+                difference, above = self._bits[bit]
+                other = self._symbol(not above, difference)
+                beside += [bit * other] if above and other in ring.symbols else []
+            if bit in self._roots:
+                base, degree = self._roots[bit]
+                beside.append(bit**degree - base)
+        return _reduced(element, [ring.from_expr(relation) for relation in beside])
 
 
 def _reduced(element: PolyElement, relations: list[PolyElement]) -> PolyElement:

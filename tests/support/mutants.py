@@ -6,11 +6,12 @@ that people make by hand.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import sympy
 from sympy import Expr, Indexed, Mul, Symbol
 
-from derive.indices import canonical
+from derive.indices import canonical, rename
 from derive.program import (
     BATCH,
     Program,
@@ -43,6 +44,8 @@ def mutants(program: Program) -> list[Mutant]:
             body = canonical(wrong, statement.indices)
             if body == statement.body or (statement.name, body) in found:
                 continue
+            if any(len(set(read.indices)) < len(read.indices) for read in body.atoms(Indexed)):
+                continue  # a diagonal is not of the grammar
             changed = replace(statement, body=body)
             statements = tuple(changed if s is statement else s for s in program.statements)
             mutant = Mutant(kind, statement.name, replace(program, statements=statements))
@@ -56,6 +59,15 @@ def one_of_each_kind(stock: list[Mutant]) -> list[Mutant]:
     for mutant in stock:
         first.setdefault(mutant.kind, mutant)
     return list(first.values())
+
+
+def some_of_each_kind(stock: list[Mutant], most: int) -> list[Mutant]:
+    """Return at most so many mutants, of the kinds in turn, so that rare kinds are in."""
+    kinds: dict[str, list[Mutant]] = {}
+    for mutant in stock:
+        kinds.setdefault(mutant.kind, []).append(mutant)
+    rows = zip_longest(*kinds.values())
+    return [mutant for row in rows for mutant in row if mutant is not None][:most]
 
 
 def _mistakes(statement: Statement, program: Program) -> Iterator[tuple[str, Expr]]:
@@ -81,7 +93,24 @@ def _mistakes(statement: Statement, program: Program) -> Iterator[tuple[str, Exp
                 yield "wrong sign of a term", body.xreplace({node: node - 2 * term})
         elif node.is_Pow and node.exp == 2:
             yield "not squared", body.xreplace({node: node.base})
+        elif isinstance(node, Sum):
+            yield from _wrong_sums(node, statement)
+        elif node.is_Integer and node not in (0, -1) and node != body:
+            yield "wrong constant", body.replace(node, node + 1)
     yield from _wrong_reads(statement, program)
+
+
+def _wrong_sums(total: Sum, statement: Statement) -> Iterator[tuple[str, Expr]]:
+    """Yield a sum as a mean, and as a single term: that of a free index of the same range."""
+    body = statement.body
+    lengths = [last + 1 for _, _, last in total.limits]
+    yield "mean in place of sum", body.xreplace({total: total / Mul(*lengths)})
+    if len(lengths) > 1:
+        return
+    ((bound, _, last),) = total.limits
+    for free, extent in zip(statement.indices, statement.target.shape, strict=True):
+        if extent == last + 1:
+            yield "missing reduction", body.xreplace({total: rename(total.function, {bound: free})})
 
 
 def _wrong_reads(statement: Statement, program: Program) -> Iterator[tuple[str, Expr]]:

@@ -1,0 +1,181 @@
+"""Rung 3: any depth, by exact arithmetic modulo a prime at a random point.
+
+The slopes of the loss along random directions, by forward tangents (`Tangents`), must equal
+the products of the programme's gradients with these directions. It is a check, not a proof:
+a wrong gradient passes with a chance that is bounded and stated (`chance_of_luck`). Where
+cotangents of the output are given, they take the place of the loss.
+"""
+
+from collections.abc import Iterator
+from time import perf_counter
+from typing import Any, final
+
+import numpy as np
+from sympy import Symbol
+
+from derive.program import ONE_HOT, Program
+from derive.proof.attempt import left_out
+from derive.proof.claim import Claim, Status
+from derive.proof.degree import chance_of_luck
+from derive.proof.explicit import Explicit, Place, small_sizes
+from derive.proof.prime import PRIME, NoSuchPointError, Prime
+from derive.proof.reach import OutOfReachError
+from derive.proof.tangent import Entries, Tangents
+
+RUNG = "modulo a prime"
+MOST_ENTRIES = 20_000  # of all tensors together
+_SEED = 1980
+_DRAWS = 200  # of points, until one has the roots that are needed
+_PATTERNS = 20  # of branches, where comparisons must be 0 or 1
+
+
+def modular_check(program: Program, sizes: dict[Symbol, int] | None = None) -> tuple[Claim, ...]:
+    """Check every gradient of a programme at a random point modulo a prime.
+
+    Parameters
+    ----------
+    program
+        A gradient programme, rewritten or not, before its stable form.
+    sizes
+        Numbers to use for the sizes that are names.
+
+    Returns
+    -------
+    tuple of Claim
+        One for each parameter, and for each input that is differentiated; a single one, not
+        attempted, where something is out of reach.
+    """
+    start = perf_counter()
+    explicit = Explicit(program, small_sizes(program) if sizes is None else sizes)
+    wanted = wanted_gradients(program)
+    if explicit.count() > MOST_ENTRIES:
+        return (left_out(RUNG, wanted.values(), f"more than {MOST_ENTRIES} entries"),)
+    try:
+        wrong, patterns = _wrong(explicit, wanted)
+        luck = chance_of_luck(explicit, ends(program), tuple(wanted.values()))
+    except OutOfReachError as error:
+        return (left_out(RUNG, wanted.values(), str(error)),)
+    seconds = (perf_counter() - start) / max(1, len(wanted))
+    return tuple(_claims(explicit, wanted, wrong, patterns, luck, seconds))
+
+
+def _claims(
+    explicit: Explicit,
+    wanted: dict[str, str],
+    wrong: set[str],
+    patterns: int,
+    luck: float,
+    seconds: float,
+) -> Iterator[Claim]:
+    method = "exact arithmetic modulo 2^64 − 2^32 + 1: forward tangents at a random point"
+    method += f", for {patterns} patterns of comparisons" if patterns else ""
+    for name, gradient in wanted.items():
+        status: Status = "failed" if name in wrong else "checked"
+        yield Claim(
+            claim=f"{gradient} gives the slope along every direction in {name}",
+            method=method,
+            status=status,
+            rung=RUNG,
+            about=gradient,
+            sizes=explicit.sizes_text(),
+            reason="another slope was found" if name in wrong else "",
+            error_bound=luck,
+            seconds=seconds,
+        )
+
+
+def wanted_gradients(program: Program) -> dict[str, str]:
+    """Return the gradients of inputs and parameters, by the names of these."""
+    given = {tensor.name for tensor in program.inputs}
+    return {name: gradient for name, gradient in program.cotangents if name in given}
+
+
+def ends(program: Program) -> tuple[str, ...]:
+    """Return what is differentiated: a scalar, or tensors whose cotangents are given."""
+    written = {statement.name: statement.target for statement in program.forward}
+    given = {tensor.name for tensor in program.inputs}
+    seeded = tuple(name for name in written if f"d{name}" in given)
+    scalars = tuple(n for n in program.outputs if n in written and not written[n].shape)
+    if not seeded and len(scalars) != 1:
+        raise OutOfReachError("it is not the gradient of one scalar")
+    return seeded or scalars
+
+
+def _wrong(explicit: Explicit, wanted: dict[str, str]) -> tuple[set[str], int]:
+    """Return the names whose gradients differ, and how many patterns of branches were tried."""
+    point = _at_a_point(explicit, wanted, bits=False, seed=_SEED)
+    if not point.wrong or not point.compares:
+        return point.wrong, 0
+    wrong: set[str] = set()
+    for pattern in range(1, _PATTERNS + 1):
+        wrong |= _at_a_point(explicit, wanted, bits=True, seed=_SEED + _DRAWS * pattern).wrong
+        if wrong == point.wrong:  # all that may be wrong is
+            return wrong, pattern
+    return wrong, _PATTERNS
+
+
+def _at_a_point(explicit: Explicit, wanted: dict[str, str], *, bits: bool, seed: int) -> "_Point":
+    for draw in range(_DRAWS):
+        try:
+            return _Point(explicit, wanted, Prime(seed + draw, bits=bits))
+        except NoSuchPointError:
+            continue
+    raise OutOfReachError(f"none of {_DRAWS} random points has all the square roots")
+
+
+@final
+class _Point:
+    """The comparison at one point."""
+
+    def __init__(self, explicit: Explicit, wanted: dict[str, str], prime: Prime) -> None:
+        self.explicit = explicit
+        program = explicit.program
+        given = {tensor.name: self._drawn(tensor.name, prime) for tensor in program.inputs}
+        forward = Tangents(explicit, prime, self._with_directions(given, wanted, prime))
+        forward.run(program.forward)
+        slopes: Any = np.zeros(len(wanted), dtype=object)
+        for end in ends(program):
+            for place, (_, slope) in forward.known[end].items():
+                if slope is not None:
+                    weight = given[f"d{end}"][place][0] if f"d{end}" in given else 1
+                    slopes = (slopes + weight * slope) % PRIME
+        known = {name: _values(entries) for name, entries in forward.known.items()}
+        backward = Tangents(explicit, prime, known)
+        backward.run(program.backward)
+        self.wrong = {
+            name
+            for n, (name, gradient) in enumerate(wanted.items())
+            if (self._product(backward.known[gradient], self.directions[name]) - slopes[n]) % PRIME
+        }
+        self.compares = len(prime.truths) > 1
+
+    def _drawn(self, name: str, prime: Prime) -> Entries:
+        tensor = self.explicit.tensors[name]
+        entries: Entries = {p: (prime.element(), None) for p in self.explicit.places(tensor)}
+        if name == "Y" and ONE_HOT in self.explicit.program.assumptions:
+            rows, columns = self.explicit.shape(tensor)
+            for i in range(rows):
+                others = sum(entries[i, k][0] for k in range(columns - 1))
+                entries[i, columns - 1] = ((1 - others) % PRIME, None)
+        return entries
+
+    def _with_directions(
+        self, given: dict[str, Entries], wanted: dict[str, str], prime: Prime
+    ) -> dict[str, Entries]:
+        self.directions: dict[str, dict[Place, int]] = {}
+        result = dict(given)
+        for n, name in enumerate(wanted):
+            self.directions[name] = {place: prime.element() for place in given[name]}
+            result[name] = {}
+            for place, (value, _) in given[name].items():
+                slopes: Any = np.zeros(len(wanted), dtype=object)
+                slopes[n] = self.directions[name][place]
+                result[name][place] = (value, slopes)
+        return result
+
+    def _product(self, gradient: Entries, direction: dict[Place, int]) -> int:
+        return sum(gradient[place][0] * step for place, step in direction.items())
+
+
+def _values(entries: Entries) -> Entries:
+    return {place: (value, None) for place, (value, _) in entries.items()}
