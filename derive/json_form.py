@@ -3,7 +3,7 @@
 import json
 import platform
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sympy import Expr
 
@@ -18,10 +18,19 @@ from derive.printing import (
 from derive.program import Program, Statement
 from derive.spec import NetworkSpec
 
+if TYPE_CHECKING:
+    from derive.proof import Certificate
+
 _DISTRIBUTIONS = ("gradwright", "sympy")
 
 
-def json_report(program: Program, spec: NetworkSpec, *, form: Form = "matrix") -> str:
+def json_report(
+    program: Program,
+    spec: NetworkSpec,
+    *,
+    form: Form = "matrix",
+    certificate: "Certificate | None" = None,
+) -> str:
     """Return a derivation as JSON text.
 
     Parameters
@@ -32,18 +41,24 @@ def json_report(program: Program, spec: NetworkSpec, *, form: Form = "matrix") -
         The network that it was derived for.
     form
         In which form ``latex`` is.
+    certificate
+        What was proved of it, if anything.
 
     Returns
     -------
     str
         An object with the keys of `derivation_object`, indented, the last line ended.
     """
-    derivation = derivation_object(program, spec, form=form)
+    derivation = derivation_object(program, spec, form=form, certificate=certificate)
     return json.dumps(derivation, indent=2, ensure_ascii=False) + "\n"
 
 
 def derivation_object(
-    program: Program, spec: NetworkSpec, *, form: Form = "matrix"
+    program: Program,
+    spec: NetworkSpec,
+    *,
+    form: Form = "matrix",
+    certificate: "Certificate | None" = None,
 ) -> dict[str, Any]:
     """Return a derivation in dicts, lists, strings and integers.
 
@@ -69,7 +84,7 @@ def derivation_object(
         "gradients": program.gradients,
         **(second if program.second_order else {}),
         "steps": step_objects(program),
-        "proof": [],
+        "proof": certificate.to_json() if certificate else [],
         "versions": versions(),
     }
 

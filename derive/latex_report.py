@@ -1,6 +1,7 @@
 """A whole derivation in LaTeX: an article that compiles as it stands, or its body."""
 
 import re
+from typing import TYPE_CHECKING
 
 from derive.board import Told, told_steps
 from derive.errors import InternalError
@@ -8,6 +9,9 @@ from derive.latex_notation import latex_name
 from derive.printing import LATEX, Form, aligned_rows, shape_latex
 from derive.program import Program, Statement
 from derive.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from derive.proof import Certificate
 
 _PREAMBLE = r"""\documentclass[a4paper]{article}
 \usepackage[margin=2cm]{geometry}
@@ -55,7 +59,12 @@ _WORD = re.compile(r"[A-Za-z]\w*(?:(?<=_)(?:ℓ|\{[^}]*\}))?|.", re.DOTALL | re.
 
 
 def latex_report(
-    program: Program, spec: NetworkSpec, *, form: Form = "matrix", steps: bool = False
+    program: Program,
+    spec: NetworkSpec,
+    *,
+    form: Form = "matrix",
+    steps: bool = False,
+    certificate: "Certificate | None" = None,
 ) -> str:
     """Return a derivation as a LaTeX document; it needs ``amsmath`` and ``geometry`` only.
 
@@ -69,8 +78,12 @@ def latex_report(
         ``"matrix"`` or ``"index"``; what has no matrix form is in index form in either.
     steps
         Whether the steps that led to each statement are told.
+    certificate
+        What was proved of it, if anything.
     """
-    return latex_document(latex_fragment(program, spec, form=form, steps=steps))
+    return latex_document(
+        latex_fragment(program, spec, form=form, steps=steps, certificate=certificate)
+    )
 
 
 def latex_document(body: str) -> str:
@@ -79,7 +92,12 @@ def latex_document(body: str) -> str:
 
 
 def latex_fragment(
-    program: Program, spec: NetworkSpec, *, form: Form = "matrix", steps: bool = False
+    program: Program,
+    spec: NetworkSpec,
+    *,
+    form: Form = "matrix",
+    steps: bool = False,
+    certificate: "Certificate | None" = None,
 ) -> str:
     """Return the body of `latex_report`, for a document of one's own with ``amsmath``."""
     title = f"Network {spec}, {spec.loss} loss, mean over a batch of B samples"
@@ -98,6 +116,8 @@ def latex_fragment(
     if steps:
         parts += [r"\subsection*{Steps}", *_steps(program, form)]
     parts += [r"\subsection*{Notation}", latex_legend("\n".join(parts))]
+    if certificate:
+        parts += [r"\subsection*{Proof}", certificate.to_latex()]
     return "\n".join(parts) + "\n"
 
 

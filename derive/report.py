@@ -1,9 +1,14 @@
 """A whole derivation as text for a terminal."""
 
+from typing import TYPE_CHECKING
+
 from derive.board import Told, told_steps
 from derive.printing import TEXT, Form, shape_text, statement_text, with_shapes
 from derive.program import Program, Statement
 from derive.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from derive.proof import Certificate
 
 _INDENT = "  "
 _WIDTH = 96
@@ -20,7 +25,12 @@ _LEGEND: tuple[tuple[tuple[str, ...], str, Form | None], ...] = (
 
 
 def text_report(
-    program: Program, spec: NetworkSpec, *, form: Form = "matrix", steps: bool = False
+    program: Program,
+    spec: NetworkSpec,
+    *,
+    form: Form = "matrix",
+    steps: bool = False,
+    certificate: "Certificate | None" = None,
 ) -> str:
     """Return a derivation as text: what is given, forward, backward, gradients.
 
@@ -34,6 +44,8 @@ def text_report(
         ``"matrix"`` or ``"index"``; what has no matrix form is in index form in either.
     steps
         Whether each statement is followed by the steps that led to it.
+    certificate
+        What was proved of it, if anything.
 
     Returns
     -------
@@ -65,7 +77,8 @@ def text_report(
     if program.second_order:
         words += ["vT is how T changes along v", "hT is how dT changes along v"]
     legend = ["Notation", *wrapped([*words, *legend_entries(text, form)], "; ")]
-    return text + "\n\n" + "\n".join(legend) + "\n"
+    proof = f"\n\nProof\n{certificate}" if certificate else ""
+    return text + "\n\n" + "\n".join(legend) + proof + "\n"
 
 
 def legend_entries(text: str, form: Form) -> list[str]:

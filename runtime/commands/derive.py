@@ -7,12 +7,14 @@ import click
 from runtime.commands.objective import objective_options, reader
 
 if TYPE_CHECKING:
+    from derive.program import Program
     from derive.spec import NetworkSpec
 
 _EPILOG = """\b
 Examples:
   gradwright derive 2-10-2
   gradwright derive 2-10-2 --steps
+  gradwright derive 2-10-2 --prove
   gradwright derive 784-100:relu-50-10 --loss mse
   gradwright derive nx-nh-ny --names lab
   gradwright derive 2-10:mish-2 --define 'mish(z) = z*tanh(log(1+exp(z)))'
@@ -52,6 +54,9 @@ hidden layers than tanh: a recurrence over the layers, and induction.
 )
 @click.option("--steps", is_flag=True, help="Tell each rewriting that led to a formula.")
 @click.option(
+    "--prove", is_flag=True, help="Prove the gradients, and print what was shown and how."
+)
+@click.option(
     "--names",
     type=click.Choice(["plain", "lab"]),
     default="plain",
@@ -74,6 +79,7 @@ def command(
     format_: str,
     form: str,
     steps: bool,
+    prove: bool,
     names: str,
     labels: str,
     hvp: bool,
@@ -86,15 +92,26 @@ def command(
     any_depth = is_any_depth(spec)
     network = read(one_hidden_layer(spec) if any_depth else spec)
     derivation = _recurrence if any_depth else _derivation
-    text = derivation(
-        network, format_=format_, form=form, steps=steps, names=names, labels=labels, hvp=hvp
+    text, failed = derivation(
+        network,
+        format_=format_,
+        form=form,
+        steps=steps,
+        prove=prove,
+        names=names,
+        labels=labels,
+        hvp=hvp,
     )
     if output == "-":
         _print(text)
-        return
-    from runtime.files import write_atomically
+    else:
+        from runtime.files import write_atomically
 
-    write_atomically(output, text)
+        write_atomically(output, text)
+    if failed:
+        from runtime.errors import RunError
+
+        raise RunError(f"proof: {failed}")
 
 
 def _derivation(
@@ -103,10 +120,12 @@ def _derivation(
     format_: str,
     form: str,
     steps: bool,
+    prove: bool,
     names: str,
     labels: str,
     hvp: bool,
-) -> str:
+) -> tuple[str, str]:
+    """Return the report, and what a proof that was asked for found wrong."""
     # imported here because they load SymPy, for which `gradwright --help` must not wait
     from derive.gradient import gradient_program
     from derive.json_form import json_report
@@ -117,17 +136,30 @@ def _derivation(
     from derive.rewrite import rewrite_program
     from derive.second_order import hvp_program
 
-    program = rewrite_program(gradient_program(loss_program(network)), labels=labels)
-    if hvp:
-        program = rewrite_program(hvp_program(program), labels=labels)
-    if names == "lab":
-        program = lab_names(program)
+    def derived(network: "NetworkSpec") -> "Program":
+        program = rewrite_program(gradient_program(loss_program(network)), labels=labels)
+        if hvp:
+            program = rewrite_program(hvp_program(program), labels=labels)
+        return lab_names(program) if names == "lab" else program
+
+    program = derived(network)
+    certificate = None
+    if prove:
+        from derive.errors import InputError
+        from derive.proof import prove_network
+
+        if hvp:
+            raise InputError(
+                "--prove: the gradients are what is proved, not products with the Hessian. "
+                "Leave --hvp out to prove them."
+            )
+        certificate = prove_network(network, derived)
+    failed = "; ".join(map(str, certificate.failures)) if certificate else ""
     chosen: Literal["matrix", "index"] = "index" if form == "index" else "matrix"
     if format_ == "json":
-        return json_report(program, network, form=chosen)
-    if format_ == "latex":
-        return latex_report(program, network, form=chosen, steps=steps)
-    return text_report(program, network, form=chosen, steps=steps)
+        return json_report(program, network, form=chosen, certificate=certificate), failed
+    report = latex_report if format_ == "latex" else text_report
+    return report(program, network, form=chosen, steps=steps, certificate=certificate), failed
 
 
 def _recurrence(
@@ -136,10 +168,12 @@ def _recurrence(
     format_: str,
     form: str,
     steps: bool,
+    prove: bool,
     names: str,
     labels: str,
     hvp: bool,
-) -> str:
+) -> tuple[str, str]:
+    """Return the report of any depth, and that nothing was found wrong."""
     from derive.errors import InputError, InternalError
     from derive.recurrence import layer_recurrence
     from derive.recurrence_report import json_recurrence, latex_recurrence, text_recurrence
@@ -156,15 +190,20 @@ def _recurrence(
             "as after it, and any depth is derived for the gradients only. Leave --hvp out, or "
             "give sizes, for example 2-10-2."
         )
+    if prove:
+        raise InputError(
+            "--prove: a proof is for one depth; that of any depth, by induction, is part of its "
+            "page. Leave --prove out, or give sizes, for example 2-10-2."
+        )
     recurrence = layer_recurrence(network, labels=labels)
     if not recurrence.holds:
         raise InternalError(f"the recurrence is not what single networks give\n\n{recurrence}")
     chosen: Literal["matrix", "index"] = "index" if form == "index" else "matrix"
     if format_ == "json":
-        return json_recurrence(recurrence, form=chosen)
+        return json_recurrence(recurrence, form=chosen), ""
     if format_ == "latex":
-        return latex_recurrence(recurrence, form=chosen, steps=steps)
-    return text_recurrence(recurrence, form=chosen, steps=steps)
+        return latex_recurrence(recurrence, form=chosen, steps=steps), ""
+    return text_recurrence(recurrence, form=chosen, steps=steps), ""
 
 
 def _print(text: str) -> None:

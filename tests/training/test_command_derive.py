@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from derive.program import Program
 from runtime.commands.derive import command
-from runtime.errors import GradwrightError, InputError
+from runtime.errors import GradwrightError, InputError, RunError
 
 ROOT = Path(__file__).parents[2]
 
@@ -203,3 +204,32 @@ def test_the_same_bytes_whatever_the_hash_seed() -> None:
     first, second = (fresh(code, PYTHONHASHSEED=seed) for seed in "12")
     assert first == second
     assert "dW1" in first
+
+
+def test_prove_prints_a_certificate() -> None:
+    text = run("2-10-2", "--prove")
+    assert "\nProof\n" in text
+    assert "proved: dZ2, dW2, db2, dH1, dZ1, dW1, db1" in text
+    claims = json.loads(run("2-10-2", "--prove", "--format", "json"))["proof"]
+    assert {claim["status"] for claim in claims} == {"proved", "checked"}
+    assert r"\subsection*{Proof}" in run("2-2", "--prove", "--format", "latex")
+    assert json.loads(run("2-2", "--format", "json"))["proof"] == []
+
+
+def test_a_gradient_that_is_not_proved_is_an_error_that_names_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from mutants import mutants
+
+    from derive.rewrite import rewrite_program
+
+    def wrong(program: Program, *, labels: str) -> Program:
+        stock = mutants(rewrite_program(program, labels=labels))
+        return next(m.program for m in stock if m.where == "db1" and m.kind == "wrong sign")
+
+    monkeypatch.setattr("derive.rewrite.rewrite_program", wrong)
+    result = invoke("2-2", "--prove")
+    assert isinstance(result.exception, RunError)
+    assert result.exception.exit_status == 1
+    assert "db1" in str(result.exception)
+    assert "not proved: db1" in result.stdout  # the certificate is printed all the same
