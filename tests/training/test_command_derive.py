@@ -233,3 +233,8 @@ def test_a_gradient_that_is_not_proved_is_an_error_that_names_it(
     assert result.exception.exit_status == 1
     assert "db1" in str(result.exception)
     assert "not proved: db1" in result.stdout  # the certificate is printed all the same
+
+
+@pytest.mark.parametrize(("spec", "option"), [("2-2", "--hvp"), ("N", "--steps")])
+def test_what_is_not_proved_is_refused_in_words(spec: str, option: str) -> None:
+    assert "--prove" in str(refusal(spec, "--prove", option))
