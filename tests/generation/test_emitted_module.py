@@ -103,7 +103,7 @@ def test_the_comparison_can_fail() -> None:
         "another operand": ("dW2[j, k] = dz2 * H1[k]", "dW2[j, k] = dz2 * H2[k]"),
         "dropped bias": ("lanes(b3[j])", "lanes(T(0))"),
         "sum of something else": ("db3[j] = dz3", "db3[j] = Z3[j]"),
-        "another place": ("gradient[p] += sums(entries, p)", "gradient[p] += sums(entries, 0)"),
+        "another place": ("sums(entries, p, here)", "sums(entries, 0, here)"),
         "one block of several": ("gradient[p] += sums", "gradient[p] = sums"),
     }
     for name, (right, wrong) in spoils.items():
@@ -763,9 +763,9 @@ def test_the_self_check_looks_for_where_the_loss_is_finite(
 
 
 MISTAKES = {
-    "sign": ("total += W2[j, k]", "total -= W2[j, k]"),
-    "another operand": ("_dot(dZ1[j], X[k])", "_dot(dZ1[j], X[0])"),
-    "dropped factor": ("(T(1) - H1[j, i] * H1[j, i]) * dH1[j, i]", "dH1[j, i]"),
+    "sign": ("z2 += W2[j, k]", "z2 -= W2[j, k]"),
+    "another operand": ("dW1[j, k] = dz1 * X[k]", "dW1[j, k] = dz1 * X[0]"),
+    "dropped factor": ("(T(1) - H1[j] * H1[j]) * dh1", "dh1"),
     "loss off by a little": ("    return loss\n", "    return loss * T(1.01)\n"),
     "no number": ("    return loss\n", "    return loss * T(np.nan)\n"),
 }

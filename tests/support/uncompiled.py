@@ -121,7 +121,12 @@ _INTRINSICS = {"_load": _load, "_store": _store, "_call_gemm": _call_gemm, "_pre
 
 # ---------------------------------------------------------------- vectors, as NumPy has them
 
-where, copysign, total = np.where, np.copysign, np.sum
+where, copysign = np.where, np.copysign
+
+
+def total(vector: Any, here: int) -> Any:
+    """Return the sum of a vector's first lanes."""
+    return vector[:here].sum()
 
 
 def maximum(x: Any, y: Any) -> Any:
@@ -164,9 +169,9 @@ def vectors(number: Any, count: int) -> tuple[Callable[..., Any], ...]:
     def numbers(memory: Any, place: int, columns: int) -> Rows:
         return Rows(memory, start(memory) + place, columns, 1)
 
-    def sums(tensor: Rows, row: int) -> Any:
+    def sums(tensor: Rows, row: int, here: int) -> Any:
         assert tensor.lanes == count
-        return np.array([tensor[row * count + lane].sum() for lane in range(count)], number)
+        return np.array([tensor[row * count + lane][:here].sum() for lane in range(count)], number)
 
     def by_lane(arguments: int, function: Callable[..., Any]) -> Callable[..., Any]:
         def of_vectors(*vectors: Any) -> Any:
