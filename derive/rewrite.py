@@ -290,6 +290,7 @@ def _common_factors(body: Expr) -> Expr:
     """Return a sum of products as a product with a sum, where that is cheaper."""
     if not body.has(Add):
         return body
+    body = _pulled(body)
     return min((body, sympy.factor_terms(body), _gathered(body)), key=cost)
 
 

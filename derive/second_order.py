@@ -120,8 +120,11 @@ class _AlongDirection:
         name = f"h{differentiates}" if differentiates else f"v{statement.name}"
         target = Tensor(name=name, shape=statement.target.shape)
         operands = sorted(self.tangents.keys() & {*statement.reads()}, key=order.__getitem__)
+        # factors stay in their sums, where they may be a quotient that the forward pass knows
         terms = [
-            total_over(slope.value * self.tangents[operand][slope.position], slope.bound)
+            total_over(
+                slope.value * self.tangents[operand][slope.position], slope.bound, pull=False
+            )
             for operand in operands
             for slope in slopes(statement.body, operand)
         ]

@@ -91,6 +91,12 @@ def test_a_sigmoid_and_a_softmax_within() -> None:
     )
 
 
+def test_a_log_softmax_is_known_inside_of_the_sum() -> None:
+    """Not ``(vZ1 ∘ exp(Z1)) 1 ⊘ (exp(Z1) 1)``, which overflows."""
+    program = second_order(network((3, 4), (), "log_softmax"))
+    assert lines(program)[1] == "vP = vZ1 − (vZ1 ∘ exp(P)) 1 1ᵀ"
+
+
 def test_under_the_labs_names() -> None:
     program = lab_names(second_order(LAB))
     assert lines(program)[-3:] == [

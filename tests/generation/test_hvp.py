@@ -155,7 +155,14 @@ def test_misuse_is_refused_by_name(spoil: Callable[[dict[str, Any]], Any], messa
 @pytest.mark.parametrize("scale", [1e1, 1e2, 1e3, 1e4])
 @pytest.mark.parametrize(
     ("text", "loss"),
-    [("3-4-2", "cross-entropy"), ("3-4:sigmoid-3:softmax-2", "mse"), ("3-4:sigmoid-2", "mse")],
+    [
+        ("3-4-2", "cross-entropy"),
+        ("3-4:sigmoid-3:softmax-2", "mse"),
+        ("3-4:sigmoid-2", "mse"),
+        ("3-4:sin-3:log_softmax", "cross-entropy"),
+        ("3-4:softplus-3:sigmoid", "binary-cross-entropy"),
+        ("3-4:elu-5:gelu-2:silu", "huber"),
+    ],
 )
 def test_extreme_inputs_stay_finite_in_float32(text: str, loss: str, scale: float) -> None:
     module, case = module_of(text, loss, "float32"), case_of(text, loss, "float32")
