@@ -222,6 +222,7 @@ class _Kernel:
         head = [
             "@_jit",
             f"def _{program.name}_block(memory, block{', here' if sums else ''}):",
+            f'{INDENT}"""{_PURPOSES[program.name]}"""',
             *(f"{INDENT}{line}" for line in self.tensors()),
         ]
         tail = []
@@ -253,7 +254,8 @@ class _Kernel:
             units = tuple(extent for extent in buffer.shape if extent != BATCH)
             columns = units[-1] if len(units) > 1 else 1
             if buffer.role == "parameter":
-                yield f"{name} = numbers(memory, {first[name]}, {columns})"
+                shape = ", ".join(map(str, buffer.shape)) + "," * (len(buffer.shape) == 1)
+                yield f"{name} = numbers(memory, {first[name]}, {columns})  # ({shape})"
                 continue
             if name in self.gradients:
                 place = f"SUMS + {first[parameter_of[name]]}"
@@ -263,7 +265,8 @@ class _Kernel:
                 place = inputs[name]
             else:
                 place, work = f"WORK + {work}", work + _rows(buffer.shape)
-            yield f"{name} = rows(memory, {place}, {columns})"
+            shape = ", ".join(map(str, (*units, "LANES")))
+            yield f"{name} = rows(memory, {place}, {columns})  # ({shape})"
         self.work_rows = work
         if any(name in self.gradients for name in self.used):
             yield "entries, gradient = rows(memory, SUMS, 1), rows(memory, GRADIENT, 1)"
@@ -459,6 +462,14 @@ class _Kernel:
         else:
             self.add(depth, f"{total} = maximum({total}, {value})")
 
+
+_PURPOSES = {
+    "forward": "Write the output of a block of samples.",
+    "loss": "Return the loss of a block of samples, and write their output.",
+    "gradients": "Return the loss of a block of samples; add to its gradients.",
+    "vjp": "Pull dP back through a block of samples; add to the gradients.",
+    "step": "Add a block of samples to the gradients.",
+}
 
 # names that the text of a kernel uses for something else
 _TAKEN = {

@@ -70,7 +70,7 @@ def tensors(text: str) -> Iterator[tuple[str, str, int]]:
         start = text.index(f"def {function}(")
         body = text[start : text.index("\n    for ", start)]
         for name, place in re.findall(
-            r"^    (\w+) = rows\(memory, (.+), \d+\)", body, re.MULTILINE
+            r"^    (\w+) = rows\(memory, (.+), \d+\)  #", body, re.MULTILINE
         ):
             yield function, name, place
 
