@@ -1,18 +1,18 @@
 """The recorded steps of a derivation in the order in which one would tell them."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import final
 
-from sympy import Expr, Symbol
+from sympy import Expr
 
 from derive.index_form import index_form, target_form
 from derive.notation import Notation
 from derive.printing import sides
-from derive.program import Program, Statement, Step
+from derive.program import SUBSTITUTE, Program, Step
 
 MATRIX_FORM = "matrix form"
+_RECOGNISED = "recognised from the indices"
 
 
 @final
@@ -24,32 +24,19 @@ class Told:
     ----------
     number
         Its place in the whole derivation, from 1.
-    rule, target, reason
-        As recorded; `MATRIX_FORM` is the last step of a statement that has one.
-    part
-        ``(n, of)`` if the step gives one of several terms of a sum.
+    step
+        As recorded; for the matrix form, which is read off and not recorded, its like.
     left
         What is rewritten: an entry of a tensor, or a tensor.
     forms
-        Expressions that are equal: before and after.
-    goes_on
-        Whether the step above ended with the first of `forms`, so that it need not be
-        told again.
+        What is told as equal to `left`, in order: the form before only where nothing above
+        tells it.
     """
 
     number: int
-    rule: str
-    target: str
-    reason: str
-    part: tuple[int, int] | None
+    step: Step
     left: str
     forms: tuple[str, ...]
-    goes_on: bool = False
-
-    @property
-    def new_forms(self) -> tuple[str, ...]:
-        """The forms that the step above has not told."""
-        return self.forms[1:] if self.goes_on else self.forms
 
 
 def told_steps(
@@ -57,8 +44,7 @@ def told_steps(
 ) -> dict[str, tuple[Told, ...]]:
     """Return the steps by the name of the statement that they lead to, in reading order.
 
-    Steps of a cotangent that another statement absorbed are told there, before the step
-    that absorbs it.
+    Steps of a cotangent that another statement absorbed are told there, first.
 
     Parameters
     ----------
@@ -69,33 +55,49 @@ def told_steps(
     matrix
         Whether the matrix form of a statement is told as its last step.
     """
-    result: dict[str, tuple[Told, ...]] = {}
-    statements = {statement.name: statement for statement in program.statements}
-    number = 0
-    for name, steps in grouped_steps(program).items():
-        told: list[Told] = []
-        for step, part in _with_parts(steps):
-            number += 1
-            next_ = _told(number, step, part, statements.get(step.target), notation)
-            goes_on = bool(told) and _leads_on(told[-1], next_)
-            told.append(replace(next_, goes_on=goes_on))
-        if told and matrix and name in statements:
-            left, right = sides(statements[name], notation, "matrix")
-            if (left, right) != sides(statements[name], notation, "index"):
-                number += 1
-                told.append(
-                    Told(
-                        number=number,
-                        rule=MATRIX_FORM,
-                        target=name,
-                        reason="recognised from the indices",
-                        part=None,
-                        left=left,
-                        forms=(right,),
-                    )
-                )
-        result[name] = tuple(told)
-    return result
+    teller = _Teller(program, notation)
+    return {
+        name: tuple(teller.told(name, steps, matrix=matrix))
+        for name, steps in grouped_steps(program).items()
+    }
+
+
+class _Teller:
+    """Numbers the steps of a programme and writes them in a notation."""
+
+    def __init__(self, program: Program, notation: Notation) -> None:
+        self.statements = {statement.name: statement for statement in program.statements}
+        self.notation = notation
+        self.number = 0
+
+    def told(self, name: str, steps: tuple[Step, ...], *, matrix: bool) -> Iterator[Told]:
+        above = ("", "")
+        for step in steps:
+            left = self._left(step)
+            before, after = (self._written(side, step) for side in (step.before, step.after))
+            forms = (after,) if before == left or above == (left, before) else (before, after)
+            above = (left, after)
+            yield self._next(step, left, forms)
+        statement = self.statements.get(name)
+        if steps and matrix and statement is not None:
+            left, right = sides(statement, self.notation, "matrix")
+            if (left, right) != sides(statement, self.notation, "index"):
+                step = replace(steps[-1], rule=MATRIX_FORM, target=name, reason=_RECOGNISED)
+                yield self._next(step, left, (right,))
+
+    def _next(self, step: Step, left: str, forms: tuple[str, ...]) -> Told:
+        self.number += 1
+        return Told(number=self.number, step=step, left=left, forms=forms)
+
+    def _written(self, expression: Expr, step: Step) -> str:
+        return self.notation.signed(index_form(expression, step.indices, self.notation))
+
+    def _left(self, step: Step) -> str:
+        statement = self.statements.get(step.target)
+        if statement is not None:
+            return target_form(statement, self.notation).text
+        places = [self.notation.index(symbol.name) for symbol in step.indices]
+        return self.notation.entry(step.target, places).text
 
 
 def grouped_steps(program: Program) -> dict[str, tuple[Step, ...]]:
@@ -103,62 +105,17 @@ def grouped_steps(program: Program) -> dict[str, tuple[Step, ...]]:
     own: dict[str, list[Step]] = {}
     for step in program.steps:
         own.setdefault(step.target, []).append(step)
-    # cotangents that are in no statement any more, each told once
-    gone = own.keys() - {statement.name for statement in program.statements}
 
     def leading_to(name: str) -> Iterator[Step]:
         for step in own.get(name, []):
-            absorbed = gone & (_names_in(step.before) - _names_in(step.after))
-            gone.difference_update(absorbed)
-            for other in sorted(absorbed):
-                yield from leading_to(other)
-            yield step
+            if step.rule == SUBSTITUTE:
+                for other in step.uses:
+                    yield from leading_to(other)
+        yield from own.get(name, [])
 
-    grouped = {s.name: tuple(leading_to(s.name)) for s in program.statements}
-    return grouped | {name: tuple(leading_to(name)) for name in own if name in gone}
-
-
-def _names_in(expression: Expr) -> set[str]:
-    """Return the names of tensors, sizes and indices that an expression mentions."""
-    return {atom.name for atom in expression.atoms(Symbol)}
-
-
-def _with_parts(steps: tuple[Step, ...]) -> Iterator[tuple[Step, tuple[int, int] | None]]:
-    """Yield each step, with its place among the terms of one cotangent if there are several."""
-    terms = Counter(step.target for step in steps if step.rule == "chain rule")
-    seen: Counter[str] = Counter()
-    for step in steps:
-        part = None
-        if step.rule == "chain rule" and terms[step.target] > 1:
-            seen[step.target] += 1
-            part = (seen[step.target], terms[step.target])
-        yield step, part
-
-
-def _leads_on(step: Told, other: Told) -> bool:
-    return step.part is None and (step.left, step.forms[-1]) == (other.left, other.forms[0])
-
-
-def _told(
-    number: int,
-    step: Step,
-    part: tuple[int, int] | None,
-    statement: Statement | None,
-    notation: Notation,
-) -> Told:
-    if statement is None:
-        left = notation.entry(step.target, [notation.index(s.name) for s in step.indices])
-    else:
-        left = target_form(statement, notation)
-    return Told(
-        number=number,
-        rule=step.rule,
-        target=step.target,
-        reason=step.reason,
-        part=part,
-        left=left.text,
-        forms=tuple(
-            notation.signed(index_form(expression, step.indices, notation))
-            for expression in (step.before, step.after)
-        ),
-    )
+    kept = {statement.name for statement in program.statements}
+    absorbed = {name for step in program.steps if step.rule == SUBSTITUTE for name in step.uses}
+    left = (name for name in own if name not in kept | absorbed)
+    return {
+        name: tuple(leading_to(name)) for name in (*(s.name for s in program.statements), *left)
+    }

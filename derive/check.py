@@ -6,9 +6,9 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.function import Derivative, Subs
 
 from derive.errors import InternalError
-from derive.program import Program, Statement, Tensor
+from derive.program import Partial, Program, Statement, Tensor
 
-_NEVER = (Derivative, Subs, KroneckerDelta, DiracDelta, Heaviside)
+_NEVER = (Derivative, Subs, KroneckerDelta, DiracDelta, Heaviside, Partial)
 
 
 def check_program(program: Program) -> Program:

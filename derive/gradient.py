@@ -50,6 +50,7 @@ from derive.check import check_program
 from derive.errors import InternalError
 from derive.indices import canonical, fresh, open_sum, rename, target_indices
 from derive.program import (
+    Partial,
     Program,
     Statement,
     Step,
@@ -81,6 +82,29 @@ class Slope:
     value: Expr
     position: tuple[Expr, ...]
     bound: tuple[Range, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Contribution:
+    """What one reader of an operand adds to its cotangent, in the three forms it is told in.
+
+    Attributes
+    ----------
+    reader
+        Name of the statement that reads the operand.
+    chained
+        The cotangent times the derivative that is to be taken, summed.
+    stated
+        The same with the derivative taken, and the deltas that tie the indices.
+    value
+        The same with the deltas contracted.
+    """
+
+    reader: str
+    chained: Expr
+    stated: Expr
+    value: Expr
 
 
 def gradient_program(program: Program, *, of: str = "loss") -> Program:
@@ -227,7 +251,7 @@ def _derivative(plain: Expr, scalar: Dummy) -> Expr:
 
 def _reverse(program: Program, of: str, seed: Tensor | None, wanted: tuple[str, ...]) -> Program:
     tensors = program.tensors()
-    contributions: dict[str, list[Expr]] = {}
+    contributions: dict[str, list[_Contribution]] = {}
     position = {name: n for n, name in enumerate(tensors)}
     readers = _readers(program)
     waiting = {name: len(names) for name, names in readers.items()}
@@ -239,12 +263,15 @@ def _reverse(program: Program, of: str, seed: Tensor | None, wanted: tuple[str, 
     def emit(name: str) -> None:
         tensor = Tensor(name=f"d{name}", shape=tensors[name].shape)
         indices = target_indices(tensor.shape)
-        body = canonical(sympy.Add(*contributions.get(name, [])), indices)
+        parts = contributions.get(name, [])
+        body = canonical(sympy.Add(*(part.value for part in parts)), indices)
         origin = tuple(f"rule: {reader} reads {name}" for reader in readers[name])
-        if name not in contributions:
+        if not parts:
             origin = (f"{of} does not depend on {name}",)
         cotangents[name] = tensor.name
-        added.append(Statement(target=tensor, indices=indices, body=body, origin=origin))
+        statement = Statement(target=tensor, indices=indices, body=body, origin=origin)
+        added.append(statement)
+        steps.extend(_steps(statement, name, parts))
 
     for statement in reversed(program.statements):
         depends = statement.name == of or statement.name in contributions
@@ -255,9 +282,8 @@ def _reverse(program: Program, of: str, seed: Tensor | None, wanted: tuple[str, 
             if depends and (operand in wanted or operand not in given_names):
                 cotangent = Tensor(name=f"d{statement.name}", shape=statement.target.shape)
                 given = None if statement.name == of and seed is None else cotangent
-                value, taken = _pull_back(opened, tensors[operand], given)
-                steps += taken
-                contributions.setdefault(operand, []).append(value)
+                part = _pull_back(opened, tensors[operand], given)
+                contributions.setdefault(operand, []).append(part)
             waiting[operand] -= 1
             if waiting[operand] == 0 and operand in wanted:
                 emit(operand)
@@ -287,37 +313,67 @@ def _opened(statement: Statement) -> Statement:
     return replace(statement, indices=indices, body=rename(statement.body, renaming))
 
 
-def _pull_back(
-    statement: Statement, operand: Tensor, cotangent: Tensor | None
-) -> tuple[Expr, list[Step]]:
-    """Return what one opened statement adds to the cotangent of an operand, and how."""
+def _pull_back(statement: Statement, operand: Tensor, cotangent: Tensor | None) -> _Contribution:
+    """Return what one opened statement adds to the cotangent of an operand."""
     places = target_indices(operand.shape)
+    indices = statement.indices
+    own = tuple(zip(indices, statement.target.shape, strict=True))
+    G = Integer(1) if cotangent is None else cotangent[indices]
+    taken: list[Expr] = []
     total: list[Expr] = []
-    steps: list[Step] = []
-    own = tuple(zip(statement.indices, statement.target.shape, strict=True))
-    G = Integer(1) if cotangent is None else cotangent[statement.indices]
     for slope in slopes(statement.body, operand.name):
-        ranges = (*own, *slope.bound)
-        contracted = _contract(G * slope.value, slope.position, places, ranges, operand)
         # `canonical` evaluates them, under names that the next layer has too
         deltas = (
             KroneckerDelta(*pair, evaluate=False)
             for pair in zip(slope.position, places, strict=True)
         )
-        stated = total_over(Mul(G, slope.value, *deltas), ranges, pull=False)
-        name = f"d{operand.name}"
-        steps.append(
-            Step(
-                rule="chain rule",
-                target=name,
-                indices=places,
-                before=canonical(stated, places),
-                after=canonical(contracted, places),
-                reason=f"{statement.name} reads {operand.name}; the deltas collapse the sums",
+        taken.append(summed(Mul(slope.value, *deltas), slope.bound))
+        ranges = (*own, *slope.bound)
+        total.append(_contract(G * slope.value, slope.position, places, ranges, operand))
+    partial = Partial(statement.target[indices or ()], operand[places or ()])
+    return _Contribution(
+        reader=statement.name,
+        chained=total_over(G * partial, own, pull=False),
+        stated=total_over(G * sympy.Add(*taken), own, pull=False) if taken else Integer(0),
+        value=sympy.Add(*total),
+    )
+
+
+def _steps(statement: Statement, operand: str, parts: list[_Contribution]) -> list[Step]:
+    """Return how a cotangent came about: chain rule, derivatives taken, deltas contracted."""
+    readers = tuple(part.reader for part in parts)
+    whose = " and ".join(readers)
+    told = (
+        (
+            "chain rule",
+            sympy.Add(*(part.chained for part in parts)),
+            f"{whose} read{'s' * (len(parts) == 1)} {operand}" if parts else statement.origin[0],
+        ),
+        (
+            "derivative",
+            sympy.Add(*(part.stated for part in parts)),
+            f"of {whose} as defined; an entry of {operand} varies with itself alone, hence δ",
+        ),
+        ("delta", statement.body, "each δ leaves of a sum the one term where its indices agree"),
+    )
+    steps: list[Step] = []
+    before = statement.target[statement.indices or ()]
+    for rule, form, reason in told:
+        after = canonical(form, statement.indices)
+        if after != before:
+            steps.append(
+                Step(
+                    rule=rule,
+                    target=statement.name,
+                    indices=statement.indices,
+                    before=before,
+                    after=after,
+                    reason=reason,
+                    uses=readers,
+                )
             )
-        )
-        total.append(contracted)
-    return sympy.Add(*total), steps
+            before = after
+    return steps
 
 
 def _contract(
@@ -351,6 +407,16 @@ def total_over(value: Expr, ranges: tuple[Range, ...], *, pull: bool = True) -> 
         outside, inside = value.as_independent(symbol, as_Add=False)
         # a sum over nothing but its index counts it
         value = outside * (extent if inside == 1 else Sum(inside, (symbol, 0, extent - 1)))
+    return value
+
+
+def summed(value: Expr, ranges: tuple[Range, ...]) -> Expr:
+    """Return the sum of `value` over `ranges`; what reads a tensor and no index leaves its sum."""
+    for symbol, extent in reversed(ranges):
+        outside, inside = value.as_independent(symbol, as_Add=False)
+        if not occurrences(outside):
+            outside, inside = 1, value
+        value = outside * Sum(inside, (symbol, 0, extent - 1))
     return value
 
 

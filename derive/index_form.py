@@ -1,14 +1,19 @@
 """Index form: an expression of a programme, written entry by entry.
 
-The node kinds are those of the grammar in `derive.program`, and the Kronecker deltas that
-stand in recorded steps. Anything else is a mistake of ours and raises with the expression;
-SymPy's own printers, which print whatever they do not know, are not used.
+The node kinds are those of the grammar in `derive.program`, and the Kronecker deltas and
+derivatives not yet taken that stand in recorded steps. Anything else is a mistake of ours
+and raises with the expression; SymPy's own printers, which print whatever they do not know,
+are not used.
 """
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import sympy
 from sympy import Expr, Indexed, KroneckerDelta, Piecewise, Sum, Symbol
 
 from derive.errors import InternalError
+from derive.indices import canonical, rename, with_fresh_sums
 from derive.notation import (
     FUNCTIONS,
     GENERAL_POWER,
@@ -19,10 +24,15 @@ from derive.notation import (
     is_constant,
 )
 from derive.ordering import Indices, as_product, as_terms, free_indices
-from derive.program import MaxOver, Statement, tensor_of
+from derive.program import MaxOver, Partial, Statement, tensor_of
+
+Inline = Mapping[str, Statement]
+NOTHING: Inline = MappingProxyType({})
 
 
-def index_form(expression: Expr, indices: Indices, notation: Notation) -> Piece:
+def index_form(
+    expression: Expr, indices: Indices, notation: Notation, inline: Inline = NOTHING
+) -> Piece:
     """Write an expression.
 
     Parameters
@@ -33,13 +43,15 @@ def index_form(expression: Expr, indices: Indices, notation: Notation) -> Piece:
         The statement's own indices; they decide the order of factors.
     notation
         How it is written.
+    inline
+        Statements that are written out where they are read, by name.
 
     Raises
     ------
     InternalError
         If the expression is not of the grammar.
     """
-    return _Writer(indices, notation).piece(expression)
+    return _Writer(indices, notation, inline, indices).piece(expression)
 
 
 def target_form(statement: Statement, notation: Notation) -> Piece:
@@ -55,13 +67,19 @@ def target_form(statement: Statement, notation: Notation) -> Piece:
 class _Writer:
     """Writes the expressions of one statement."""
 
-    def __init__(self, indices: Indices, notation: Notation) -> None:
+    def __init__(
+        self, indices: Indices, notation: Notation, inline: Inline, scope: Indices
+    ) -> None:
         self.indices = indices
         self.notation = notation
+        self.inline = inline
+        self.scope = scope
 
     def piece(self, expression: Expr) -> Piece:
         notation = self.notation
         if isinstance(expression, Indexed):
+            if tensor_of(expression) in self.inline:
+                return self._inlined(expression)
             places = [self._place(place) for place in expression.indices]
             return notation.entry(tensor_of(expression), places)
         if isinstance(expression, Symbol):
@@ -85,10 +103,19 @@ class _Writer:
             return self._choice(expression)
         if isinstance(expression, KroneckerDelta):
             return notation.delta(*(self._place(place) for place in expression.args))
+        if isinstance(expression, Partial):
+            return notation.partial(*(notation.signed(self.piece(e)) for e in expression.args))
         if expression.func in FUNCTIONS:
             arguments = [notation.signed(self.piece(argument)) for argument in expression.args]
             return notation.call(function_name(expression), arguments)
         raise _unknown(expression)
+
+    def _inlined(self, read: Indexed) -> Piece:
+        """Write what a tensor is in the place of its entry; no name in scope is bound again."""
+        statement = self.inline[tensor_of(read)]
+        place = dict(zip(statement.indices, read.indices, strict=True))
+        body = canonical(rename(with_fresh_sums(statement.body), place), self.scope)
+        return _Writer(read.indices, self.notation, self.inline, self.scope).piece(body)
 
     def _symbol(self, symbol: Symbol) -> Piece:
         if symbol.is_integer and not symbol.is_positive:
@@ -110,7 +137,9 @@ class _Writer:
 
     def _over(self, expression: Sum | MaxOver) -> Piece:
         write = self.notation.total if isinstance(expression, Sum) else self.notation.largest
-        result = self.piece(expression.function)
+        scope = (*self.scope, *(symbol for symbol, _, _ in expression.limits))
+        inner = _Writer(self.indices, self.notation, self.inline, scope)
+        result = inner.piece(expression.function)
         for symbol, _, _ in expression.limits:
             result = write(self._place(symbol), result)
         return result

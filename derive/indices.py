@@ -62,6 +62,18 @@ def rename(expression: Expr, renaming: Mapping[Expr, Expr]) -> Expr:
     return _rebuilt(expression, [rename(argument, renaming) for argument in expression.args])
 
 
+def with_fresh_sums(expression: Expr) -> Expr:
+    """Return `expression` with every bound index fresh, so that renaming captures none."""
+    if isinstance(expression, ExprWithLimits):
+        new = {limit[0]: fresh() for limit in expression.limits}
+        inner = with_fresh_sums(rename(expression.function, new))
+        limits = ((new[symbol], first, last) for symbol, first, last in expression.limits)
+        return expression.func(inner, *limits)
+    if isinstance(expression, Indexed) or not expression.has(ExprWithLimits):
+        return expression
+    return expression.func(*(with_fresh_sums(part) for part in expression.args))
+
+
 def canonical(expression: Expr, free: tuple[Symbol, ...]) -> Expr:
     """Return `expression` with the bound indices named by their place; idempotent."""
     return _canonical(expression, {}, set(free))

@@ -129,6 +129,7 @@ class _Renaming:
             before=self.expression(step.before),
             after=self.expression(step.after),
             reason=self.prose(step.reason),
+            uses=tuple(map(self.name, step.uses)),
         )
 
     def expression(self, expression: Expr) -> Expr:

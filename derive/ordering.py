@@ -18,7 +18,7 @@ import sympy
 from sympy import Add, Expr, Function, Indexed, Integer, KroneckerDelta, Mul, Piecewise, Symbol
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
-from derive.program import Sum, tensor_of
+from derive.program import Partial, Sum, tensor_of
 
 Indices = tuple[Symbol, ...]
 _Key = tuple[Any, ...]
@@ -149,7 +149,7 @@ def _rank(expression: Expr) -> int:
         return 8
     if isinstance(expression, Piecewise):
         return 5
-    if isinstance(expression, Function):
+    if isinstance(expression, Function | Partial):
         return 4
     return 6  # bracketed sums
 

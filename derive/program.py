@@ -15,20 +15,26 @@ A size is a positive integer or a symbol. The meaning of a programme is given by
 `derive.evaluate`; its invariants are checked by `derive.check`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import final
+from typing import TYPE_CHECKING, Any, final
 
 import sympy
-from sympy import Expr, Indexed, IndexedBase, Integer, Symbol, Tuple, sympify
+from sympy import Eq, Expr, Indexed, IndexedBase, Integer, Symbol, Tuple, sympify
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from derive.errors import InternalError
 
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
 BATCH = Symbol("B", integer=True, positive=True)
 
 ONE_HOT = "every row of Y sums to 1"
+
+# the rule by which one statement takes in the formula of another, which is then gone
+SUBSTITUTE = "substitute"
 
 
 class Sum(sympy.Sum):  # type: ignore[misc]  # SymPy is untyped
@@ -56,6 +62,16 @@ class MaxOver(ExprWithLimits):  # type: ignore[misc]  # SymPy is untyped
     It is used as a shift that a proof has shown to change nothing, and is never
     differentiated.
     """
+
+
+class Partial(Expr):  # type: ignore[misc]  # SymPy is untyped
+    """``Partial(T[o], X[p])``: the derivative of what defines ``T[o]`` in ``X[p]``, not yet taken.
+
+    It stands in recorded steps, where the chain rule is told before it is carried out, and
+    never in a statement.
+    """
+
+    is_real = True
 
 
 @lru_cache(maxsize=4096)
@@ -161,11 +177,27 @@ class Statement:
         """Names of the tensors read, sorted."""
         return _tensors_in(self.body)
 
+    def to_sympy(self) -> Eq:
+        """Return the statement as an equation of SymPy, entry by entry.
+
+        Examples
+        --------
+        >>> import derive
+        >>> derive.loss_program("2-3:relu-2").statement("Z1").to_sympy()
+        Eq(Z1[i, j], b1[j] + Sum(W1[j, k]*X[i, k], (k, 0, 1)))
+        """
+        return Eq(self.target[self.indices or ()], self.body, evaluate=False)
+
     def __str__(self) -> str:
         """Write the statement in index form."""
         from derive.printing import statement_text
 
         return statement_text(self)
+
+    def _repr_latex_(self) -> str:
+        from derive.printing import statement_latex
+
+        return f"$${statement_latex(self, form='matrix')}$$"
 
 
 @final
@@ -176,15 +208,18 @@ class Step:
     Attributes
     ----------
     rule
-        Its name: ``chain rule``, ``delta``, ``reuse``, ``identity``, ``inline``, …
+        Its name: ``chain rule``, ``derivative``, ``delta``, ``reuse``, ``identity``, …
     target
         Name of the tensor whose statement changed.
     indices
         The free indices of `before` and `after`.
     before, after
-        The expression on both sides; equal in value.
+        The expression on both sides; equal in value. The first step of a gradient ``dX``
+        starts from its own entry ``dX[p]``; steps may hold `Partial` and Kronecker deltas.
     reason
         What makes it right: the statement, assumption or proof it rests on.
+    uses
+        Names of the statements that it rests on.
     """
 
     rule: str
@@ -193,6 +228,7 @@ class Step:
     before: Expr
     after: Expr
     reason: str
+    uses: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Write the step on one line: rule, both sides, reason."""
@@ -280,6 +316,28 @@ class Program:
         gradients = self.gradients.items()
         return {name: along[gradient] for name, gradient in gradients if gradient in along}
 
+    def to_sympy(self) -> dict[str, Eq]:
+        """Return every statement by name as an equation of SymPy."""
+        return {statement.name: statement.to_sympy() for statement in self.statements}
+
+    def evaluate(
+        self, values: Mapping[str, Any], *, dtype: "DTypeLike" = "float64"
+    ) -> "dict[str, NDArray[Any]]":
+        """Return the value of every statement by name; `derive.evaluate.evaluate` says more.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import derive
+        >>> program = derive.gradient_program(derive.loss_program("nx-ny"))
+        >>> values = {"X": np.eye(2), "Y": np.eye(2), "W1": np.eye(2), "b1": np.zeros(2)}
+        >>> print(program.evaluate(values)["db1"].round(6))
+        [0. 0.]
+        """
+        from derive.evaluate import evaluate
+
+        return evaluate(self, values, dtype=dtype)
+
     def __str__(self) -> str:
         """Write the programme, one statement a line."""
         from derive.printing import program_text
@@ -290,6 +348,11 @@ class Program:
         from derive.printing import program_latex
 
         return f"$${program_latex(self)}$$"
+
+    def _repr_html_(self) -> str:
+        from derive.html_report import program_html
+
+        return program_html(self)
 
 
 def shape_of(entries: Iterable[int | str | Expr]) -> tuple[Expr, ...]:

@@ -18,7 +18,7 @@ import sympy
 from sympy import Dummy, Expr, Function, Indexed, Pow
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
-from derive.indices import canonical, fresh, rename
+from derive.indices import canonical, rename, with_fresh_sums
 from derive.program import Statement, Sum, indices_of, occurrences, tensor_of
 
 # what a node costs to compute, roughly in multiplications: decides between two equal forms
@@ -83,7 +83,7 @@ def _candidates(expression: Expr, statement: Statement, anchor: Expr) -> Iterato
         place = dict(zip(indices_of(own), indices_of(anchor), strict=True))
         here = tuple(place[symbol] for symbol in statement.indices)
         frozen: dict[Expr, Dummy] = {}
-        body = _freeze(rename(_with_fresh_sums(statement.body), place), frozen)
+        body = _freeze(rename(with_fresh_sums(statement.body), place), frozen)
         if any(total.free_symbols & _bound(expression) for total in frozen):
             continue  # a scalar cannot stand for what depends on the index of another sum
         held = _freeze(expression, frozen, only_known=True)
@@ -128,18 +128,6 @@ def _divisors(expression: Expr) -> set[Expr]:
 
 def _bound(expression: Expr) -> set[Expr]:
     return {limit[0] for total in expression.atoms(ExprWithLimits) for limit in total.limits}
-
-
-def _with_fresh_sums(expression: Expr) -> Expr:
-    """Return `expression` with every bound index fresh, so that renaming captures none."""
-    if isinstance(expression, ExprWithLimits):
-        new = {limit[0]: fresh() for limit in expression.limits}
-        inner = _with_fresh_sums(rename(expression.function, new))
-        limits = ((new[symbol], first, last) for symbol, first, last in expression.limits)
-        return expression.func(inner, *limits)
-    if isinstance(expression, Indexed) or not expression.has(ExprWithLimits):
-        return expression
-    return expression.func(*(_with_fresh_sums(part) for part in expression.args))
 
 
 def _solve(body: Expr, call: Expr, value: Expr) -> Expr | None:

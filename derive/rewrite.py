@@ -12,10 +12,11 @@ from sympy import Add, Expr, Indexed, Integer, Piecewise, Pow
 
 from derive.check import check_program
 from derive.errors import InputError
-from derive.indices import canonical, fresh, rename
+from derive.indices import canonical, rename, with_fresh_sums
 from derive.program import (
     BATCH,
     ONE_HOT,
+    SUBSTITUTE,
     Program,
     Statement,
     Step,
@@ -113,13 +114,14 @@ class _Rewriter:
                 statement = self.statements[name]
                 body = reuse(statement.body, source)
                 reason = f"{source.name} is known from the forward pass"
-                self._take(statement, body, "reuse", reason, f"reuse: {source.name}")
+                origin = (f"reuse: {source.name}",)
+                self._take(statement, body, "reuse", reason, origin, (source.name,))
         statement = self.statements[name]
-        self._take(statement, _masked(statement.body), "identity", MASK)
+        self._take(statement, masked(statement.body), "identity", MASK)
         statement = self.statements[name]
-        self._take(statement, _logistic(statement.body), "identity", LOGISTIC)
+        self._take(statement, logistic(statement.body), "identity", LOGISTIC)
         statement = self.statements[name]
-        self._take(statement, _common_factors(statement.body), "factor", "common factors")
+        self._take(statement, common_factors(statement.body), "factor", "common factors in front")
 
     def absorb_cotangents(self, name: str) -> None:
         """Put in the cotangents that only this statement reads, where that is cheaper."""
@@ -131,45 +133,55 @@ class _Rewriter:
             self._absorb(self.statements[name], self.statements[other])
 
     def _absorb(self, statement: Statement, other: Statement) -> None:
-        merged = _put_in(statement.body, other)
-        simple, used = self._simplified(merged)
+        merged = put_in(statement.body, other)
+        simple, rule = self._simplified(merged)
         copies = _is_read(statement.body) or _is_read(other.body)
         if not copies and cost(simple) >= cost(statement.body) + cost(other.body) - 1:
             return
-        self._take(statement, merged, "inline", f"{other.name} is read nowhere else", *other.origin)
-        if used:
-            expanded = _distribute(merged)
-            self._take(
-                self.statements[statement.name], expanded, "distribute", "a(b + c) = ab + ac"
-            )
-            self._take(
-                self.statements[statement.name],
-                _row_sums(expanded),
-                "identity",
-                ONE_HOT,
-                f"identity: {ONE_HOT}",
-            )
-            if ONE_HOT not in (*self.program.assumptions, *self.assumptions):
-                self.assumptions += (ONE_HOT,)
-        self._take(self.statements[statement.name], simple, "factor", "common factors")
+        reason = f"{other.name} is read nowhere else, so its formula takes its place"
+        self._take(statement, merged, SUBSTITUTE, reason, other.origin, (other.name,))
+        now = self.statements[statement.name]
+        if rule == "distribute":
+            self._take(now, distribute(merged), rule, "a(b + c) = ab + ac")
+            self._assume_one_hot(self.statements[statement.name])
+        elif rule == "cancel":
+            self._take(now, cancel(merged), rule, "common factors above and below")
+        self._take(self.statements[statement.name], simple, "factor", "common factors in front")
         for name in other.reads():
             already = name in statement.reads()
             self.reader_counts[name] -= already
         del self.statements[other.name]
 
-    def _simplified(self, body: Expr) -> tuple[Expr, bool]:
-        """Return a body under the stated identities, and whether one was used."""
-        expanded = _distribute(body)
-        known = _row_sums(expanded) if self.one_hot else expanded
-        forms = [body, known]
+    def _simplified(self, body: Expr) -> tuple[Expr, str]:
+        """Return the cheapest form of a body, and the rule before "factor" that led to it."""
+        expanded = distribute(body)
+        known = row_sums(expanded) if self.one_hot else expanded
+        forms = {"": body, "distribute": known}
         if any(power.exp.is_negative and occurrences(power.base) for power in known.atoms(Pow)):
-            forms.append(cancel(body))
-        plain, *others = map(_common_factors, forms)
-        best = min((plain, *others), key=cost)
-        used = known != expanded and best != plain
-        return best, used
+            forms["cancel"] = cancel(body)
+        factored = {rule: common_factors(form) for rule, form in forms.items()}
+        rule = min(factored, key=lambda rule: cost(factored[rule]))
+        return factored[rule], rule
 
-    def _take(self, statement: Statement, body: Expr, rule: str, reason: str, *origin: str) -> None:
+    def _assume_one_hot(self, statement: Statement) -> None:
+        """Put 1 for the sum over a row of the targets, if there is one and it is assumed."""
+        body = row_sums(statement.body)
+        if not self.one_hot or body == statement.body:
+            return
+        reason = f"{ONE_HOT}, as is assumed"
+        self._take(statement, body, "identity", reason, (f"identity: {ONE_HOT}",))
+        if ONE_HOT not in (*self.program.assumptions, *self.assumptions):
+            self.assumptions += (ONE_HOT,)
+
+    def _take(
+        self,
+        statement: Statement,
+        body: Expr,
+        rule: str,
+        reason: str,
+        origin: tuple[str, ...] = (),
+        uses: tuple[str, ...] = (),
+    ) -> None:
         body = canonical(body, statement.indices)
         if body == statement.body:
             return
@@ -180,6 +192,7 @@ class _Rewriter:
             before=statement.body,
             after=body,
             reason=reason,
+            uses=uses,
         )
         self.steps.append(step)
         merged = tuple(dict.fromkeys((*statement.origin, *origin)))
@@ -199,25 +212,14 @@ def _is_read(body: Expr) -> bool:
     return isinstance(body, Indexed)
 
 
-def _put_in(body: Expr, other: Statement) -> Expr:
+def put_in(body: Expr, other: Statement) -> Expr:
     """Replace every read of a statement's target by its body."""
     values: dict[Expr, Expr] = {}
     for read in occurrences(body):
         if tensor_of(read) == other.name:
             place: Mapping[Expr, Expr] = dict(zip(other.indices, indices_of(read), strict=True))
-            values[read] = rename(_with_fresh_sums(other.body), place)
+            values[read] = rename(with_fresh_sums(other.body), place)
     return _pulled(body.xreplace(values))
-
-
-def _with_fresh_sums(body: Expr) -> Expr:
-    sums = {
-        node: node.func(
-            rename(node.function, new := {limit[0]: fresh() for limit in node.limits}),
-            *((new[limit[0]], *limit[1:]) for limit in node.limits),
-        )
-        for node in body.atoms(Sum)
-    }
-    return body.xreplace(sums)
 
 
 def _pulled(body: Expr) -> Expr:
@@ -233,11 +235,12 @@ def _pulled(body: Expr) -> Expr:
     return body.func(*(_pulled(argument) for argument in body.args))
 
 
-def _distribute(body: Expr) -> Expr:
+def distribute(body: Expr) -> Expr:
+    """Multiply out the outermost product."""
     return sympy.expand_mul(body, deep=False)
 
 
-def _row_sums(body: Expr) -> Expr:
+def row_sums(body: Expr) -> Expr:
     """Replace the sum over a whole row of the targets by 1."""
     ones = {}
     for node in body.atoms(Sum):
@@ -255,7 +258,7 @@ def _row_sums(body: Expr) -> Expr:
     return body.xreplace(ones)
 
 
-def _masked(body: Expr) -> Expr:
+def masked(body: Expr) -> Expr:
     """Take the other factors of a product into a case distinction that is 0 elsewhere.
 
     Equal where they are finite; where one is infinite, 0 times it would not be 0.
@@ -271,7 +274,7 @@ def _masked(body: Expr) -> Expr:
     return body.xreplace(found)
 
 
-def _logistic(body: Expr) -> Expr:
+def logistic(body: Expr) -> Expr:
     """Write ``exp(u)/(1 + exp(u))`` as ``1/(1 + exp(-u))``, which does not overflow."""
     found: dict[Expr, Expr] = {}
     for product in body.atoms(sympy.Mul):
@@ -286,7 +289,7 @@ def _logistic(body: Expr) -> Expr:
     return body.xreplace(found)
 
 
-def _common_factors(body: Expr) -> Expr:
+def common_factors(body: Expr) -> Expr:
     """Return a sum of products as a product with a sum, where that is cheaper."""
     if not body.has(Add):
         return body

@@ -64,7 +64,7 @@ def hvp_program(program: Program) -> Program:
     >>> gradient = derive.rewrite_program(derive.gradient_program(derive.loss_program("2-3-2")))
     >>> second = derive.rewrite_program(derive.hvp_program(gradient))
     >>> print(second.statement("vZ1"))
-    vZ1[i,j] = vb1[j] + Σ_k X[i,k] vW1[j,k]
+    vZ1[i,j] = Σ_k X[i,k] vW1[j,k] + vb1[j]
     """
     if not program.gradients:
         raise InputError(
@@ -133,8 +133,8 @@ class _AlongDirection:
         if body == 0:
             origin = (f"{statement.name} does not change along v",)
         made = Statement(target=target, indices=statement.indices, body=body, origin=origin)
-        changes = " and ".join(f"{name} by {self.tangents[name].name}" for name in operands)
-        reason = f"{statement.name} is moved by what it reads: {changes}"
+        changes = ", ".join(f"{self.tangents[name].name} for {name}" for name in operands)
+        reason = f"{statement.name} changes with what it reads: {changes}"
         self.record(made, target[statement.indices or ()], "chain rule along v", reason)
         kinks = [name for name in operands if differentiates and _jumps(statement.body, name)]
         kinks += [self.still[name] for name in statement.reads() if name in self.still]

@@ -1,0 +1,228 @@
+"""A derivation done again from its record: the forward statements and the steps, no more.
+
+Each step names a rule, the statement it changes and the statements it rests on. `replay`
+carries the rule out on what stands there, and refuses the step if that is not the recorded
+``before``, or if what comes out is not the recorded ``after``. So a record that replays is
+complete: nothing happened that it does not tell.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import sympy
+from sympy import Expr, Integer, KroneckerDelta, Mul
+
+from derive.errors import InternalError
+from derive.gradient import Range, slopes, summed, total_over
+from derive.indices import canonical, fresh, rename, with_fresh_sums
+from derive.program import (
+    ONE_HOT,
+    SUBSTITUTE,
+    Partial,
+    Program,
+    Statement,
+    Step,
+    Sum,
+    Tensor,
+    indices_of,
+    tensor_of,
+)
+from derive.reuse import cancel, reuse
+from derive.rewrite import (
+    LOGISTIC,
+    MASK,
+    common_factors,
+    distribute,
+    logistic,
+    masked,
+    put_in,
+    row_sums,
+)
+
+
+def replay(forward: Program, steps: Sequence[Step], *, of: str = "loss") -> tuple[Statement, ...]:
+    """Return the statements that recorded steps lead to.
+
+    Parameters
+    ----------
+    forward
+        The programme that was differentiated, for example that of `derive.loss_program`.
+    steps
+        ``steps`` of the result of `derive.gradient_program` or `derive.rewrite_program`.
+    of
+        The scalar that was differentiated.
+
+    Returns
+    -------
+    tuple of Statement
+        The backward statements, in order, without their origins.
+
+    Raises
+    ------
+    InternalError
+        Naming the first step that does not apply, and why.
+
+    Examples
+    --------
+    >>> import derive
+    >>> loss = derive.loss_program("2-2")
+    >>> program = derive.rewrite_program(derive.gradient_program(loss))
+    >>> for statement in replay(loss, program.steps):
+    ...     print(statement)
+    dZ1[i,j] = (P[i,j] − Y[i,j])/B
+    dW1[j,k] = Σ_i dZ1[i,j] X[i,k]
+    db1[j] = Σ_i dZ1[i,j]
+    """
+    board = _Board(forward, of)
+    for number, step in enumerate(steps, start=1):
+        try:
+            board.take(step)
+        except _RefusedError as refused:
+            raise InternalError(f"step {number}, {step}, does not apply: {refused}") from refused
+    return tuple(board.backward.values())
+
+
+class _RefusedError(Exception):
+    """The step does not apply; the message says why."""
+
+
+class _Board:
+    """What stands there: the forward statements, and the backward ones as far as they are."""
+
+    def __init__(self, forward: Program, of: str) -> None:
+        self.of = of
+        self.tensors = forward.tensors()
+        self.forward = {statement.name: statement for statement in forward.statements}
+        self.backward: dict[str, Statement] = {}
+        self.rules: dict[str, Callable[[Step], Expr]] = {
+            "chain rule": self.chain_rule,
+            "derivative": self.derivative,
+            "delta": lambda step: contracted(step.before),
+            "reuse": lambda step: reuse(step.before, self.known(step)),
+            SUBSTITUTE: lambda step: put_in(step.before, self.known(step)),
+            "distribute": lambda step: distribute(step.before),
+            "identity": identity,
+            "cancel": lambda step: cancel(step.before),
+            "factor": lambda step: common_factors(step.before),
+        }
+
+    def take(self, step: Step) -> None:
+        """Carry out one step."""
+        if step.rule not in self.rules:
+            raise _RefusedError(f"there is no rule {step.rule}")
+        statement = self.begun(step) if step.rule == "chain rule" else self.standing(step.target)
+        if statement.indices != step.indices or statement.body != step.before:
+            raise _RefusedError(f"what stands there is {statement}")
+        after = canonical(self.rules[step.rule](step), step.indices)
+        if after != step.after:
+            raise _RefusedError(f"it leads to {after}")
+        self.backward[step.target] = replace(statement, body=step.after)
+        if step.rule == SUBSTITUTE:
+            del self.backward[self.known(step).name]
+
+    def begun(self, step: Step) -> Statement:
+        """Return the statement with which a cotangent begins: it is equal to itself."""
+        if step.target in self.backward:
+            raise _RefusedError(f"{step.target} is there already")
+        operand = self.tensors.get(step.target.removeprefix("d"))
+        if operand is None:
+            raise _RefusedError(f"{step.target} is the gradient of nothing that is there")
+        target = Tensor(name=step.target, shape=operand.shape)
+        return Statement(target=target, indices=step.indices, body=target[step.indices or ()])
+
+    def standing(self, name: str) -> Statement:
+        """Return a backward statement."""
+        if name not in self.backward:
+            raise _RefusedError(f"{name} is not there")
+        return self.backward[name]
+
+    def known(self, step: Step) -> Statement:
+        """Return the one statement that a step rests on."""
+        (name,) = step.uses or ("",)
+        return self.forward[name] if name in self.forward else self.standing(name)
+
+    def chain_rule(self, step: Step) -> Expr:
+        """Return the sum over everything that reads an operand."""
+        operand = self.tensors[step.target.removeprefix("d")]
+        total: Expr = Integer(0)
+        for name, statement in self.forward.items():
+            reached = name == self.of or f"d{name}" in self.backward
+            if operand.name in statement.reads() and reached:
+                own = tuple((fresh(), extent) for extent in statement.target.shape)
+                place = tuple(symbol for symbol, _ in own) or ()
+                slope = Partial(statement.target[place], operand[step.indices or ()])
+                if name != self.of:
+                    slope *= self.backward[f"d{name}"].target[place]
+                total += total_over(slope, own, pull=False)
+        return total
+
+    def derivative(self, step: Step) -> Expr:
+        """Return an expression with every derivative in it taken."""
+        taken = {node: self.taken(*node.args) for node in step.before.atoms(Partial)}
+        return step.before.xreplace(taken)
+
+    def taken(self, function: Expr, variable: Expr) -> Expr:
+        statement = self.forward[tensor_of(function)]
+        place = dict(zip(statement.indices, indices_of(function), strict=True))
+        # the names that the sums of a body bind may be those of the place
+        body = rename(with_fresh_sums(statement.body), place)
+        total: Expr = Integer(0)
+        for slope in slopes(body, tensor_of(variable)):
+            deltas = Mul(*map(KroneckerDelta, slope.position, indices_of(variable)))
+            total += summed(slope.value * deltas, slope.bound)
+        return total
+
+
+def identity(step: Step) -> Expr:
+    """Carry out the identity that a step names in its reason."""
+    if step.reason == MASK:
+        return masked(step.before)
+    if step.reason == LOGISTIC:
+        return logistic(step.before)
+    if step.reason.startswith(ONE_HOT):
+        return row_sums(step.before)
+    raise _RefusedError(f"there is no identity {step.reason}")
+
+
+def contracted(expression: Expr) -> Expr:
+    """Return sums over products with Kronecker deltas without the deltas.
+
+    Examples
+    --------
+    >>> from derive.program import base, index
+    >>> i, j, k = map(index, "ijk")
+    >>> contracted(Sum(base("v")[k] * KroneckerDelta(j, k), (k, 0, 4)))
+    v[j]
+    """
+    if expression.is_Add:
+        return sympy.Add(*map(contracted, expression.args))
+    factors, ranges = _opened(expression)
+    for factor in factors:
+        if factor.is_Add and factor.has(KroneckerDelta):
+            others = [other for other in factors if other is not factor]
+            terms = (total_over(Mul(*others, term), ranges) for term in factor.args)
+            return sympy.Add(*map(contracted, terms))
+    product, left = Mul(*factors), dict(ranges)
+    for delta in sorted(product.atoms(KroneckerDelta), key=sympy.default_sort_key):
+        bound = [index for index in delta.args if index in left]
+        if len(bound) != 1 or product.xreplace({delta: Integer(0)}) != 0:
+            raise _RefusedError(f"{delta} leaves no single term of a sum")
+        del left[bound[0]]
+        (place,) = set(delta.args) - set(bound)
+        product = rename(product, {bound[0]: place})  # SymPy makes 1 of δ[j,j]
+    return total_over(product, tuple(left.items()))
+
+
+def _opened(expression: Expr) -> tuple[list[Expr], tuple[Range, ...]]:
+    """Return the factors of a product, those under sums that hold deltas included."""
+    factors: list[Expr] = []
+    ranges: tuple[Range, ...] = ()
+    for factor in Mul.make_args(expression):
+        if isinstance(factor, Sum) and factor.has(KroneckerDelta):
+            own = {symbol: fresh() for symbol, _, _ in factor.limits}
+            inner, more = _opened(rename(factor.function, own))
+            factors += inner
+            ranges += (*((own[symbol], last + 1) for symbol, _, last in factor.limits), *more)
+        else:
+            factors.append(factor)
+    return factors, ranges
