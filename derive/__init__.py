@@ -1,5 +1,9 @@
 """Gradients of networks as formulas, by one rule over ``sympy.diff``.
 
+    print(derive.derivation("2-10-2"))
+
+does all at once; the stages are functions of their own:
+
     program = derive.gradient_program(derive.loss_program("2-10-2"))
     print(derive.rewrite_program(program))
 
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
     from derive.errors import GradwrightError, InputError, InternalError, RunError
     from derive.gradient import gradient_program, vjp_program
     from derive.network import loss_program
+    from derive.network_derivation import Derivation, derivation
     from derive.program import Program, Statement, Step, Tensor
     from derive.recurrence import Recurrence, layer_recurrence
     from derive.rewrite import rewrite_program
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from derive.stable import stable_program
 
 __all__ = [
+    "Derivation",
     "GradwrightError",
     "InputError",
     "InternalError",
@@ -32,6 +38,7 @@ __all__ = [
     "Statement",
     "Step",
     "Tensor",
+    "derivation",
     "gradient_program",
     "hvp_program",
     "layer_recurrence",
@@ -50,6 +57,8 @@ _HOMES = {
     "gradient_program": "derive.gradient",
     "vjp_program": "derive.gradient",
     "loss_program": "derive.network",
+    "Derivation": "derive.network_derivation",
+    "derivation": "derive.network_derivation",
     "Program": "derive.program",
     "Statement": "derive.program",
     "Step": "derive.program",

@@ -9,11 +9,14 @@ from sympy import Expr
 
 from derive.board import grouped_steps
 from derive.printing import (
+    LATEX,
+    TEXT,
     Form,
     expression_text,
     matrix_text,
     statement_latex,
     statement_text,
+    written_out,
 )
 from derive.program import Program, Statement
 from derive.spec import NetworkSpec
@@ -29,6 +32,7 @@ def json_report(
     spec: NetworkSpec,
     *,
     form: Form = "matrix",
+    expand: bool = False,
     certificate: "Certificate | None" = None,
 ) -> str:
     """Return a derivation as JSON text.
@@ -41,6 +45,8 @@ def json_report(
         The network that it was derived for.
     form
         In which form ``latex`` is.
+    expand
+        Whether each gradient is also written out as one formula.
     certificate
         What was proved of it, if anything.
 
@@ -49,7 +55,7 @@ def json_report(
     str
         An object with the keys of `derivation_object`, indented, the last line ended.
     """
-    derivation = derivation_object(program, spec, form=form, certificate=certificate)
+    derivation = derivation_object(program, spec, form=form, expand=expand, certificate=certificate)
     return json.dumps(derivation, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -58,6 +64,7 @@ def derivation_object(
     spec: NetworkSpec,
     *,
     form: Form = "matrix",
+    expand: bool = False,
     certificate: "Certificate | None" = None,
 ) -> dict[str, Any]:
     """Return a derivation in dicts, lists, strings and integers.
@@ -69,14 +76,16 @@ def derivation_object(
 
     A statement is ``{"name", "indices", "shape", "matrix", "index", "latex", "from"}``, with
     sizes that are names as strings, and null for a matrix form that there is not. A step is
-    ``{"rule", "target", "for", "indices", "before", "after", "reason"}`` in index form, in
-    reading order; ``for`` is the statement that it leads to.
+    ``{"rule", "target", "for", "indices", "before", "after", "reason", "uses"}`` in index form,
+    in reading order; ``for`` is the statement that it leads to. With `expand` there is one key
+    more, ``expanded``: the gradients as ``{"name", "matrix", "index", "latex"}``, each in inputs
+    and forward values alone.
     """
     second = {
         "second_order": [statement_object(statement, form) for statement in program.second_order],
         "hvp": program.hessian_products,
     }
-    return {
+    derivation = {
         "spec": str(spec),
         "loss": spec.loss,
         "forward": [statement_object(statement, form) for statement in program.forward],
@@ -87,6 +96,23 @@ def derivation_object(
         "proof": certificate.to_json() if certificate else [],
         "versions": versions(),
     }
+    if expand:
+        derivation["expanded"] = _expanded(program, form)
+    return derivation
+
+
+def _expanded(program: Program, form: Form) -> list[dict[str, Any]]:
+    matrix, index = (written_out(program, TEXT, form=kind) for kind in ("matrix", "index"))
+    latex = written_out(program, LATEX, form=form)
+    return [
+        {
+            "name": statement.name,
+            "matrix": " = ".join(row) if row != entry else None,
+            "index": " = ".join(entry),
+            "latex": " = ".join(tex),
+        }
+        for (statement, *row), (_, *entry), (_, *tex) in zip(matrix, index, latex, strict=True)
+    ]
 
 
 def versions() -> dict[str, str]:
@@ -128,6 +154,7 @@ def step_objects(program: Program) -> list[dict[str, Any]]:
             "before": expression_text(step.before, step.indices),
             "after": expression_text(step.after, step.indices),
             "reason": step.reason,
+            "uses": list(step.uses),
         }
         for name, steps in grouped_steps(program).items()
         for step in steps

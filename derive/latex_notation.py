@@ -3,29 +3,21 @@ r"""Formulas in LaTeX (amsmath): ``\mathrm{d}W_{2} = \mathrm{d}Z_{2}^{\top} H_{1
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import final
 
 from sympy import Expr, Rational
 
+from derive.name_parts import name_parts
 from derive.notation import Level, Notation, Piece
 
-_ACCENTS = {"tilde": r"\tilde", "hat": r"\hat"}
 _CONSTANTS = {"pi": r"\pi", "E": "e"}
 _RELATIONS = {"<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne"}
 # what amsmath has a command for; other functions are set as operator names
 _COMMANDS = {"exp", "log", "tanh", "sin", "cos", "tan", "sinh", "cosh", "max", "min"}
 _OPERATORS = {"atan": "arctan", "sign": "sgn"}
 _TALL = re.compile(r"\\(frac|sum|max_|sqrt|left)")
-_NAME = re.compile(r"(?P<stem>[A-Za-z]+)(?P<number>\d*)(?:_(?P<suffix>\w+))?")
-_DERIVED = (r"\mathrm{d}", r"\mathrm{v}", r"\mathrm{h}")
-# vZ1 and hZ1 are how Z1 and dZ1 change along v; htilde and h1 are the lab's, and are not
-_ALONG = re.compile(r"[vh](?=(?:[WbZH]\d+|P|[Wb][hy]\d*|[hy](?:tilde|hat)?\d*)\Z)")
-# the layers of `derive.layer_names`: W_ℓ, H_{ℓ−1}
-_IN_LAYER = re.compile(r"(?P<stem>[A-Za-z])_(?:(?P<one>[ℓN])|\{(?P<other>[ℓN][+−]\d+)\})")
 _LAYER_SIGNS = str.maketrans({"ℓ": r"\ell", "−": "-"})
 
 
-@final
 class LatexNotation(Notation):
     """LaTeX for math mode, with amsmath."""
 
@@ -49,8 +41,8 @@ class LatexNotation(Notation):
         tensor = latex_name(name)
         if not indices:
             return Piece(tensor)
-        has_subscript = "_" in tensor or tensor.startswith(_DERIVED)
-        shown = f"({tensor})" if has_subscript else tensor
+        parts = name_parts(name)
+        shown = f"({tensor})" if parts.has_subscript or parts.marks else tensor
         return Piece(f"{shown}_{{{''.join(indices)}}}")
 
     def number(self, value: Expr) -> Piece:
@@ -106,8 +98,12 @@ class LatexNotation(Notation):
             return Piece(rf"\left|{inside}\right|")
         if function in _COMMANDS:
             return Piece(rf"\{function}{self.bracketed(inside)}")
-        operator = _OPERATORS.get(function, function)
-        return Piece(rf"\operatorname{{{operator}}}{self.bracketed(inside)}")
+        operator = self.operator(_OPERATORS.get(function, function))
+        return Piece(f"{operator}{self.bracketed(inside)}")
+
+    def operator(self, name: str) -> str:
+        r"""``\operatorname{where}``: a function that has no command of its own."""
+        return rf"\operatorname{{{name}}}"
 
     def relation(self, relation: str) -> str:
         r"""``\ge``."""
@@ -121,6 +117,14 @@ class LatexNotation(Notation):
         r"""``\max_{k} Z_{ik}``."""
         return Piece(rf"\max_{{{index}}} {self.at_least(body, Level.PRODUCT)}", Level.TOTAL)
 
+    def partial(self, function: str, variable: str) -> Piece:
+        r"""``\frac{\partial P_{ik}}{\partial Z_{ij}}``."""
+        return Piece(rf"\frac{{\partial {function}}}{{\partial {variable}}}", Level.PRODUCT)
+
+    def hessian_product(self, parameter: str) -> Piece:
+        r"""``(\nabla^{2} \mathrm{loss}\, v)_{W_{1}}``."""
+        return Piece(rf"(\nabla^{{2}} \mathrm{{loss}}\, v)_{{{latex_name(parameter)}}}")
+
     def delta(self, first: str, second: str) -> Piece:
         r"""``\delta_{ii'}``."""
         return Piece(rf"\delta_{{{first}{second}}}")
@@ -129,30 +133,23 @@ class LatexNotation(Notation):
 @lru_cache(maxsize=4096)
 def latex_name(name: str) -> str:
     r"""Write the name of a tensor or size: ``dZ1`` as ``\mathrm{d}Z_{1}``."""
-    if len(name) > 1 and (name.startswith("d") or _ALONG.match(name)):
-        return rf"\mathrm{{{name[0]}}}" + latex_name(name[1:])
-    if layer := _IN_LAYER.fullmatch(name):
-        below = layer["one"] or layer["other"]
-        return f"{layer['stem']}_{{{below.translate(_LAYER_SIGNS)}}}"
-    parts = _NAME.fullmatch(name)
-    if parts is None:
-        return rf"\mathrm{{{_escaped(name)}}}"
-    stem, number, suffix = parts["stem"], parts["number"], parts["suffix"]
-    letter, rest = stem[0], stem[1:]
-    subscript = [number] if number else []
-    if rest in _ACCENTS:
-        shown = f"{_ACCENTS[rest]}{{{letter}}}"
-    elif not rest:
-        shown = letter
-    elif len(rest) == 1 or letter == "n":  # Wh, bh: one of a kind; nhidden: a size
-        shown = letter
-        inner = rest if len(rest) == 1 else rf"\mathrm{{{rest}}}"
-        subscript = [f"{inner}_{{{number}}}" if number else inner]
-    else:
-        shown = rf"\mathrm{{{stem}}}"
-    if suffix:
-        subscript.append(rf"\mathrm{{{_escaped(suffix)}}}")
-    return f"{shown}_{{{', '.join(subscript)}}}" if subscript else shown
+    parts = name_parts(name)
+    shown = _word(parts.stem)
+    if parts.accent:
+        shown = f"\\{parts.accent}{{{shown}}}"
+    below = [_word(parts.subscript)] if parts.subscript else []
+    if parts.number:
+        number = parts.number.translate(_LAYER_SIGNS)
+        below = [f"{below[0]}_{{{number}}}" if below else number]
+    if parts.suffix:
+        below.append(rf"\mathrm{{{_escaped(parts.suffix)}}}")
+    subscript = f"_{{{', '.join(below)}}}" if below else ""
+    marks = "".join(rf"\mathrm{{{mark}}}" for mark in parts.marks)
+    return marks + shown + subscript
+
+
+def _word(text: str) -> str:
+    return text if len(text) == 1 else rf"\mathrm{{{_escaped(text)}}}"
 
 
 def _escaped(text: str) -> str:

@@ -1,17 +1,26 @@
 """A whole derivation in LaTeX: an article that compiles as it stands, or its body."""
 
 import re
-from typing import TYPE_CHECKING
 
 from derive.board import Told, told_steps
+from derive.document import (
+    Document,
+    Lines,
+    Math,
+    Proof,
+    Recorded,
+    Section,
+    Sentence,
+    Sentences,
+    Tensors,
+    WrittenOut,
+    document,
+)
 from derive.errors import InternalError
 from derive.latex_notation import latex_name
-from derive.printing import LATEX, Form, aligned_rows, shape_latex
+from derive.printing import LATEX, Form, aligned_rows, shape_latex, written_out
 from derive.program import Program, Statement
 from derive.spec import NetworkSpec
-
-if TYPE_CHECKING:
-    from derive.proof import Certificate
 
 _PREAMBLE = r"""\documentclass[a4paper]{article}
 \usepackage[margin=2cm]{geometry}
@@ -39,20 +48,6 @@ _SPECIAL = {
     "…": r"\ldots{}",
 } | {symbol: rf"\{symbol}" for symbol in "&%$#_{}"}
 
-# symbols -> what the reader is told where one occurs
-_LEGEND: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("",), r"$\mathrm{d}T$ is $\partial\,\mathrm{loss} / \partial T$"),
-    (
-        (r"\nabla^2",),
-        r"$\mathrm{v}T$ and $\mathrm{h}T$ are how $T$ and $\mathrm{d}T$ change along $v$",
-    ),
-    ((r"\circ", r"\oslash"), r"$\circ$ and $\oslash$ multiply and divide entry by entry"),
-    ((r"\mathbf{1}",), r"$\mathbf{1}$ is a column of ones"),
-    ((r"\sum",), "a sum runs over the whole axis"),
-    ((r"{where}",), r"$\operatorname{where}(c, a, b)$ is $a$ where $c$ holds, else $b$"),
-    ((r"\delta",), r"$\delta_{ij}$ is 1 where $i = j$, else 0"),
-)
-
 # a word, also one with a layer below it: W_ℓ, W_{ℓ+1}
 _IN_LAYER = re.compile(r"_(?:[ℓN]|\{[^}]*\})$")
 _WORD = re.compile(r"[A-Za-z]\w*(?:(?<=_)(?:ℓ|\{[^}]*\}))?|.", re.DOTALL | re.ASCII)
@@ -64,7 +59,7 @@ def latex_report(
     *,
     form: Form = "matrix",
     steps: bool = False,
-    certificate: "Certificate | None" = None,
+    expand: bool = False,
 ) -> str:
     """Return a derivation as a LaTeX document; it needs ``amsmath`` and ``geometry`` only.
 
@@ -78,12 +73,10 @@ def latex_report(
         ``"matrix"`` or ``"index"``; what has no matrix form is in index form in either.
     steps
         Whether the steps that led to each statement are told.
-    certificate
-        What was proved of it, if anything.
+    expand
+        Whether each gradient is also written out as one formula.
     """
-    return latex_document(
-        latex_fragment(program, spec, form=form, steps=steps, certificate=certificate)
-    )
+    return write_latex(document(program, spec, form=form, steps=steps, expand=expand))
 
 
 def latex_document(body: str) -> str:
@@ -97,27 +90,26 @@ def latex_fragment(
     *,
     form: Form = "matrix",
     steps: bool = False,
-    certificate: "Certificate | None" = None,
+    expand: bool = False,
 ) -> str:
     """Return the body of `latex_report`, for a document of one's own with ``amsmath``."""
-    title = f"Network {spec}, {spec.loss} loss, mean over a batch of B samples"
-    parts = [rf"\section*{{{latex_prose(title)}}}", _given(program)]
-    parts += [r"\subsection*{Forward}", aligned(aligned_rows(program.forward, form=form))]
-    parts += [r"\subsection*{Backward}", aligned(aligned_rows(program.backward, form=form))]
-    if program.second_order:
-        rows = aligned_rows(program.second_order, form=form)
-        parts += [r"\subsection*{Second order, along $v$}", aligned(rows)]
-    parts += [r"\subsection*{Gradients}", _gradients(program)]
-    if program.second_order:
-        parts += [r"\subsection*{Hessian times $v$}", _hessian_products(program)]
-    if program.assumptions:
-        assumed = "; ".join(latex_prose(a, program) for a in program.assumptions)
-        parts += [r"\subsection*{Assumed}", f"{assumed}."]
-    if steps:
-        parts += [r"\subsection*{Steps}", *_steps(program, form)]
-    parts += [r"\subsection*{Notation}", latex_legend("\n".join(parts))]
-    if certificate:
-        parts += [r"\subsection*{Proof}", certificate.to_latex()]
+    return write_latex_body(document(program, spec, form=form, steps=steps, expand=expand))
+
+
+def write_latex(doc: Document) -> str:
+    """Return a document in LaTeX that compiles as it stands."""
+    return latex_document(write_latex_body(doc))
+
+
+def write_latex_body(doc: Document) -> str:
+    """Return what stands between the document's beginning and end."""
+    parts = [rf"\section*{{{latex_prose(doc.title)}}}"]
+    # steps follow all statements
+    last = "Second order, along v" if doc.program.second_order else "Backward"
+    for section in doc.sections:
+        parts += [rf"\subsection*{{{latex_prose(section.heading)}}}", _content(section, doc)]
+        if doc.steps and section.heading == last:
+            parts += _steps(doc)
     return "\n".join(parts) + "\n"
 
 
@@ -145,31 +137,35 @@ def latex_prose(text: str, program: Program | None = None, *, symbols: tuple[str
     return _WORD.sub(written, text)
 
 
-def _given(program: Program) -> str:
-    given = (f"${latex_name(t.name)}$ ${shape_latex(t.shape)}$" for t in program.inputs)
-    return "Given: " + ", ".join(given) + "."
+def _content(section: Section, doc: Document) -> str:
+    match section.content:
+        case Tensors(tensors=tensors):
+            given = (f"${latex_name(t.name)}$ ${shape_latex(t.shape)}$" for t in tensors)
+            return ", ".join(given) + "."
+        case Lines(statements=statements):
+            return aligned(aligned_rows(statements, form=doc.form))
+        case Proof(certificate=certificate):
+            return certificate.to_latex()
+        case WrittenOut():
+            lines = written_out(doc.program, LATEX, form=doc.form)
+            return aligned([f"{left} &= {right}" for _, left, right in lines])
+        case Sentences(sentences=sentences, each_on_a_line=each_on_a_line):
+            stop = " \\\\\n" if each_on_a_line else "; "
+            return stop.join(latex_sentence(sentence, doc.program) for sentence in sentences) + "."
 
 
-def _gradients(program: Program) -> str:
-    pairs = (
-        rf"$\partial\,\mathrm{{loss}} / \partial {latex_name(name)} = {latex_name(grad)}$"
-        for name, grad in program.gradients.items()
-    )
-    return ", ".join(pairs) + "."
-
-
-def _hessian_products(program: Program) -> str:
-    pairs = (
-        rf"$(\nabla^2\,\mathrm{{loss}}\; v)_{{{latex_name(name)}}} = {latex_name(product)}$"
-        for name, product in program.hessian_products.items()
-    )
-    return ", ".join(pairs) + "."
-
-
-def latex_legend(text: str) -> str:
-    """Return what a reader must know about the symbols that occur."""
-    words = [words for symbols, words in _LEGEND if any(symbol in text for symbol in symbols)]
-    return "; ".join(words) + "."
+def latex_sentence(sentence: Sentence, program: Program | None = None) -> str:
+    """Return words and formulas for LaTeX's text mode."""
+    words = []
+    for part in sentence:
+        match part:
+            case Math():
+                words.append(f"${part.write(LATEX)}$")
+            case Recorded(text):
+                words.append(latex_prose(text, program))
+            case str(text):
+                words.append(latex_prose(text))
+    return "".join(words)
 
 
 def aligned(rows: list[str]) -> str:
@@ -177,25 +173,23 @@ def aligned(rows: list[str]) -> str:
     return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
 
 
-def _steps(program: Program, form: Form) -> list[str]:
-    told = told_steps(program, LATEX, matrix=form == "matrix")
+def _steps(doc: Document) -> list[str]:
+    told = told_steps(doc.program, LATEX, matrix=doc.form == "matrix")
     return [
         line
-        for statement in program.statements
+        for statement in doc.program.statements
         if told.get(statement.name)
-        for line in latex_steps(statement, told[statement.name], program)
+        for line in latex_steps(statement, told[statement.name], doc.program)
     ]
 
 
 def latex_steps(statement: Statement, told: tuple[Told, ...], program: Program) -> list[str]:
     """Return the steps that led to a statement, under a heading of its own."""
     lines = [rf"\subsubsection*{{${latex_name(statement.name)}$}}"]
-    for step in told:
-        part = f", term {step.part[0]} of {step.part[1]}" if step.part else ""
-        rule = latex_prose(f"{step.number}. {step.rule}{part}: ")
-        lines.append(rf"\textbf{{{rule}}}{latex_prose(step.reason, program)}")
-        sign = r"+\!=" if step.part else "="
-        first, *others = step.new_forms
-        rows = [f"{step.left} &{sign} {first}", *(f"&= {other}" for other in others)]
+    for told_step in told:
+        rule = latex_prose(f"{told_step.number}. {told_step.step.rule}: ")
+        lines.append(rf"\textbf{{{rule}}}{latex_prose(told_step.step.reason, program)}")
+        first, *others = told_step.forms
+        rows = [f"{told_step.left} &= {first}", *(f"&= {other}" for other in others)]
         lines.append(aligned(rows))
     return lines

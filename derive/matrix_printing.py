@@ -1,5 +1,7 @@
 """Matrix expressions, written in a notation."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import assert_never
 
 from sympy import fraction
@@ -24,14 +26,22 @@ from derive.matrix_expression import (
 )
 from derive.notation import Level, Notation, Piece
 
+Inline = Mapping[str, Matrix]
+NOTHING: Inline = MappingProxyType({})
 
-def matrix_piece(expression: Matrix, notation: Notation) -> Piece:
-    """Write a matrix expression, with brackets where a reader needs them."""
+
+def matrix_piece(expression: Matrix, notation: Notation, inline: Inline = NOTHING) -> Piece:
+    """Write a matrix expression, with brackets where a reader needs them.
+
+    Names that are in `inline` are written out as what stands there.
+    """
 
     def piece(part: Matrix) -> Piece:
-        return matrix_piece(part, notation)
+        return matrix_piece(part, notation, inline)
 
     match expression:
+        case Name(name) if name in inline:
+            return piece(inline[name])
         case Name(name) | Size(name):
             return Piece(notation.name(name))
         case Number(value):

@@ -2,8 +2,8 @@
 
 A `Piece` is text with the strength by which it holds together, so that brackets are set
 where a reader needs them and nowhere else. `Notation` lists everything that can be written;
-`derive.text_notation` and `derive.latex_notation` are its two forms. `derive.index_form` and
-`derive.matrix_printing` say what is written; they know no notation.
+`derive.text_notation`, `derive.latex_notation` and `derive.mathml_notation` are its forms.
+`derive.index_form` and `derive.matrix_printing` say what is written; they know no notation.
 """
 
 from abc import ABC, abstractmethod
@@ -84,6 +84,8 @@ class Notation(ABC):
     minus_sign: ClassVar[str]
     hadamard_sign: ClassVar[str]
     quotient_sign: ClassVar[str]
+    product_sign: ClassVar[str] = " "
+    equals_sign: ClassVar[str] = " = "
 
     @abstractmethod
     def name(self, name: str) -> str:
@@ -142,6 +144,14 @@ class Notation(ABC):
         """Write the largest value over an index."""
 
     @abstractmethod
+    def partial(self, function: str, variable: str) -> Piece:
+        """Write the partial derivative of one entry or tensor in another."""
+
+    @abstractmethod
+    def hessian_product(self, parameter: str) -> Piece:
+        """Write the part of the loss's Hessian times v that belongs to a parameter."""
+
+    @abstractmethod
     def delta(self, first: str, second: str) -> Piece:
         """Write a Kronecker delta of two indices."""
 
@@ -176,8 +186,9 @@ class Notation(ABC):
             return last
         shown = [self.at_least(part, Level.PRODUCT) for part in first]
         if last.level in (Level.OPEN, Level.TOTAL) and not last.negative:
-            return Piece(" ".join([*shown, last.text]), Level.OPEN)
-        return Piece(" ".join([*shown, self.at_least(last, Level.PRODUCT)]), Level.PRODUCT)
+            return Piece(self.product_sign.join([*shown, last.text]), Level.OPEN)
+        shown.append(self.at_least(last, Level.PRODUCT))
+        return Piece(self.product_sign.join(shown), Level.PRODUCT)
 
     def total(self, index: str, body: Piece) -> Piece:
         """Write a sum over an index; the sign of what is summed stands in front."""
@@ -186,7 +197,8 @@ class Notation(ABC):
 
     def matmul(self, parts: Sequence[Piece]) -> Piece:
         """Write a product of matrices."""
-        return Piece(" ".join(self.at_least(p, Level.POWER) for p in parts), Level.PRODUCT)
+        shown = (self.at_least(part, Level.POWER) for part in parts)
+        return Piece(self.product_sign.join(shown), Level.PRODUCT)
 
     def hadamard(self, parts: Sequence[Piece]) -> Piece:
         """Write an elementwise product of matrices."""

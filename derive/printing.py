@@ -2,22 +2,27 @@
 
 from typing import Literal
 
-from sympy import Expr
+import sympy
+from sympy import Expr, Indexed
 
+from derive.errors import InputError
 from derive.index_form import index_form, target_form
 from derive.latex_notation import LatexNotation
+from derive.mathml_notation import MathmlNotation
 from derive.matrix_form import matrix_form
 from derive.matrix_printing import matrix_piece
 from derive.notation import Notation
 from derive.ordering import Indices, pulled_sums
-from derive.program import Program, Statement
+from derive.program import Program, Statement, tensor_of
 from derive.text_notation import TextNotation
 
 Form = Literal["matrix", "index"]
 
 TEXT = TextNotation()
 LATEX = LatexNotation()
+MATHML = MathmlNotation()
 
+_LONGEST = 20_000  # formulas put into each other: 50 hidden layers of tanh take 10,404
 _WIDEST = 60  # a longer formula has its shape right behind it, out of line
 
 
@@ -76,6 +81,14 @@ def shape_latex(shape: tuple[Expr, ...]) -> str:
     return "(" + r" \times ".join(names) + ")"
 
 
+def shape_mathml(shape: tuple[Expr, ...]) -> str:
+    """Return a shape in MathML: ``B × 2``, ``10``, ``scalar``."""
+    if not shape:
+        return "<mtext>scalar</mtext>"
+    names = (f"<mn>{e}</mn>" if e.is_Integer else MATHML.name(str(e)) for e in shape)
+    return "<mo>×</mo>".join(names)
+
+
 def program_text(program: Program, *, form: Form = "matrix") -> str:
     """Return a programme as text, one statement a line, each with its shape."""
     formulas = [statement_text(statement, form=form) for statement in program.statements]
@@ -99,13 +112,61 @@ def program_latex(program: Program, *, form: Form = "matrix") -> str:
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
-def aligned_rows(statements: tuple[Statement, ...], *, form: Form = "matrix") -> list[str]:
+def aligned_rows(
+    statements: tuple[Statement, ...], *, form: Form = "matrix", notation: Notation = LATEX
+) -> list[str]:
     """Return statements as rows of an ``align*`` or ``aligned`` block, with their shapes."""
     rows = []
     for statement in statements:
-        left, right = sides(statement, LATEX, form)
+        left, right = sides(statement, notation, form)
         rows.append(f"{left} &= {right} && {shape_latex(statement.target.shape)}")
     return rows
+
+
+def written_out(
+    program: Program, notation: Notation, *, form: Form = "matrix"
+) -> list[tuple[Statement, str, str]]:
+    """Return the parameters' gradients with both sides, no other cotangent left in them.
+
+    Every cotangent that a gradient reads is replaced by what it is, until only inputs and
+    forward values are left: one formula for each parameter, to be read or pasted alone.
+
+    Raises
+    ------
+    InputError
+        If they would be too long to be of use to anyone: what a softmax between hidden layers
+        reads twice doubles with each of them.
+    """
+    _check_length(program)
+    cotangents = {statement.name: statement for statement in program.backward}
+    matrices = {name: matrix_form(statement) for name, statement in cotangents.items()}
+    inline = {name: matrix for name, matrix in matrices.items() if matrix is not None}
+    lines = []
+    for name in program.gradients.values():
+        statement, matrix = cotangents[name], inline.get(name)
+        if form == "matrix" and matrix is not None and len(inline) == len(matrices):
+            piece = matrix_piece(matrix, notation, inline)
+            lines.append((statement, notation.name(name), notation.signed(piece)))
+        else:
+            left = target_form(statement, notation).text
+            right = index_form(pulled_sums(statement.body), statement.indices, notation, cotangents)
+            lines.append((statement, left, notation.signed(right)))
+    return lines
+
+
+def _check_length(program: Program) -> None:
+    """Count the formulas that would be put in, before they are."""
+    parts: dict[str, int] = {}
+    for statement in program.backward:
+        reads = [tensor_of(read) for read in sympy.preorder_traversal(statement.body)
+                 if isinstance(read, Indexed)]  # fmt: skip
+        parts[statement.name] = 1 + sum(parts.get(name, 0) for name in reads)
+    total = sum(parts[name] for name in program.gradients.values())
+    if total > _LONGEST:
+        raise InputError(
+            f"expand: written out, the gradients would hold {total} formulas, at most {_LONGEST} "
+            "are written. Leave it out, or take fewer hidden layers."
+        )
 
 
 def sides(statement: Statement, notation: Notation, form: Form) -> tuple[str, str]:

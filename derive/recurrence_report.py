@@ -9,9 +9,16 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from derive.board import told_steps
+from derive.document import legend
 from derive.errors import InternalError
 from derive.json_form import statement_object, step_objects, versions
-from derive.latex_report import aligned, latex_document, latex_legend, latex_prose, latex_steps
+from derive.latex_report import (
+    aligned,
+    latex_document,
+    latex_prose,
+    latex_sentence,
+    latex_steps,
+)
 from derive.layer_names import DEPTH, LAYER, in_layer
 from derive.printing import (
     LATEX,
@@ -25,7 +32,7 @@ from derive.printing import (
 )
 from derive.program import Program, Statement, Tensor
 from derive.recurrence import Recurrence, Unrolling
-from derive.report import legend_entries, steps_lines, wrapped
+from derive.report import steps_lines, text_sentence, wrapped
 from derive.spec import NetworkSpec
 
 _INDENT = "  "
@@ -129,9 +136,8 @@ def text_recurrence(recurrence: Recurrence, *, form: Form = "matrix", steps: boo
         blocks.append("\n".join(lines).rstrip())
     blocks.append("\n".join(_table(recurrence.unrollings)))
     text = "\n\n".join(blocks)
-    notation = "\n".join(
-        ["Notation", *wrapped(["dT is ∂loss/∂T", *legend_entries(text, form)], "; ")]
-    )
+    words = [text_sentence(sentence) for sentence in legend(text, form)]
+    notation = "\n".join(["Notation", *wrapped(words, "; ")])
     return f"{text}\n\n{notation}\n"
 
 
@@ -148,7 +154,9 @@ def latex_recurrence(recurrence: Recurrence, *, form: Form = "matrix", steps: bo
                 parts += latex_steps(statement, told[statement.name], section.program)
         parts += [_latex(text) + "\n" for text in section.prose]
     parts += [r"\subsection*{Unrolled}", _latex_table(recurrence.unrollings)]
-    parts += [r"\subsection*{Notation}", latex_legend("\n".join(parts))]
+    words = legend(text_recurrence(recurrence, form=form, steps=steps), form)
+    notation = "; ".join(map(latex_sentence, words))
+    parts += [r"\subsection*{Notation}", f"{notation}."]
     return latex_document("\n".join(parts) + "\n")
 
 

@@ -1,27 +1,28 @@
 """A whole derivation as text for a terminal."""
 
-from typing import TYPE_CHECKING
+from itertools import pairwise, zip_longest
 
 from derive.board import Told, told_steps
-from derive.printing import TEXT, Form, shape_text, statement_text, with_shapes
+from derive.document import (
+    Document,
+    Lines,
+    Math,
+    Proof,
+    Recorded,
+    Section,
+    Sentence,
+    Sentences,
+    Tensors,
+    WrittenOut,
+    document,
+)
+from derive.printing import TEXT, Form, shape_text, statement_text, with_shapes, written_out
 from derive.program import Program, Statement
 from derive.spec import NetworkSpec
 
-if TYPE_CHECKING:
-    from derive.proof import Certificate
-
 _INDENT = "  "
 _WIDTH = 96
-
-# symbols -> what the reader is told where one occurs, and in which form only
-_LEGEND: tuple[tuple[tuple[str, ...], str, Form | None], ...] = (
-    (("∘", "⊘"), "∘ and ⊘ multiply and divide entry by entry", "matrix"),
-    ((" 1", "1ᵀ"), "1 beside a matrix is a column of ones", "matrix"),
-    (("1 −", "− 1", "1 +"), "a number added to a matrix is added to each entry", "matrix"),
-    (("Σ_",), "a sum runs over the whole axis", None),
-    (("where(",), "where(c, a, b) is a where c holds, else b", None),
-    (("δ[",), "δ[i,j] is 1 where i = j, else 0", None),
-)
+_SIGNS = (TEXT.plus_sign, TEXT.minus_sign)
 
 
 def text_report(
@@ -30,7 +31,7 @@ def text_report(
     *,
     form: Form = "matrix",
     steps: bool = False,
-    certificate: "Certificate | None" = None,
+    expand: bool = False,
 ) -> str:
     """Return a derivation as text: what is given, forward, backward, gradients.
 
@@ -44,91 +45,114 @@ def text_report(
         ``"matrix"`` or ``"index"``; what has no matrix form is in index form in either.
     steps
         Whether each statement is followed by the steps that led to it.
-    certificate
-        What was proved of it, if anything.
+    expand
+        Whether each gradient is also written out as one formula.
 
     Returns
     -------
     str
         Lines of text, the last one ended.
     """
-    blocks = [[f"Network {spec}, {spec.loss} loss, mean over a batch of B samples"]]
-    blocks.append(["Given", *_given(program)])
-    formulas = [statement_text(statement, form=form) for statement in program.statements]
-    told = told_steps(program, TEXT, matrix=form == "matrix") if steps else {}
-    lines = {}
-    for statement, line in zip(
-        program.statements, with_shapes(program.statements, formulas), strict=True
-    ):
-        own = [_INDENT + line + _remark(statement), *steps_lines(told.get(statement.name, ()))]
-        lines[statement.name] = "\n".join(own)
-    blocks.append(["Forward", *(lines[statement.name] for statement in program.forward)])
-    blocks.append(["Backward", *(lines[statement.name] for statement in program.backward)])
-    if program.second_order:
-        second = (lines[statement.name] for statement in program.second_order)
-        blocks.append(["Second order, along v", *second])
-    blocks.append(["Gradients", *_gradients(program)])
-    if program.second_order:
-        blocks.append(["Hessian times v", *_hessian_products(program)])
-    if program.assumptions:
-        blocks.append(["Assumed", *_assumptions(program)])
-    text = "\n\n".join("\n".join(block).rstrip() for block in blocks)
-    words = ["dT is ∂loss/∂T"]
-    if program.second_order:
-        words += ["vT is how T changes along v", "hT is how dT changes along v"]
-    legend = ["Notation", *wrapped([*words, *legend_entries(text, form)], "; ")]
-    proof = f"\n\nProof\n{certificate}" if certificate else ""
-    return text + "\n\n" + "\n".join(legend) + proof + "\n"
+    return write_text(document(program, spec, form=form, steps=steps, expand=expand))
 
 
-def legend_entries(text: str, form: Form) -> list[str]:
-    """Return what a reader must know about the symbols that occur."""
+def write_text(doc: Document) -> str:
+    """Return a document as text, the last line ended."""
+    writer = _Writer(doc)
+    blocks = [[doc.title], *(writer.block(section) for section in doc.sections)]
+    return "\n\n".join("\n".join(block).rstrip() for block in blocks) + "\n"
+
+
+class _Writer:
+    """Writes the sections of one document."""
+
+    def __init__(self, doc: Document) -> None:
+        self.doc = doc
+        self.told = told_steps(doc.program, TEXT, matrix=doc.form == "matrix") if doc.steps else {}
+        statements = doc.program.statements
+        formulas = [statement_text(statement, form=doc.form) for statement in statements]
+        # one column of shapes for all sections
+        self.lines = dict(
+            zip((s.name for s in statements), with_shapes(statements, formulas), strict=True)
+        )
+
+    def block(self, section: Section) -> list[str]:
+        match section.content:
+            case Tensors(tensors=tensors):
+                lines = wrapped([f"{t.name} {shape_text(t.shape)}" for t in tensors], "   ")
+            case Lines(statements=statements):
+                lines = [line for statement in statements for line in self._line(statement)]
+            case Sentences(each_on_a_line=True, sentences=sentences):
+                lines = [_INDENT + text_sentence(sentence) for sentence in sentences]
+            case Sentences(sentences=sentences, stop=stop):
+                lines = wrapped([text_sentence(sentence) for sentence in sentences], stop)
+            case Proof(certificate=certificate):
+                lines = str(certificate).splitlines()
+            case WrittenOut():
+                lines = []
+                for _, left, right in written_out(self.doc.program, TEXT, form=self.doc.form):
+                    lines += _broken(f"{_INDENT}{left} = ", right)
+        return [section.heading, *lines]
+
+    def _line(self, statement: Statement) -> list[str]:
+        # why a gradient is zero, so that nobody takes it for an oversight
+        remark = f"   {', '.join(statement.origin)}" if statement.body == 0 else ""
+        own = steps_lines(self.told.get(statement.name, ()))
+        return [_INDENT + self.lines[statement.name] + remark, *own]
+
+
+def text_sentence(sentence: Sentence) -> str:
+    """Return words and formulas as text."""
     words = []
-    for symbols, meaning, only in _LEGEND:
-        if only in (None, form) and any(symbol in text for symbol in symbols):
-            words.append(meaning)
-    return words
-
-
-def _given(program: Program) -> list[str]:
-    return wrapped([f"{t.name} {shape_text(t.shape)}" for t in program.inputs], "   ")
-
-
-def _remark(statement: Statement) -> str:
-    """Return why a gradient is zero, so that nobody takes it for an oversight."""
-    return f"   {', '.join(statement.origin)}" if statement.body == 0 else ""
-
-
-def _gradients(program: Program) -> list[str]:
-    return wrapped([f"∂loss/∂{name} = {grad}" for name, grad in program.gradients.items()], "   ")
-
-
-def _hessian_products(program: Program) -> list[str]:
-    products = program.hessian_products.items()
-    return wrapped([f"(∇²loss v) in {name} = {product}" for name, product in products], "   ")
-
-
-def _assumptions(program: Program) -> list[str]:
-    lines = []
-    for assumption in program.assumptions:
-        users = [s.name for s in program.statements if f"identity: {assumption}" in s.origin]
-        used = f" (used in {', '.join(users)})" if users else ""
-        lines.append(f"{_INDENT}{assumption}{used}")
-    return lines
+    for part in sentence:
+        match part:
+            case Math():
+                words.append(part.write(TEXT))
+            case Recorded(text) | str(text):
+                words.append(text)
+    return "".join(words)
 
 
 def steps_lines(told: tuple[Told, ...]) -> list[str]:
     """Return the steps of a statement, numbered, their forms under each other."""
     lines = []
-    for step in told:
-        part = f", term {step.part[0]} of {step.part[1]}" if step.part else ""
-        lines.append(f"{_INDENT}{step.number:>4}. {step.rule}{part}: {step.reason}")
-        sign = "+=" if step.part else "="
-        first, *others = step.new_forms
-        lines.append(f"{_INDENT}      {step.left} {sign} {first}")
-        indent = " " * (len(step.left) + len(sign) - 1)
-        lines += [f"{_INDENT}      {indent} = {other}" for other in others]
+    for one in told:
+        lines.append(f"{_INDENT}{one.number:>4}. {one.step.rule}: {one.step.reason}")
+        indent = " " * len(one.left)
+        for left, form in zip_longest([one.left], one.forms, fillvalue=indent):
+            lines += _broken(f"{_INDENT}      {left} = ", form)
     return [*lines, ""] if lines else lines
+
+
+def _broken(start: str, formula: str) -> list[str]:
+    """Return a formula on one line, or if it is too long with a line for each of its terms."""
+    if len(start + formula) <= _WIDTH:
+        return [start + formula]
+    opened, *terms = _terms(formula)
+    indent = " " * (len(start) + _column(opened) - 2)
+    return [start + opened, *(indent + term for term in terms)]
+
+
+def _terms(formula: str) -> list[str]:
+    """Return the terms of the outermost sum, each but the first with its sign in front."""
+    signs: dict[int, list[int]] = {}
+    depth = 0
+    for position, character in enumerate(formula):
+        depth += (character in "([") - (character in ")]")
+        if formula[position - 1 : position + 2] in _SIGNS:
+            signs.setdefault(depth, []).append(position)
+    cuts = [0, *signs[min(signs)], None] if signs else [0, None]
+    return [formula[cut:end].rstrip() for cut, end in pairwise(cuts)]
+
+
+def _column(opened: str) -> int:
+    """Return where the terms of a sum begin: behind the last bracket that is open."""
+    depth = 0
+    for position in range(len(opened) - 1, -1, -1):
+        depth += (opened[position] in ")]") - (opened[position] in "([")
+        if depth < 0:
+            return position + 1
+    return 0
 
 
 def wrapped(entries: list[str], separator: str) -> list[str]:

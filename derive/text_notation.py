@@ -96,6 +96,14 @@ class TextNotation(Notation):
         """``max_k(Z1[i,k])``."""
         return Piece(f"max_{index}({self.signed(body)})")
 
+    def partial(self, function: str, variable: str) -> Piece:
+        """``∂P[i2,k]/∂Z2[i,j]``."""
+        return Piece(f"∂{function}/∂{variable}")
+
+    def hessian_product(self, parameter: str) -> Piece:
+        """``(∇²loss v) in W1``."""
+        return Piece(f"(∇²loss v) in {parameter}")
+
     def delta(self, first: str, second: str) -> Piece:
         """``δ[i,i2]``."""
         return Piece(f"δ[{first},{second}]")

@@ -7,7 +7,6 @@ import click
 from runtime.commands.objective import objective_options, reader
 
 if TYPE_CHECKING:
-    from derive.program import Program
     from derive.spec import NetworkSpec
 
 _EPILOG = """\b
@@ -22,6 +21,8 @@ Examples:
   gradwright derive N
   gradwright derive N:relu --loss mse
   gradwright derive 2-10-2 --format latex -o gradients.tex
+  gradwright derive 2-10-2 --format html --steps -o gradients.html
+  gradwright derive 2-10-2 --expand
   gradwright derive 2-10-2 --format json
   gradwright derive 2-10-2 --hvp                 # and Hessian times a direction
 
@@ -40,10 +41,10 @@ hidden layers than tanh: a recurrence over the layers, and induction.
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["text", "latex", "json"]),
+    type=click.Choice(["text", "latex", "markdown", "html", "json"]),
     default="text",
     show_default=True,
-    help="latex is a document that compiles as it stands.",
+    help="latex is a document that compiles as it stands, html a page that needs no network.",
 )
 @click.option(
     "--form",
@@ -55,6 +56,12 @@ hidden layers than tanh: a recurrence over the layers, and induction.
 @click.option("--steps", is_flag=True, help="Tell each rewriting that led to a formula.")
 @click.option(
     "--prove", is_flag=True, help="Prove the gradients, and print what was shown and how."
+)
+@click.option(
+    "--expand",
+    is_flag=True,
+    help="Also write out each gradient as one formula, in inputs, parameters and forward "
+    "values alone: what dZ1, dH1, ... are is put in their place.",
 )
 @click.option(
     "--names",
@@ -79,6 +86,7 @@ def command(
     format_: str,
     form: str,
     steps: bool,
+    expand: bool,
     prove: bool,
     names: str,
     labels: str,
@@ -86,22 +94,22 @@ def command(
     output: str,
 ) -> None:
     """Derive the gradients of network SPEC as formulas."""
+    # imported here because they load SymPy, for which `gradwright --help` must not wait
+    from derive.network_derivation import derivation
     from derive.spec import is_any_depth, one_hidden_layer
 
     read = reader(loss, define, l2)
-    any_depth = is_any_depth(spec)
-    network = read(one_hidden_layer(spec) if any_depth else spec)
-    derivation = _recurrence if any_depth else _derivation
-    text, failed = derivation(
-        network,
-        format_=format_,
-        form=form,
-        steps=steps,
-        prove=prove,
-        names=names,
-        labels=labels,
-        hvp=hvp,
-    )
+    chosen: Literal["matrix", "index"] = "index" if form == "index" else "matrix"
+    failed = ""
+    if is_any_depth(spec):
+        _refuse_for_any_depth(names=names, hvp=hvp, prove=prove, expand=expand, format_=format_)
+        network = read(one_hidden_layer(spec))
+        text = _recurrence(network, format_=format_, form=chosen, steps=steps, labels=labels)
+    else:
+        result = derivation(read(spec), labels=labels, names=names, hvp=hvp, prove=prove)
+        text = result.report(format_, form=chosen, steps=steps, expand=expand)
+        if result.certificate:
+            failed = "; ".join(map(str, result.certificate.failures))
     if output == "-":
         _print(text)
     else:
@@ -114,69 +122,11 @@ def command(
         raise RunError(f"proof: {failed}")
 
 
-def _derivation(
-    network: "NetworkSpec",
-    *,
-    format_: str,
-    form: str,
-    steps: bool,
-    prove: bool,
-    names: str,
-    labels: str,
-    hvp: bool,
-) -> tuple[str, str]:
-    """Return the report, and what a proof that was asked for found wrong."""
-    # imported here because they load SymPy, for which `gradwright --help` must not wait
-    from derive.gradient import gradient_program
-    from derive.json_form import json_report
-    from derive.latex_report import latex_report
-    from derive.names import lab_names
-    from derive.network import loss_program
-    from derive.report import text_report
-    from derive.rewrite import rewrite_program
-    from derive.second_order import hvp_program
-
-    def derived(network: "NetworkSpec") -> "Program":
-        program = rewrite_program(gradient_program(loss_program(network)), labels=labels)
-        if hvp:
-            program = rewrite_program(hvp_program(program), labels=labels)
-        return lab_names(program) if names == "lab" else program
-
-    program = derived(network)
-    certificate = None
-    if prove:
-        from derive.errors import InputError
-        from derive.proof import prove_network
-
-        if hvp:
-            raise InputError(
-                "--prove: the gradients are what is proved, not products with the Hessian. "
-                "Leave --hvp out to prove them."
-            )
-        certificate = prove_network(network, derived)
-    failed = "; ".join(map(str, certificate.failures)) if certificate else ""
-    chosen: Literal["matrix", "index"] = "index" if form == "index" else "matrix"
-    if format_ == "json":
-        return json_report(program, network, form=chosen, certificate=certificate), failed
-    report = latex_report if format_ == "latex" else text_report
-    return report(program, network, form=chosen, steps=steps, certificate=certificate), failed
-
-
-def _recurrence(
-    network: "NetworkSpec",
-    *,
-    format_: str,
-    form: str,
-    steps: bool,
-    prove: bool,
-    names: str,
-    labels: str,
-    hvp: bool,
-) -> tuple[str, str]:
-    """Return the report of any depth, and that nothing was found wrong."""
-    from derive.errors import InputError, InternalError
-    from derive.recurrence import layer_recurrence
-    from derive.recurrence_report import json_recurrence, latex_recurrence, text_recurrence
+def _refuse_for_any_depth(
+    *, names: str, hvp: bool, prove: bool, expand: bool, format_: str
+) -> None:
+    """Refuse what only a network of known depth has."""
+    from derive.errors import InputError
 
     if names == "lab":
         raise InputError(
@@ -195,15 +145,38 @@ def _recurrence(
             "--prove: a proof is for one depth; that of any depth, by induction, is part of its "
             "page. Leave --prove out, or give sizes, for example 2-10-2."
         )
+    if expand:
+        raise InputError(
+            "--expand: a gradient of any depth is a recurrence, which has no last formula to "
+            "write out. Leave --expand out, or give sizes, for example 2-10-2."
+        )
+    if format_ in ("markdown", "html"):
+        raise InputError(
+            f"--format {format_}: any depth is written as text, latex or json. Take one of "
+            "these, or give sizes, for example 2-10-2."
+        )
+
+
+def _recurrence(
+    network: "NetworkSpec",
+    *,
+    format_: str,
+    form: Literal["matrix", "index"],
+    steps: bool,
+    labels: str,
+) -> str:
+    from derive.errors import InternalError
+    from derive.recurrence import layer_recurrence
+    from derive.recurrence_report import json_recurrence, latex_recurrence, text_recurrence
+
     recurrence = layer_recurrence(network, labels=labels)
     if not recurrence.holds:
         raise InternalError(f"the recurrence is not what single networks give\n\n{recurrence}")
-    chosen: Literal["matrix", "index"] = "index" if form == "index" else "matrix"
     if format_ == "json":
-        return json_recurrence(recurrence, form=chosen), ""
+        return json_recurrence(recurrence, form=form)
     if format_ == "latex":
-        return latex_recurrence(recurrence, form=chosen, steps=steps), ""
-    return text_recurrence(recurrence, form=chosen, steps=steps), ""
+        return latex_recurrence(recurrence, form=form, steps=steps)
+    return text_recurrence(recurrence, form=form, steps=steps)
 
 
 def _print(text: str) -> None:
