@@ -1,4 +1,4 @@
-"""What all tests share: the option for golden files, and where kernels are cached."""
+"""What all tests share: golden files, tools that CI must have, where kernels are cached."""
 
 import atexit
 import os
@@ -44,3 +44,19 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         compare_or_update(FOLDER / name, text, update=update)
 
     return compare
+
+
+@pytest.fixture
+def tool() -> Callable[..., str]:
+    """Return a search for a program: without it a test is skipped, or fails under ``CI=true``."""
+
+    def find(*names: str) -> str:
+        for name in names:
+            if path := shutil.which(name):
+                return path
+        message = f"none of {', '.join(names)} is on the PATH"
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{message}; CI needs it, and .ci/run installs it")
+        pytest.skip(message)
+
+    return find

@@ -63,6 +63,11 @@ OPTIONS = {
     "--hvp --format latex": r"\mathrm{h}W_{2} &= \mathrm{h}Z_{2}^{\top} H_{1}",
     "--hvp --steps": "chain rule along v",
     "--hvp --labels any": "hZ2 = ",
+    "--format markdown": "## Backward\n\n$$\n",
+    "--format html": '<tr id="dW2">',
+    "--format html --steps": '<li id="step-1">',
+    "--expand": "dW1 = ((((P − Y)/B) W2) ∘ (1 − H1 ∘ H1))ᵀ X",
+    "--expand --form index --names lab": "dWy[j,k] = Σ_i ((yhat[i,j] − Y[i,j])/B) h[i,k]",
     "-o -": "dZ2 = (P − Y)/B",
 }
 
@@ -139,6 +144,8 @@ REFUSED = {
     "N --l2 0.1": "a sum over the weights of all layers",
     "N --names lab": "its names need a depth",
     "N --hvp": "for the gradients only",
+    "N --expand": "no last formula",
+    "N --format html": "text, latex or json",
     "N-2": 'the input size is "N"',
 }
 
@@ -198,7 +205,8 @@ def test_importing_the_command_does_not_load_sympy() -> None:
 def test_the_same_bytes_whatever_the_hash_seed() -> None:
     code = (
         "from runtime.commands.derive import command\n"
-        "for options in (['--steps'], ['--format', 'json'], ['--format', 'latex', '--steps']):\n"
+        "for options in (['--steps'], ['--format', 'json'], ['--format', 'latex', '--steps'],\n"
+        "        ['--format', 'html', '--steps', '--expand'], ['--format', 'markdown']):\n"
         "    command(['2-3:softmax-2:sigmoid', *options], standalone_mode=False)\n"
     )
     first, second = (fresh(code, PYTHONHASHSEED=seed) for seed in "12")
@@ -213,6 +221,8 @@ def test_prove_prints_a_certificate() -> None:
     claims = json.loads(run("2-10-2", "--prove", "--format", "json"))["proof"]
     assert {claim["status"] for claim in claims} == {"proved", "checked"}
     assert r"\subsection*{Proof}" in run("2-2", "--prove", "--format", "latex")
+    assert "| rung | how | outcome | s |" in run("2-2", "--prove", "--format", "markdown")
+    assert '<section class="proof">' in run("2-2", "--prove", "--format", "html")
     assert json.loads(run("2-2", "--format", "json"))["proof"] == []
 
 
@@ -227,7 +237,7 @@ def test_a_gradient_that_is_not_proved_is_an_error_that_names_it(
         stock = mutants(rewrite_program(program, labels=labels))
         return next(m.program for m in stock if m.where == "db1" and m.kind == "wrong sign")
 
-    monkeypatch.setattr("derive.rewrite.rewrite_program", wrong)
+    monkeypatch.setattr("derive.network_derivation.rewrite_program", wrong)
     result = invoke("2-2", "--prove")
     assert isinstance(result.exception, RunError)
     assert result.exception.exit_status == 1
