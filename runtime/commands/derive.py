@@ -7,6 +7,8 @@ import click
 from runtime.commands.objective import objective_options, reader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from derive.spec import NetworkSpec
 
 _EPILOG = """\b
@@ -25,6 +27,7 @@ Examples:
   gradwright derive 2-10-2 --expand
   gradwright derive 2-10-2 --format json
   gradwright derive 2-10-2 --hvp                 # and Hessian times a direction
+  gradwright derive 2-10:softplus-2 --explain-stability
 
 \b
 SPEC holds the sizes from input to output, with an optional :activation after
@@ -58,6 +61,12 @@ hidden layers than tanh: a recurrence over the layers, and induction.
     "--prove", is_flag=True, help="Prove the gradients, and print what was shown and how."
 )
 @click.option(
+    "--explain-stability",
+    is_flag=True,
+    help="Print instead where formulas as they are written would overflow or lose their digits, "
+    "and what the forms give that are computed in their place.",
+)
+@click.option(
     "--expand",
     is_flag=True,
     help="Also write out each gradient as one formula, in inputs, parameters and forward "
@@ -88,6 +97,7 @@ def command(
     steps: bool,
     expand: bool,
     prove: bool,
+    explain_stability: bool,
     names: str,
     labels: str,
     hvp: bool,
@@ -101,7 +111,9 @@ def command(
     read = reader(loss, define, l2)
     chosen: Literal["matrix", "index"] = "index" if form == "index" else "matrix"
     failed = ""
-    if is_any_depth(spec):
+    if explain_stability:
+        text = _stability(spec, read, format_=format_, labels=labels)
+    elif is_any_depth(spec):
         _refuse_for_any_depth(names=names, hvp=hvp, prove=prove, expand=expand, format_=format_)
         network = read(one_hidden_layer(spec))
         text = _recurrence(network, format_=format_, form=chosen, steps=steps, labels=labels)
@@ -120,6 +132,24 @@ def command(
         from runtime.errors import RunError
 
         raise RunError(f"proof: {failed}")
+
+
+def _stability(
+    spec: str, read: "Callable[[str], NetworkSpec]", *, format_: str, labels: str
+) -> str:
+    """Return where formulas as written fail, and what is computed in their place."""
+    from derive.errors import InputError
+    from derive.spec import is_any_depth
+    from derive.stability import compare_forms, stability_report
+
+    if is_any_depth(spec) or format_ != "text":
+        what = f"--format {format_}" if format_ != "text" else "N"
+        raise InputError(
+            f"--explain-stability: it is text about one network, so {what} does not go with it. "
+            "Give sizes, for example 2-10-2, and leave --format out."
+        )
+    network = read(spec)
+    return stability_report(compare_forms(network, labels=labels), network)
 
 
 def _refuse_for_any_depth(

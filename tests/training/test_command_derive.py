@@ -248,3 +248,12 @@ def test_a_gradient_that_is_not_proved_is_an_error_that_names_it(
 @pytest.mark.parametrize(("spec", "option"), [("2-2", "--hvp"), ("N", "--steps")])
 def test_what_is_not_proved_is_refused_in_words(spec: str, option: str) -> None:
     assert "--prove" in str(refusal(spec, "--prove", option))
+
+
+def test_it_shows_where_formulas_fail_as_they_are_written() -> None:
+    result = call("2-3:softplus-2", "--explain-stability")
+    assert result.exit_code == 0
+    assert "H1 = log(1 + exp(Z1))" in result.stdout
+    assert "exact 100" in result.stdout
+    for refused in (("N",), ("2-3-2", "--format", "json")):
+        assert call(*refused, "--explain-stability").exit_code == 2
