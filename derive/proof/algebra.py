@@ -19,8 +19,9 @@ and takes 70 times as long.
 
 import contextlib
 import heapq
+import math
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import sympy
 from sympy import (
@@ -48,6 +49,9 @@ from sympy.polys.rings import PolyElement, PolyRing
 from derive.proof.reach import OutOfReachError
 
 _KINKS = (Piecewise, Abs, sign, Max, Min, Heaviside, DiracDelta)
+_MOST_TERMS = 1_000  # of an argument or denominator
+_MOST_TERMS_IN_ALL = 8_000  # before like ones are put together: half a second
+_MOST_PRODUCTS = 60_000  # of terms, for one question: less than a second
 _MOST_CASES = 4  # within another case
 _PRIME = 2**61 - 1
 _SEED = 20080101  # any: it decides how fast a non-zero is seen, not the outcome
@@ -60,12 +64,14 @@ class _PoleError(Exception):
 class Algebra:
     """Turns expressions into polynomials, the same call into the same symbol, and compares."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, effort: int = 1) -> None:
+        self._effort = effort  # how many times as much as usual is done before giving up
         self._symbols: dict[tuple[object, ...], Dummy] = {}
         self._bits: dict[Expr, tuple[Expr, bool]] = {}  # of which difference, and whether above 0
         self._continuous: set[Expr] = set()  # differences that stand beside their own sign
         self._roots: dict[Expr, tuple[Expr, int]] = {}
         self._logarithms: dict[Expr, Expr] = {}
+        self._spent = 0
         self._denominators: dict[Expr, Expr] = {}
         self._done: dict[Expr, Expr] = {}
         self._random = random.Random(_SEED)  # a point, not a secret
@@ -73,12 +79,15 @@ class Algebra:
 
     def is_zero(self, expression: Expr) -> bool:
         """Whether `expression` is 0 wherever it is defined; False also means: not seen."""
+        self._spent = 0
         polynomial = self.polynomial(expression)
         # a root modulo the prime may not exist, and then the point is of no use
         if not polynomial.free_symbols & self._roots.keys():
             with contextlib.suppress(_PoleError):
                 if self._modular(polynomial, {}):
                     return False
+        if (terms := _terms(polynomial, {})) > (most := _MOST_TERMS_IN_ALL * self._effort):
+            raise OutOfReachError(f"{terms} terms, multiplied out; at most {most}")
         relations = self._relations(polynomial)
         generators = self._generators([polynomial, *relations])
         if not generators:
@@ -87,7 +96,9 @@ class Algebra:
         element = ring.from_expr(polynomial)
         if not element:
             return True
-        remainder = _reduced(element, [ring.from_expr(relation) for relation in relations])
+        remainder = _reduced(
+            element, [ring.from_expr(relation) for relation in relations], self._spend
+        )
         return not remainder or not self._cleared(remainder, ring)
 
     def without_cases(self, expression: Expr) -> Expr:
@@ -141,22 +152,22 @@ class Algebra:
             return self.polynomial(self.without_cases(expression))
         parts = [self.polynomial(argument) for argument in expression.args]
         if isinstance(expression, sympy.exp):
-            return self._exponential(sympy.expand(parts[0]))
+            return self._exponential(_expanded(parts[0]))
         if isinstance(expression, expm1):
-            return self._exponential(sympy.expand(parts[0])) - 1
+            return self._exponential(_expanded(parts[0])) - 1
         if isinstance(expression, log1p):
-            return self._logarithm(sympy.expand(1 + parts[0]))
+            return self._logarithm(_expanded(1 + parts[0]))
         if isinstance(expression, sympy.log):
-            return self._logarithm(sympy.expand(parts[0]))
+            return self._logarithm(_expanded(parts[0]))
         if expression.is_Add or expression.is_Mul:
             return expression.func(*parts)
         if expression.is_Pow and expression.exp.is_Rational:
             base, exponent = parts[0], expression.exp
             if exponent.q != 1:
-                base = self._root(sympy.expand(base), int(exponent.q))
+                base = self._root(_expanded(base), int(exponent.q))
             return self._inverse(base) ** -exponent.p if exponent.p < 0 else base**exponent.p
         if isinstance(expression, Application):
-            return self._symbol(expression.func, *map(sympy.expand, parts))
+            return self._symbol(expression.func, *map(_expanded, parts))
         raise OutOfReachError(f"the proof does not know {expression.func}: {expression}")
 
     def _exponential(self, exponent: Expr) -> Expr:
@@ -171,7 +182,7 @@ class Algebra:
             return factor
         content, primitive = exponent.as_content_primitive()
         if primitive.could_extract_minus_sign():
-            content, primitive = -content, sympy.expand(-primitive)
+            content, primitive = -content, _expanded(-primitive)
         if not content.is_Rational:
             raise OutOfReachError(f"the proof does not know the exponent {exponent}")
         symbol = self._symbol(sympy.exp, primitive / content.q, positive=True)
@@ -213,7 +224,7 @@ class Algebra:
 
     def _signs(self, difference: Expr, *, beside_it: bool = False) -> tuple[Expr, Expr]:
         """Return the symbols for a difference above and below 0, at most one of which is 1."""
-        difference = sympy.expand(self.polynomial(difference))
+        difference = _expanded(self.polynomial(difference))
         if difference.is_number:
             return Integer(int(bool(difference > 0))), Integer(int(bool(difference < 0)))
         within = sorted(difference.free_symbols & self._bits.keys(), key=sympy.default_sort_key)
@@ -228,7 +239,7 @@ class Algebra:
             return above, below
         _, difference = difference.as_content_primitive()
         turned = bool(difference.could_extract_minus_sign())
-        difference = sympy.expand(-difference) if turned else difference
+        difference = _expanded(-difference) if turned else difference
         if beside_it:
             self._continuous.add(difference)
         bits = tuple(self._symbol(above, difference) for above in (True, False))
@@ -253,7 +264,7 @@ class Algebra:
             return Mul(*(self._inverse(factor) for factor in expression.args))
         if expression.is_Pow:
             return self._inverse(expression.base) ** expression.exp
-        denominator = sympy.expand(expression)
+        denominator = _expanded(expression)
         symbol = self._symbol("inverse", denominator)
         self._denominators[symbol] = denominator
         return symbol
@@ -317,11 +328,11 @@ class Algebra:
                 if other in seen:
                     found[symbol * other] = None
                 if difference in self._continuous:
-                    found[sympy.expand(difference * (1 - symbol - other))] = None
+                    found[_expanded(difference * (1 - symbol - other))] = None
                     within = {other, *difference.free_symbols}
             elif symbol in self._denominators:
                 denominator = self._denominators[symbol]
-                found[sympy.expand(symbol * denominator) - 1] = None
+                found[_expanded(symbol * denominator) - 1] = None
                 within = denominator.free_symbols
             elif symbol in self._roots:
                 base, degree = self._roots[symbol]
@@ -337,6 +348,12 @@ class Algebra:
         }
         return sorted(atoms, key=sympy.default_sort_key)
 
+    def _spend(self, products: int) -> None:
+        """Give up beyond so many products of terms for one question."""
+        self._spent += products
+        if self._spent > (most := _MOST_PRODUCTS * self._effort):
+            raise OutOfReachError(f"more than {most} products of terms")
+
     def _cleared(self, element: PolyElement, ring: PolyRing) -> PolyElement:
         """Return a polynomial times its denominators, with ``s**2 = s`` for comparisons."""
         for symbol in reversed(self._denominators):  # those within others were made before them
@@ -348,9 +365,10 @@ class Algebra:
             parts = [ring.zero for _ in range(highest + 1)]
             for powers, coefficient in element.terms():
                 rest = (*powers[:position], 0, *powers[position + 1 :])
-                parts[powers[position]] += ring.term_new(rest, coefficient)
+                parts[powers[position]][rest] = coefficient
             element = ring.zero
             for part in parts:  # Horner's rule in the denominator
+                self._spend(len(element) * len(denominator))
                 element = element * denominator + part
         beside = [bit**2 - bit for bit in ring.symbols if bit in self._bits]
         for bit in ring.symbols:
@@ -361,10 +379,12 @@ class Algebra:
             if bit in self._roots:
                 base, degree = self._roots[bit]
                 beside.append(bit**degree - base)
-        return _reduced(element, [ring.from_expr(relation) for relation in beside])
+        return _reduced(element, [ring.from_expr(r) for r in beside], self._spend)
 
 
-def _reduced(element: PolyElement, relations: list[PolyElement]) -> PolyElement:
+def _reduced(
+    element: PolyElement, relations: list[PolyElement], spend: Callable[[int], None]
+) -> PolyElement:
     """Return the remainder of a polynomial by relations in lexicographic order.
 
     As ``PolyElement.rem``, which looks for the leading term anew in every step.
@@ -387,6 +407,7 @@ def _reduced(element: PolyElement, relations: list[PolyElement]) -> PolyElement:
             remainder[powers] = coefficient
             continue
         leading, divisor, tail = rule
+        spend(len(tail))
         quotient = ring.monomial_div(powers, leading)
         for tail_powers, tail_coefficient in tail.terms():
             product = ring.monomial_mul(quotient, tail_powers)
@@ -394,3 +415,25 @@ def _reduced(element: PolyElement, relations: list[PolyElement]) -> PolyElement:
                 heapq.heappush(heap, tuple(-power for power in product))
             terms[product] = terms.get(product, 0) - coefficient / divisor * tail_coefficient
     return remainder
+
+
+def _expanded(expression: Expr) -> Expr:
+    """Multiply out what is not too large for it."""
+    if (terms := _terms(expression, {})) > _MOST_TERMS:
+        raise OutOfReachError(f"an argument has {terms} terms, multiplied out")
+    return sympy.expand(expression)
+
+
+def _terms(expression: Expr, known: dict[Expr, int]) -> int:
+    """Return how many terms an expression has when it is multiplied out, like ones apart."""
+    if expression not in known:
+        parts = [_terms(part, known) for part in expression.args]
+        count = 1
+        if expression.is_Add:
+            count = sum(parts)
+        elif expression.is_Mul:
+            count = math.prod(parts)
+        elif expression.is_Pow and expression.exp.is_Integer and expression.exp > 0:
+            count = math.comb(parts[0] + int(expression.exp) - 1, int(expression.exp))
+        known[expression] = count
+    return known[expression]

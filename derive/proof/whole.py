@@ -30,7 +30,7 @@ def whole_proof(
     sizes: dict[Symbol, int] | None = None,
     *,
     of: str = "loss",
-    most_nodes: int = MOST_NODES,
+    effort: int = 1,
 ) -> tuple[Claim, ...]:
     """Prove the gradient of each parameter in one go, on small explicit sizes.
 
@@ -44,8 +44,8 @@ def whole_proof(
         Numbers to use for the sizes that are names.
     of
         The scalar.
-    most_nodes
-        Size of the written-out loss up to which a claim is attempted.
+    effort
+        How many times as large as usual expressions may become before a claim is given up.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def whole_proof(
         reason = f"{explicit.count()} entries; written out at once are at most {MOST_ENTRIES}"
         return (left_out(RUNG, program.gradients.values(), reason),)
     try:
-        whole = _Whole(program, explicit, of, most_nodes)
+        whole = _Whole(program, explicit, of, effort)
     except OutOfReachError as error:
         return (left_out(RUNG, program.gradients.values(), str(error)),)
     entries = "one entry of each kind" if explicit.symmetric else "every entry"
@@ -79,11 +79,11 @@ def whole_proof(
 
 
 class _Whole:
-    def __init__(self, program: Program, explicit: Explicit, of: str, most_nodes: int) -> None:
+    def __init__(self, program: Program, explicit: Explicit, of: str, effort: int) -> None:
         self.program = program
         self.explicit = explicit
         self.loss = explicit.entry(of, ())
-        self.most_nodes = most_nodes
+        self.effort = effort
         self.bodies: dict[Expr, Expr] = {}
         self.backward: set[Expr] = set()
         gradients = {statement.name for statement in program.backward}
@@ -109,7 +109,7 @@ class _Whole:
 
     def _agree(self, variable: Expr, stated: Expr, free: set[Expr] | None) -> bool:
         """Compare, with what reads none of `free` as symbols; None writes all of it out."""
-        algebra = Algebra()
+        algebra = Algebra(effort=self.effort)
         needed = self._needed(stated)
         depends = None if free is None else set(free)
         plain: dict[Expr, Expr] = {}
@@ -126,9 +126,10 @@ class _Whole:
             # functions become symbols at once, or the backward pass would grow with its depth
             polynomials[entry] = algebra.polynomial(body.xreplace(polynomials))
         loss = plain.get(self.loss, sympy.Integer(0))
-        if (nodes := _nodes(loss, {})) > self.most_nodes:
+        most = MOST_NODES * self.effort
+        if (nodes := _nodes(loss, {})) > most:
             raise OutOfReachError(
-                f"the loss written out has {nodes} nodes, at most {self.most_nodes} are attempted"
+                f"the loss written out has {nodes} nodes, at most {most} are attempted"
             )
         slope = algebra.polynomial(diff(loss, variable))
         return algebra.is_zero(slope - polynomials[stated])
