@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from derive import catalogue as catalogue
     from derive.errors import GradwrightError, InputError, InternalError, RunError
     from derive.gradient import gradient_program, vjp_program
     from derive.network import loss_program
@@ -72,12 +73,16 @@ _HOMES = {
     "stable_program": "derive.stable",
 }
 
+_MODULES = ("catalogue",)  # offered whole: ``derive.catalogue.attention()``
+
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"derive.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, *_MODULES]

@@ -255,7 +255,7 @@ def _reverse(program: Program, of: str, seed: Tensor | None, wanted: tuple[str, 
     position = {name: n for n, name in enumerate(tensors)}
     readers = _readers(program)
     waiting = {name: len(names) for name, names in readers.items()}
-    given_names = {tensor.name for tensor in program.inputs}
+    moved = _downstream(program, wanted)
     added: list[Statement] = []
     steps: list[Step] = []
     cotangents: dict[str, str] = {of: f"d{of}"} if seed else {}
@@ -279,7 +279,7 @@ def _reverse(program: Program, of: str, seed: Tensor | None, wanted: tuple[str, 
             emit(statement.name)
         opened = _opened(statement) if depends else statement
         for operand in _in_order(statement, position):
-            if depends and (operand in wanted or operand not in given_names):
+            if depends and operand in moved:
                 cotangent = Tensor(name=f"d{statement.name}", shape=statement.target.shape)
                 given = None if statement.name == of and seed is None else cotangent
                 part = _pull_back(opened, tensors[operand], given)
@@ -431,6 +431,15 @@ def _readers(program: Program) -> dict[str, list[str]]:
 def _in_order(statement: Statement, position: dict[str, int]) -> list[str]:
     """Return what a statement reads in the order of declaration: inputs, then results."""
     return sorted(statement.reads(), key=position.__getitem__)
+
+
+def _downstream(program: Program, names: tuple[str, ...]) -> set[str]:
+    """Return `names` and every result that depends on one of them."""
+    reached = set(names)
+    for statement in program.statements:
+        if not reached.isdisjoint(statement.reads()):
+            reached.add(statement.name)
+    return reached
 
 
 def _needed(program: Program, of: str) -> tuple[Statement, ...]:
