@@ -10,7 +10,7 @@ Examples
 >>> import derive
 >>> program = derive.gradient_program(derive.catalogue.layer_norm())
 >>> print(derive.rewrite_program(program).statement("dg"))
-dg[j] = Σ_i R[i,j] N[i,j]
+dg[j] = Σ_i dP[i,j] N[i,j]
 
 `derive.vjp_program` differentiates the input as well:
 
@@ -22,9 +22,20 @@ dX[i,j] = dP[i,j] + Σ_k dZ1[i,k] W1[k,j]
 import sympy
 from sympy import Expr, Piecewise
 
+from derive.convolutions import convolution_1d, convolution_2d
 from derive.errors import InputError
 from derive.layer_definition import LayerDefinition, SizeLike, checked_size, exact, total
 from derive.program import BATCH, Program, Tensor
+
+__all__ = [
+    "attention",
+    "convolution_1d",
+    "convolution_2d",
+    "dropout",
+    "embedding",
+    "layer_norm",
+    "residual",
+]
 
 
 def layer_norm(features: SizeLike = "n", *, eps: float = 1e-5) -> Program:
@@ -45,7 +56,7 @@ def layer_norm(features: SizeLike = "n", *, eps: float = 1e-5) -> Program:
     Examples
     --------
     >>> print(layer_norm().statement("N"))
-    N[i,j] = (X[i,j] − mean[i])/sqrt(1/100000 + var[i])
+    N[i,j] = C[i,j]/sigma[i]
     """
     if not eps > 0:
         raise InputError(f"eps: {eps!r} is not above 0, so that a constant row has no value.")
@@ -54,15 +65,12 @@ def layer_norm(features: SizeLike = "n", *, eps: float = 1e-5) -> Program:
     X = layer.input("X", BATCH, n)
     g, b = layer.parameter("g", n), layer.parameter("b", n)
     mean = layer.value("mean", (BATCH,), lambda i: total(n, lambda k: X[i, k]) / n, "mean")
-    var = layer.value(
-        "var", (BATCH,), lambda i: total(n, lambda k: (X[i, k] - mean[i]) ** 2) / n, "variance"
+    C = layer.value("C", X.shape, lambda i, k: X[i, k] - mean[i], "centred")
+    var = layer.value("var", (BATCH,), lambda i: total(n, lambda k: C[i, k] ** 2) / n, "variance")
+    sigma = layer.value(
+        "sigma", (BATCH,), lambda i: sympy.sqrt(var[i] + exact(eps)), "standard deviation"
     )
-    N = layer.value(
-        "N",
-        (BATCH, n),
-        lambda i, k: (X[i, k] - mean[i]) / sympy.sqrt(var[i] + exact(eps)),
-        "normalisation",
-    )
+    N = layer.value("N", X.shape, lambda i, k: C[i, k] / sigma[i], "normalised")
     P = layer.value("P", (BATCH, n), lambda i, k: g[k] * N[i, k] + b[k], "gain and bias")
     return layer.program(P)
 
@@ -189,6 +197,38 @@ def attention(
         "attention",
     )
     return layer.program(P)
+
+
+def embedding(words: SizeLike = "v", features: SizeLike = "n") -> Program:
+    """Return the embedding of integers: to each its row of a table.
+
+    The sum over the table's rows keeps the one whose number is given; a number that is that
+    of no row gives a row of zeros.
+
+    Parameters
+    ----------
+    words, features
+        Sizes v and n: the table ``W (v, n)``, integers ``T (B,)`` from 0 to v − 1 (as real
+        numbers), ``P (B, n)``.
+
+    References
+    ----------
+    Y. Bengio, R. Ducharme, P. Vincent and C. Jauvin, "A neural probabilistic language
+    model", JMLR 3, 2003, section 2 (the matrix C).
+
+    Examples
+    --------
+    >>> print(embedding().statement("P"))
+    P[i,j] = Σ_k W[k,j] where(k == T[i], 1, 0)
+    """
+    layer = LayerDefinition()
+    v, n = checked_size("words", words), checked_size("features", features)
+    T, W = layer.input("T", BATCH), layer.parameter("W", v, n)
+
+    def entry(i: Expr, j: Expr) -> Expr:
+        return total(v, lambda k: Piecewise((1, sympy.Eq(T[i], k)), (0, True)) * W[k, j])
+
+    return layer.program(layer.value("P", (BATCH, n), entry, "row of a table"))
 
 
 def _affine(layer: LayerDefinition, name: str, X: Tensor, W: Tensor, b: Tensor) -> Tensor:

@@ -4,9 +4,11 @@ import sympy
 from sympy import DiracDelta, Expr, Heaviside, Indexed, KroneckerDelta, Symbol
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.function import Derivative, Subs
+from sympy.core.relational import Relational
 
 from derive.errors import InternalError
 from derive.program import Partial, Program, Statement, Tensor
+from derive.shifts import is_index, is_shifted, shift
 
 _NEVER = (Derivative, Subs, KroneckerDelta, DiracDelta, Heaviside, Partial)
 
@@ -16,8 +18,9 @@ def check_program(program: Program) -> Program:
 
     What holds afterwards: each tensor is written once and read only after that; every
     index in a body is an index of the target or bound by a sum; it runs over the whole of
-    each axis that it reads; every output exists; no unevaluated derivative and no delta
-    is left; every sum is `derive.program.Sum`.
+    each axis that it reads, or is part of a shift; shifted reads stand in sums and products
+    only, and an index is a number in a comparison only; every output exists; no unevaluated
+    derivative and no delta is left; every sum is `derive.program.Sum`.
 
     Raises
     ------
@@ -48,13 +51,24 @@ def _check_statement(statement: Statement, known: dict[str, Tensor]) -> None:
     if statement.body.has(*_NEVER):
         raise _broken(statement, "a derivative or delta is left in it")
     ranges: dict[Expr, Expr] = dict(zip(statement.indices, statement.target.shape, strict=True))
-    _check_expression(statement, statement.body, ranges, known)
+    _check_expression(statement, statement.body, ranges, known, ())
 
 
 def _check_expression(
-    statement: Statement, expression: Expr, ranges: dict[Expr, Expr], known: dict[str, Tensor]
+    statement: Statement,
+    expression: Expr,
+    ranges: dict[Expr, Expr],
+    known: dict[str, Tensor],
+    inside: tuple[Expr, ...],
 ) -> None:
+    """Check an expression; `inside` is what it stands in beside sums and products."""
     if isinstance(expression, Indexed):
+        if inside and is_shifted(expression):
+            raise _broken(
+                statement,
+                f"the shifted read {expression} stands in {inside[0].func.__name__}; give what "
+                "is shifted there, or the read, a statement of its own",
+            )
         _check_read(statement, expression, ranges, known)
     elif isinstance(expression, ExprWithLimits):
         if type(expression) is sympy.Sum:
@@ -66,14 +80,18 @@ def _check_expression(
             if first != 0:
                 raise _broken(statement, f"the index {symbol} starts at {first}, not 0")
             inner[symbol] = last + 1
-        _check_expression(statement, expression.function, inner, known)
+        _check_expression(statement, expression.function, inner, known, inside)
     elif isinstance(expression, Symbol):
-        free_index = expression.is_integer and not expression.is_positive
-        if free_index and expression not in ranges:
-            raise _broken(statement, f"the index {expression} is not in scope")
+        if is_index(expression):
+            if expression not in ranges:
+                raise _broken(statement, f"the index {expression} is not in scope")
+            if not (inside and isinstance(inside[-1], Relational)):
+                raise _broken(statement, f"the index {expression} is used as a number")
     else:
+        if not (expression.is_Add or expression.is_Mul):
+            inside = (*inside, expression)
         for argument in expression.args:
-            _check_expression(statement, argument, ranges, known)
+            _check_expression(statement, argument, ranges, known, inside)
 
 
 def _check_read(
@@ -85,12 +103,12 @@ def _check_read(
     if len(read.indices) != len(tensor.shape):
         raise _broken(statement, f"it reads {read}, which has {len(tensor.shape)} axes")
     for position, extent in zip(read.indices, tensor.shape, strict=True):
-        whole = (
-            position == 0
-            if extent == 1 and position.is_number
-            else (ranges.get(position) == extent)
-        )
-        if not whole:
+        if position.is_Symbol or position.is_number:
+            fits = (position == 0 and extent == 1) or ranges.get(position) == extent
+        else:
+            found = shift(position)
+            fits = found is not None and all(symbol in ranges for symbol, _ in found.factors)
+        if not fits:
             raise _broken(
                 statement, f"the index {position} of {read} does not run over an axis of {extent}"
             )

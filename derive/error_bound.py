@@ -23,6 +23,7 @@ N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM 20
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -46,12 +47,14 @@ from derive.evaluate import (
     contract,
     fold,
     largest,
+    lengths,
     power,
     ranges_of,
     read,
     spread,
 )
 from derive.program import MaxOver, Program, occurrences
+from derive.shifts import counts_with_indices
 from derive.slope import T, steepness
 
 ULPS = 4.0  # of an elementary function: loose for one that is any good
@@ -132,7 +135,8 @@ def evaluate_with_bound(
     results: dict[str, tuple[Array, Array]] = {}
     with np.errstate(all="ignore"):
         for statement in program.statements:
-            ball = _Bounds(known, sizes, dtype, wide, ulps).ball(statement.body)
+            bounds = _Bounds(known, sizes, dtype, wide, ulps, lengths(statement, sizes))
+            ball = bounds.ball(statement.body)
             value = spread(ball.value, statement, sizes)
             error = spread(ball.error, statement, sizes)
             known[statement.name] = _Ball(Named(value), Named(error))
@@ -150,10 +154,12 @@ class _Bounds:
         dtype: DTypeLike,
         wide: DTypeLike,
         ulps: float,
+        ranges: Mapping[Symbol, int],
     ) -> None:
         info = np.finfo(np.dtype(dtype))
         self.known = known
         self.sizes = sizes
+        self.ranges = ranges
         self.dtype = np.dtype(dtype)
         self.wide = np.dtype(wide)
         self.unit = float(info.eps) / 2
@@ -187,7 +193,12 @@ class _Bounds:
     def _ball(self, expression: Expr) -> _Ball:
         if isinstance(expression, Indexed):
             known = self.known[str(expression.base.name)]
-            return _Ball(_at(expression, known.value), _at(expression, known.error))
+            value, error = (
+                read(expression, part.array, self.ranges) for part in (known.value, known.error)
+            )
+            return _Ball(value, error)
+        if expression in self.ranges:
+            return _Ball(Named(np.arange(self.ranges[expression]), (expression,)), _EXACT)
         if expression.is_Symbol or (expression.is_number and not expression.has(Sum)):
             return self._leaf(expression)
         if isinstance(expression, Sum) or expression.is_Add or self._is_scaled(expression):
@@ -218,7 +229,8 @@ class _Bounds:
         if expression.is_Add:
             return _joined([self.terms(term) for term in expression.args])
         if isinstance(expression, Sum):
-            return self._sum(expression.function, ranges_of(expression, self.sizes))
+            bound = ranges_of(expression, self.sizes)
+            return self._within(expression.function, bound)._sum(expression.function, bound)
         if self._is_scaled(expression):
             number, inner = _coefficient(expression)
             return self._scaled(self.ball(number), self.terms(inner))
@@ -239,6 +251,14 @@ class _Bounds:
             contract([inner.size], bound),
             count * inner.count,
         )
+
+    def _within(self, body: Expr, bound: Mapping[Symbol, int]) -> "_Bounds":
+        """Return what evaluates the body of a sum; sums may use one name for two ranges."""
+        if not counts_with_indices(body):
+            return self
+        inner = copy(self)
+        inner.ranges, inner._done = {**self.ranges, **bound}, {}
+        return inner
 
     def _is_scaled(self, expression: Expr) -> bool:
         """Whether this is a number or size times a sum."""
@@ -295,7 +315,7 @@ class _Bounds:
     def _leaf(self, expression: Expr) -> _Ball:
         if expression.is_Symbol and expression not in self.sizes:
             return self.known[str(expression.name)]
-        exact = Evaluator({}, self.sizes, self.wide)(expression).array
+        exact = Evaluator({}, self.sizes, self.wide, {})(expression).array
         rounded = exact.astype(self.dtype).astype(self.wide)
         off = 0.0 if rounded == exact else self.unit * abs(float(exact)) + self.tiny
         return _Ball(Named(exact), Named(np.asarray(off)))
@@ -401,10 +421,6 @@ def _coefficient(expression: Expr) -> tuple[Expr, Expr]:
         else:
             number *= factor
     return number, Mul(*rest, evaluate=False) if len(rest) > 1 else Mul(*rest)
-
-
-def _at(expression: Indexed, tensor: Named) -> Named:
-    return read(expression, {str(expression.base.name): tensor.array})
 
 
 def _size(value: Array) -> Array:

@@ -10,7 +10,9 @@ ours and raises. Whatever else claims to compute a programme is measured against
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, final
 
 import numpy as np
@@ -22,6 +24,7 @@ from sympy.core.relational import Relational
 
 from derive.errors import InputError, InternalError
 from derive.program import MaxOver, Program, Statement, Tensor
+from derive.shifts import counts_with_indices, is_shifted, shift
 
 Array = NDArray[Any]
 
@@ -114,7 +117,7 @@ def evaluate(program: Program, values: Mapping[str, Any], *, dtype: DTypeLike) -
     results: dict[str, Array] = {}
     with np.errstate(all="ignore"):  # infinities and NaN are results like others
         for statement in program.statements:
-            value = Evaluator(known, sizes, dtype)(statement.body)
+            value = Evaluator(known, sizes, dtype, lengths(statement, sizes))(statement.body)
             # a copy: a statement may only read, and no result may be an input's own memory
             array = np.array(spread(value, statement, sizes), dtype=dtype, order="C")
             known[statement.name] = results[statement.name] = array
@@ -162,6 +165,12 @@ def spread(value: Named, statement: Statement, sizes: Mapping[Symbol, int]) -> A
     """Return a body's value in the order and shape of the statement's target."""
     shape = tuple(extent_of(extent, sizes) for extent in statement.target.shape)
     return np.broadcast_to(value.along(statement.indices), shape)
+
+
+def lengths(statement: Statement, sizes: Mapping[Symbol, int]) -> dict[Symbol, int]:
+    """Return how far each index of a statement's target runs."""
+    extents = (extent_of(extent, sizes) for extent in statement.target.shape)
+    return dict(zip(statement.indices, extents, strict=True))
 
 
 def extent_of(extent: Expr, sizes: Mapping[Symbol, int]) -> int:
@@ -224,9 +233,10 @@ def largest(part: Named, bound: Mapping[Symbol, int]) -> Named:
     )
 
 
-def read(expression: Indexed, known: Mapping[str, Array]) -> Named:
-    """Return the tensor that is read, with the indices as names; a number selects."""
-    array = known[str(expression.base.name)]
+def read(expression: Indexed, array: Array, ranges: Mapping[Symbol, int]) -> Named:
+    """Return a tensor as it is read, with the indices as names; a number selects."""
+    if is_shifted(expression):
+        return _shifted(expression, array, ranges)
     axes: list[Symbol] = []
     for position in reversed(range(len(expression.indices))):
         index = expression.indices[position]
@@ -239,6 +249,23 @@ def read(expression: Indexed, known: Mapping[str, Array]) -> Named:
     return Named(array, tuple(axes))
 
 
+def _shifted(expression: Indexed, array: Array, ranges: Mapping[Symbol, int]) -> Named:
+    """Return a tensor along sums of indices: an axis for each index; 0 outside of the tensor."""
+    places: list[Named] = []
+    for position in expression.indices:
+        found = shift(position)
+        if found is None:
+            raise InternalError(f"{expression} is read with the index {position}")
+        parts = [Named(factor * np.arange(ranges[k]), (k,)) for k, factor in found.factors]
+        places.append(fold(np.add, [Named(np.asarray(found.offset)), *parts]))
+    axes = union(places)
+    grids = [place.along(axes) for place in places]
+    pairs = list(zip(grids, array.shape, strict=True))
+    inside = reduce(np.logical_and, [(grid >= 0) & (grid < n) for grid, n in pairs])
+    nearest = array[tuple(grid.clip(0, n - 1) for grid, n in pairs)]
+    return Named(np.where(inside, nearest, array.dtype.type(0)), axes)
+
+
 def ranges_of(expression: Expr, sizes: Mapping[Symbol, int]) -> dict[Symbol, int]:
     """Return the bound indices of a sum with their extents."""
     return {k: extent_of(last - first + 1, sizes) for k, first, last in expression.limits}
@@ -248,11 +275,16 @@ class Evaluator:
     """Evaluates the expressions of one statement; equal subexpressions once."""
 
     def __init__(
-        self, known: Mapping[str, Array], sizes: Mapping[Symbol, int], dtype: DTypeLike
+        self,
+        known: Mapping[str, Array],
+        sizes: Mapping[Symbol, int],
+        dtype: DTypeLike,
+        ranges: Mapping[Symbol, int],
     ) -> None:
         self.known = known
         self.sizes = sizes
         self.dtype = np.dtype(dtype)
+        self.ranges = ranges
         self._done: dict[Expr, Named] = {}
 
     def __call__(self, expression: Expr) -> Named:
@@ -263,13 +295,16 @@ class Evaluator:
 
     def _value(self, expression: Expr) -> Named:
         if isinstance(expression, Indexed):
-            return read(expression, self.known)
+            return read(expression, self.known[str(expression.base.name)], self.ranges)
+        if expression in self.ranges:
+            return Named(np.arange(self.ranges[expression], dtype=self.dtype), (expression,))
         if expression.is_Symbol:
             return Named(self._symbol(expression))
         if expression.is_number and not expression.has(Sum):
             return Named(number_of(expression, self.dtype))
         if isinstance(expression, Sum):
-            factors = [self(factor) for factor in Mul.make_args(expression.function)]
+            inner = self._within(expression)
+            factors = [inner(factor) for factor in Mul.make_args(expression.function)]
             return contract(factors, ranges_of(expression, self.sizes))
         if isinstance(expression, MaxOver):
             return largest(self(expression.function), ranges_of(expression, self.sizes))
@@ -287,6 +322,15 @@ class Evaluator:
         if expression.func in EXTREMES:
             return fold(EXTREMES[expression.func], parts)
         raise InternalError(f"{expression.func} has no meaning in numbers: {expression}")
+
+    def _within(self, total: Expr) -> "Evaluator":
+        """Return what evaluates the body of a sum; sums may use one name for two ranges."""
+        if not counts_with_indices(total.function):
+            return self
+        inner = copy(self)
+        inner.ranges = {**self.ranges, **ranges_of(total, self.sizes)}
+        inner._done = {}
+        return inner
 
     def _symbol(self, symbol: Symbol) -> Array:
         if symbol in self.sizes:

@@ -60,6 +60,7 @@ from derive.program import (
     occurrences,
     tensor_of,
 )
+from derive.shifts import solve_shift
 
 Range = tuple[Symbol, Expr]
 
@@ -386,15 +387,24 @@ def _contract(
     """Sum ``value * δ(position, places)`` over `ranges`, by solving each delta for an index."""
     left = dict(ranges)
     solved: dict[Expr, Expr] = {}
+    shifted: list[tuple[Expr, Symbol, Expr]] = []
     for index, place, extent in zip(position, places, operand.shape, strict=True):
         if left.get(index) == extent:
             del left[index]
             solved[index] = place
         elif not (extent == 1 and index == 0):
+            shifted.append((index, place, extent))
+    for index, place, extent in shifted:
+        solution = solve_shift(rename(index, solved), place, value, left)
+        if solution is None:
             raise InternalError(
                 f"{operand.name} is read with the index {index} on an axis of {extent}: the "
-                "rule carries distinct indices that each run over a whole axis"
+                "rule carries distinct indices that each run over a whole axis, and sums of "
+                "them in which one has the factor 1 or -1 and is the index of another factor"
             )
+        solved = {known: rename(e, dict([solution])) for known, e in solved.items()}
+        solved |= [solution]
+        del left[solution[0]]
     return total_over(rename(value, solved), tuple(left.items()))
 
 

@@ -25,6 +25,7 @@ from derive.notation import (
 )
 from derive.ordering import Indices, as_product, as_terms, free_indices
 from derive.program import MaxOver, Partial, Statement, tensor_of
+from derive.shifts import is_index, shift
 
 Inline = Mapping[str, Statement]
 NOTHING: Inline = MappingProxyType({})
@@ -127,7 +128,19 @@ class _Writer:
             return self.notation.index(place.name)
         if place.is_Integer:
             return str(place)
-        raise _unknown(place)
+        found = shift(place)
+        if found is None:
+            raise _unknown(place)
+        terms = sorted(
+            (factor < 0, self._rank(symbol), symbol.name, factor)
+            for symbol, factor in found.factors
+        )
+        return self.notation.shift(
+            [(factor, self.notation.index(name)) for _, _, name, factor in terms], found.offset
+        )
+
+    def _rank(self, symbol: Symbol) -> int:
+        return self.indices.index(symbol) if symbol in self.indices else len(self.indices)
 
     def _product(self, expression: Expr) -> Piece:
         product = as_product(expression, self.indices)
@@ -151,8 +164,12 @@ class _Writer:
         written = []
         for value, condition in cases:
             relation, left, right = comparison(condition)
-            written.append((self.piece(value), relation, self.piece(left), self.piece(right)))
+            written.append((self.piece(value), relation, self._side(left), self._side(right)))
         return self.notation.choice(written, self.piece(otherwise))
+
+    def _side(self, side: Expr) -> Piece:
+        """Write one side of a comparison, the only place where an index is a number."""
+        return Piece(self._place(side)) if is_index(side) else self.piece(side)
 
 
 def written_product(

@@ -37,13 +37,13 @@ class LatexNotation(Notation):
         return letter + "'" * (int(number) - 1) if number else letter
 
     def entry(self, name: str, indices: Sequence[str]) -> Piece:
-        """``X_{ij}``, ``(Z_{1})_{ij}``."""
+        """``X_{ij}``, ``(Z_{1})_{ij}``, ``X_{i,j+k}``."""
         tensor = latex_name(name)
         if not indices:
             return Piece(tensor)
         parts = name_parts(name)
         shown = f"({tensor})" if parts.has_subscript or parts.marks else tensor
-        return Piece(f"{shown}_{{{''.join(indices)}}}")
+        return Piece(f"{shown}_{{{_listed(indices)}}}")
 
     def number(self, value: Expr) -> Piece:
         r"""``2``, ``\frac{1}{2}``, ``10^{-7}``, ``\pi``."""
@@ -127,7 +127,12 @@ class LatexNotation(Notation):
 
     def delta(self, first: str, second: str) -> Piece:
         r"""``\delta_{ii'}``."""
-        return Piece(rf"\delta_{{{first}{second}}}")
+        return Piece(rf"\delta_{{{_listed((first, second))}}}")
+
+
+def _listed(indices: Sequence[str]) -> str:
+    """Write indices side by side, with commas where one of them is a sum."""
+    return ("," if any(set("+-") & set(index) for index in indices) else "").join(indices)
 
 
 @lru_cache(maxsize=4096)

@@ -12,7 +12,7 @@ layer, and no derivative is.
 from collections.abc import Callable
 from typing import final
 
-from sympy import Expr, Rational, Symbol
+from sympy import Expr, Rational
 
 from derive.check import check_program
 from derive.errors import InputError
@@ -59,9 +59,7 @@ class LayerDefinition:
         gradients are the layer's whole vector-Jacobian product.
         """
         R = self.input("R", *output.shape)
-        indices = tuple(fresh() for _ in output.shape)
-        ranges = [(k, 0, n - 1) for k, n in zip(indices, output.shape, strict=True)]
-        weighted = Sum(R[indices] * output[indices], *reversed(ranges))
+        weighted = total(output.shape, lambda *at: R[at] * output[at])
         self.value("loss", (), lambda: weighted, "weighted sum of the output")
         program = Program(
             inputs=(*self._inputs, *self._parameters),
@@ -73,10 +71,11 @@ class LayerDefinition:
         return check_program(program)
 
 
-def total(extent: Expr, term: Callable[[Symbol], Expr]) -> Expr:
-    """Return the sum of `term` over an index from 0 to `extent` − 1."""
-    k = fresh()
-    return Sum(term(k), (k, 0, extent - 1))
+def total(extents: Expr | tuple[Expr, ...], term: Callable[..., Expr]) -> Expr:
+    """Return the sum of `term` over an index for each extent, the last one innermost."""
+    given = extents if isinstance(extents, tuple) else (extents,)
+    ranges = [(fresh(), 0, extent - 1) for extent in given]
+    return Sum(term(*(k for k, _, _ in ranges)), *reversed(ranges))
 
 
 def checked_size(what: str, value: SizeLike) -> Expr:

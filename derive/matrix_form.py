@@ -39,6 +39,7 @@ from derive.matrix_expression import (
 from derive.notation import FUNCTIONS, GENERAL_POWER, RELATIONS, is_constant
 from derive.ordering import as_product, as_terms, free_indices, pulled_sums
 from derive.program import Statement, Sum, tensor_of
+from derive.shifts import is_index
 
 Index: TypeAlias = Symbol | None
 Limit = tuple[Symbol, Expr, Expr]
@@ -120,6 +121,8 @@ class _Recogniser:
         if isinstance(expression, Indexed):
             return _read(expression, row, column)
         if isinstance(expression, Symbol):
+            if is_index(expression):
+                raise _NotRecognisedError
             is_size = expression.is_integer
             return Size(expression.name) if is_size else Name(expression.name)
         if is_constant(expression):

@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import ClassVar, final
 
 import sympy
-from sympy import Expr
+from sympy import Expr, Integer
 from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.relational import Relational
 
@@ -154,6 +154,18 @@ class Notation(ABC):
     @abstractmethod
     def delta(self, first: str, second: str) -> Piece:
         """Write a Kronecker delta of two indices."""
+
+    def shift(self, terms: Sequence[tuple[int, str]], offset: int) -> str:
+        """Write an index that is a sum: factors with indices, and a number."""
+        text = ""
+        parts = [*terms, *([(offset, "")] if offset else [])]
+        for factor, name in parts:
+            sign = self.minus_sign.strip() if factor < 0 else self.plus_sign.strip()
+            if not text:
+                sign = self.minus if factor < 0 else ""
+            number = "" if name and abs(factor) == 1 else self.number(Integer(abs(factor))).text
+            text += sign + number + name
+        return text
 
     def signed(self, piece: Piece) -> str:
         """Return a piece with its sign."""

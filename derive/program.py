@@ -4,12 +4,14 @@ Grammar::
 
     Program   = inputs, Statement*, outputs
     Statement = T[o, ...] := body            every index of T once; SSA: T is written once
-    body      = number | size | T[e, ...]    e an index in scope
+    body      = number | size | T[e, ...]    e an index in scope, or a sum of integers times
+                                             such; outside of its axis, T is then 0
               | body + body | body * body | body ** body
               | f(body)                      f: exp, log, tanh, ...
               | Sum(body, (k, 0, n - 1))     k is bound here and nowhere else
               | MaxOver(body, (k, 0, n - 1)) largest entry; only stable forms hold it
-              | Piecewise((body, body > body), ..., (body, True))
+              | Piecewise((body, side > side), ..., (body, True))
+    side      = body | an index in scope     an index is a number here and nowhere else
 
 A size is a positive integer or a symbol. The meaning of a programme is given by
 `derive.evaluate`; its invariants are checked by `derive.check`.

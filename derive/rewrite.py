@@ -26,6 +26,7 @@ from derive.program import (
     tensor_of,
 )
 from derive.reuse import cancel, cost, is_reusable, reuse
+from derive.shifts import is_shifted
 
 LABELS = ("one-hot", "any")
 
@@ -128,9 +129,14 @@ class _Rewriter:
         for other in self.statements[name].reads():
             if other not in self.added or other in self.program.outputs:
                 continue
-            if self.reader_counts[other] != 1:
+            if self.reader_counts[other] != 1 or self._is_shifted_in(name, other):
                 continue
             self._absorb(self.statements[name], self.statements[other])
+
+    def _is_shifted_in(self, name: str, other: str) -> bool:
+        """Whether a statement reads `other` outside of it too, where its body may not be 0."""
+        reads = occurrences(self.statements[name].body)
+        return any(is_shifted(read) and tensor_of(read) == other for read in reads)
 
     def _absorb(self, statement: Statement, other: Statement) -> None:
         merged = put_in(statement.body, other)

@@ -42,7 +42,7 @@ def steepness(function: Expr) -> Callable[[Array, Array, Array], Array]:
     indexed = derivative.xreplace({T: base("t")[index("at")]})
 
     def size(x: Array) -> Array:
-        flat = Evaluator({"t": x.reshape(-1)}, {}, x.dtype)(indexed)
+        flat = Evaluator({"t": x.reshape(-1)}, {}, x.dtype, {})(indexed)
         value: Array = np.abs(np.broadcast_to(flat.array, x.size))
         return value.reshape(x.shape)
 

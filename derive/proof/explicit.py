@@ -14,6 +14,7 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from derive.program import ONE_HOT, MaxOver, Program, Statement, Tensor, scalar
 from derive.proof.reach import OutOfReachError
+from derive.shifts import is_shifted
 
 Place = tuple[int, ...]
 
@@ -124,10 +125,18 @@ class Explicit:
         """Return the numbers that names stand for, such as ``B = 2, n0 = 3``."""
         return ", ".join(f"{name} = {number}" for name, number in self.sizes.items())
 
+    def _read(self, read: Indexed, at: Mapping[Symbol, int]) -> Expr:
+        name = str(read.base.name)
+        if not is_shifted(read):
+            return self.entry(name, tuple(at[e] if e in at else int(e) for e in read.indices))
+        shape = self.shape(self.tensors[name])
+        place = tuple(int(e.xreplace({k: Integer(n) for k, n in at.items()})) for e in read.indices)
+        inside = all(0 <= n < extent for n, extent in zip(place, shape, strict=True))
+        return self.entry(name, place) if inside else Integer(0)
+
     def _written_out(self, expression: Expr, at: Mapping[Symbol, int]) -> Expr:
         if isinstance(expression, Indexed):
-            place = tuple(at[e] if e in at else int(e) for e in expression.indices)
-            return self.entry(str(expression.base.name), place)
+            return self._read(expression, at)
         if isinstance(expression, Sum):
             names = [k for k, _, _ in expression.limits]
             lengths = [last - first + 1 for _, first, last in expression.limits]
@@ -141,6 +150,8 @@ class Explicit:
         if expression.is_Symbol:
             if expression in self.sizes:
                 return self.sizes[expression]
+            if expression in at:
+                return Integer(at[expression])
             return self.entry(str(expression.name), ())
         if not expression.args:
             return expression
