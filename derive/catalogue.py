@@ -19,6 +19,8 @@ dg[j] = Σ_i dP[i,j] N[i,j]
 dX[i,j] = dP[i,j] + Σ_k dZ1[i,k] W1[k,j]
 """
 
+import math
+
 import sympy
 from sympy import Expr, Piecewise
 
@@ -58,8 +60,8 @@ def layer_norm(features: SizeLike = "n", *, eps: float = 1e-5) -> Program:
     >>> print(layer_norm().statement("N"))
     N[i,j] = C[i,j]/sigma[i]
     """
-    if not eps > 0:
-        raise InputError(f"eps: {eps!r} is not above 0, so that a constant row has no value.")
+    if not 0 < eps < math.inf:
+        raise InputError(f"eps: {eps!r} is not above 0 and finite; a constant row needs it to be.")
     layer = LayerDefinition()
     n = checked_size("features", features)
     X = layer.input("X", BATCH, n)

@@ -18,7 +18,7 @@ def check_program(program: Program) -> Program:
 
     What holds afterwards: each tensor is written once and read only after that; every
     index in a body is an index of the target or bound by a sum; it runs over the whole of
-    each axis that it reads, or is part of a shift; shifted reads stand in sums and products
+    each axis that it reads, or is part of a shift; shifted reads stand in polynomials
     only, and an index is a number in a comparison only; every output exists; no unevaluated
     derivative and no delta is left; every sum is `derive.program.Sum`.
 
@@ -88,10 +88,16 @@ def _check_expression(
             if not (inside and isinstance(inside[-1], Relational)):
                 raise _broken(statement, f"the index {expression} is used as a number")
     else:
-        if not (expression.is_Add or expression.is_Mul):
+        if not _keeps_zero(expression):
             inside = (*inside, expression)
         for argument in expression.args:
             _check_expression(statement, argument, ranges, known, inside)
+
+
+def _keeps_zero(expression: Expr) -> bool:
+    """Whether an expression is a polynomial in its arguments, in which 0 is as good as any."""
+    is_power = expression.is_Pow and expression.exp.is_Integer and expression.exp.is_positive
+    return bool(expression.is_Add or expression.is_Mul or is_power)
 
 
 def _check_read(

@@ -7,8 +7,9 @@ with the factor 1 or -1, here ``p = q - 2*t + 1``. The sum over p was one over a
 that is kept by itself where a factor is read at ``p`` over the whole of an axis: ``W[p]``
 turns into ``W[q - 2*t + 1]``, which is 0 for what p does not reach.
 
-The convention holds for reads alone: ``exp(X[t + p])`` outside would be 1. So a shifted read
-stands in sums and products only; `derive.check` refuses it elsewhere.
+The convention holds for reads alone: ``exp(X[t + p])`` outside would be 1, and rewritings that
+put a value in the place of a name would change it. So a shifted read stands in sums,
+products and whole powers only; `derive.check` refuses it elsewhere.
 """
 
 from collections.abc import Iterable, Mapping
