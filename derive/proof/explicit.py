@@ -14,7 +14,7 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from derive.program import ONE_HOT, MaxOver, Program, Statement, Tensor, scalar
 from derive.proof.reach import OutOfReachError
-from derive.shifts import is_shifted
+from derive.shifts import is_shifted, shift
 
 Place = tuple[int, ...]
 
@@ -125,18 +125,20 @@ class Explicit:
         """Return the numbers that names stand for, such as ``B = 2, n0 = 3``."""
         return ", ".join(f"{name} = {number}" for name, number in self.sizes.items())
 
-    def _read(self, read: Indexed, at: Mapping[Symbol, int]) -> Expr:
-        name = str(read.base.name)
+    def place_of(self, read: Indexed, at: Mapping[Symbol, int]) -> Place | None:
+        """Return the place where a tensor is read; None outside of it, where it is 0."""
         if not is_shifted(read):
-            return self.entry(name, tuple(at[e] if e in at else int(e) for e in read.indices))
-        shape = self.shape(self.tensors[name])
-        place = tuple(int(e.xreplace({k: Integer(n) for k, n in at.items()})) for e in read.indices)
+            return tuple(at[e] if e in at else int(e) for e in read.indices)
+        shifts = [shift(e) for e in read.indices]
+        place = tuple(found.at(at) for found in shifts if found is not None)
+        shape = self.shape(self.tensors[str(read.base.name)])
         inside = all(0 <= n < extent for n, extent in zip(place, shape, strict=True))
-        return self.entry(name, place) if inside else Integer(0)
+        return place if inside else None
 
     def _written_out(self, expression: Expr, at: Mapping[Symbol, int]) -> Expr:
         if isinstance(expression, Indexed):
-            return self._read(expression, at)
+            place = self.place_of(expression, at)
+            return Integer(0) if place is None else self.entry(str(expression.base.name), place)
         if isinstance(expression, Sum):
             names = [k for k, _, _ in expression.limits]
             lengths = [last - first + 1 for _, first, last in expression.limits]
@@ -159,9 +161,9 @@ class Explicit:
 
 
 def _uses_its_indices(expression: Expr) -> bool:
-    """Whether an index occurs elsewhere than where a tensor is read."""
+    """Whether an index occurs elsewhere than where a tensor is read, or in a shift there."""
     if isinstance(expression, Indexed):
-        return False
+        return is_shifted(expression)
     if isinstance(expression, ExprWithLimits):
         return _uses_its_indices(expression.function)
     if expression.is_Symbol:

@@ -20,6 +20,7 @@ from sympy.logic.boolalg import And, Not, Or
 from derive.program import MaxOver, Program, Statement
 from derive.proof.explicit import Explicit, Place
 from derive.proof.reach import OutOfReachError
+from derive.shifts import is_index
 
 Dual = tuple[Any, Any]  # a value and an array of slopes, or None where all of them are 0
 Entries = dict[Place, Dual]
@@ -98,7 +99,9 @@ class Tangents:
 
     def _computed(self, expression: Expr, at: Mapping[Symbol, int], done: dict[Expr, Dual]) -> Dual:
         if isinstance(expression, Indexed):
-            place = tuple(at[e] if e in at else int(e) for e in expression.indices)
+            place = self.explicit.place_of(expression, at)
+            if place is None:
+                return self._number(0), None
             return self._read(str(expression.base.name), place)
         if isinstance(expression, Sum):
             return self._sum(expression, at)
@@ -272,6 +275,8 @@ class Tangents:
             return self.arithmetic.reduced(one - both) if isinstance(condition, Or) else both
         if not isinstance(condition, Relational):
             raise OutOfReachError(f"{condition} is not a comparison")
+        if any(map(is_index, condition.args)):
+            raise OutOfReachError(f"{condition} holds for whole numbers, and none are drawn here")
         difference, _ = self._dual(condition.lhs - condition.rhs, at, done)
         above = self.arithmetic.above(difference)
         match condition.rel_op:

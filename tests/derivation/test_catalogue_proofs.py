@@ -1,12 +1,19 @@
 """The layers of the catalogue are proved on small sizes, and their mutants are not."""
 
+from dataclasses import replace
+
 import pytest
 from layers import LAYERS, backward, raw, rewritten, shift_mutants
 from mutants import mutants, one_of_each_kind
+from sympy import Indexed
 
-from derive.program import Program, size
+from derive.program import Program, Statement, size
 from derive.proof import local_proof, whole_proof
 from derive.proof.claim import Claim
+from derive.proof.explicit import Explicit
+from derive.proof.modular import modular_check
+from derive.proof.numeric import numeric_check
+from derive.shifts import is_shifted
 
 
 def proof(name: str, program: Program) -> tuple[Claim, ...]:
@@ -41,9 +48,54 @@ def test_every_kind_of_mutant_is_rejected_at_its_place(name: str) -> None:
         assert failed, str(mutant)
 
 
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_entry_is_proved_where_indices_are_numbers(name: str) -> None:
+    """Else one entry would stand for those that permutations take it to; none do so here."""
+    program = LAYERS[name].define()
+    numbered = name.startswith(("conv", "embedding"))
+    assert Explicit(program, {}).symmetric != numbered
+
+
+def test_a_mistake_at_a_single_entry_is_seen() -> None:
+    """A window that is right at 0 and wrong further on."""
+    program = backward("conv 1d")
+    dX = program.statement("dX")
+    (read,) = [r for r in dX.body.atoms(Indexed) if is_shifted(r)]
+    at = read.indices[2]
+    doubled = next(s for s in at.free_symbols if s in dX.indices)
+    wrong = dX.body.xreplace({read: read.base[*read.indices[:2], at + doubled]})
+    statements = tuple(replace(s, body=wrong) if s is dX else s for s in program.statements)
+    (failed,) = [c for c in proof("conv 1d", replace(program, statements=statements)) if c.fails]
+    assert failed.about == "dX"
+
+
 @pytest.mark.parametrize("name", ["conv 1d, padding 1", "embedding", "dropout"])
 def test_the_whole_layer_is_proved_at_once(name: str) -> None:
     sizes = {size(n): number for n, number in LAYERS[name].proved.items()}
     claims = whole_proof(rewritten(name), sizes)
     assert len(claims) == len(LAYERS[name].define().parameters)
     assert all(claim.holds for claim in claims)
+
+
+@pytest.mark.parametrize("name", ["layer norm", "attention", "conv 1d, padding 1"])
+def test_the_other_rungs_hold_too(name: str) -> None:
+    sizes = {size(n): number for n, number in LAYERS[name].proved.items()}
+    program = backward(name)
+    for rung in (modular_check, numeric_check):
+        claims = rung(program, sizes)
+        assert {claim.about for claim in claims} == {s.name for s in ends(program)}
+        assert [str(claim) for claim in claims if not claim.holds] == []
+    first = mutants(program)[0].program
+    assert any(claim.fails for claim in modular_check(first, sizes))
+
+
+def ends(program: Program) -> list[Statement]:
+    return [s for s in program.backward if s.name in program.outputs]
+
+
+def test_rungs_that_draw_numbers_leave_a_gather_alone() -> None:
+    """No random number is a whole one: the gradient would be 0 on both sides."""
+    for rung in (modular_check, numeric_check):
+        (claim,) = rung(backward("embedding"))
+        assert claim.status == "not attempted"
+        assert "holds for whole numbers" in claim.reason
