@@ -1,10 +1,11 @@
 """The invariants of a programme, checked after every transformation."""
 
 import sympy
-from sympy import DiracDelta, Expr, Heaviside, Indexed, KroneckerDelta, Symbol
+from sympy import DiracDelta, Expr, Heaviside, Indexed, KroneckerDelta, Piecewise, Symbol
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.function import Derivative, Subs
 from sympy.core.relational import Relational
+from sympy.functions.elementary.piecewise import ExprCondPair
 
 from derive.errors import InternalError
 from derive.program import Partial, Program, Statement, Tensor
@@ -19,8 +20,9 @@ def check_program(program: Program) -> Program:
     What holds afterwards: each tensor is written once and read only after that; every
     index in a body is an index of the target or bound by a sum; it runs over the whole of
     each axis that it reads, or is part of a shift; shifted reads stand in polynomials
-    only, and an index is a number in a comparison only; every output exists; no unevaluated
-    derivative and no delta is left; every sum is `derive.program.Sum`.
+    and what is chosen by cases only, and an index is a number in a comparison only; every
+    output exists; no unevaluated derivative and no delta is left; every sum is
+    `derive.program.Sum`.
 
     Raises
     ------
@@ -95,9 +97,10 @@ def _check_expression(
 
 
 def _keeps_zero(expression: Expr) -> bool:
-    """Whether an expression is a polynomial in its arguments, in which 0 is as good as any."""
+    """Whether an expression is a polynomial in its arguments, or one of them by cases."""
     is_power = expression.is_Pow and expression.exp.is_Integer and expression.exp.is_positive
-    return bool(expression.is_Add or expression.is_Mul or is_power)
+    is_choice = isinstance(expression, Piecewise | ExprCondPair)
+    return bool(expression.is_Add or expression.is_Mul or is_power or is_choice)
 
 
 def _check_read(

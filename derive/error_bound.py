@@ -54,7 +54,7 @@ from derive.evaluate import (
     spread,
 )
 from derive.program import MaxOver, Program, occurrences
-from derive.shifts import counts_with_indices
+from derive.shifts import counts_with_indices, is_index
 from derive.slope import T, steepness
 
 ULPS = 4.0  # of an elementary function: loose for one that is any good
@@ -197,8 +197,6 @@ class _Bounds:
                 read(expression, part.array, self.ranges) for part in (known.value, known.error)
             )
             return _Ball(value, error)
-        if expression in self.ranges:
-            return _Ball(Named(np.arange(self.ranges[expression]), (expression,)), _EXACT)
         if expression.is_Symbol or (expression.is_number and not expression.has(Sum)):
             return self._leaf(expression)
         if isinstance(expression, Sum) or expression.is_Add or self._is_scaled(expression):
@@ -389,7 +387,7 @@ class _Bounds:
         """Return where a comparison holds, and where rounding may turn it round."""
         if not isinstance(condition, Relational):
             raise InternalError(f"{condition} is not one comparison")
-        left, right = self.ball(condition.lhs), self.ball(condition.rhs)
+        left, right = map(self._side, (condition.lhs, condition.rhs))
         holds = apply(COMPARISONS[condition.rel_op], left.value, right.value)
 
         def doubtful(a: Array, b: Array, off_a: Array, off_b: Array) -> Array:
@@ -398,6 +396,12 @@ class _Bounds:
             return close & (off > 0)
 
         return holds, apply(doubtful, left.value, right.value, left.error, right.error)
+
+    def _side(self, side: Expr) -> _Ball:
+        """Return one side of a comparison, the only place where an index is a number."""
+        if is_index(side):
+            return _Ball(Named(np.arange(self.ranges[side]), (side,)), _EXACT)
+        return self.ball(side)
 
 
 def _either(holds: Named, doubtful: Named, then: _Ball, otherwise: _Ball) -> _Ball:

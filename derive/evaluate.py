@@ -24,7 +24,7 @@ from sympy.core.relational import Relational
 
 from derive.errors import InputError, InternalError
 from derive.program import MaxOver, Program, Statement, Tensor
-from derive.shifts import counts_with_indices, is_shifted, shift
+from derive.shifts import counts_with_indices, is_index, is_shifted, shift
 
 Array = NDArray[Any]
 
@@ -296,8 +296,6 @@ class Evaluator:
     def _value(self, expression: Expr) -> Named:
         if isinstance(expression, Indexed):
             return read(expression, self.known[str(expression.base.name)], self.ranges)
-        if expression in self.ranges:
-            return Named(np.arange(self.ranges[expression], dtype=self.dtype), (expression,))
         if expression.is_Symbol:
             return Named(self._symbol(expression))
         if expression.is_number and not expression.has(Sum):
@@ -353,7 +351,13 @@ class Evaluator:
         if not isinstance(condition, Relational):
             raise InternalError(f"{condition} is not one comparison")
         compare = COMPARISONS[condition.rel_op]
-        return apply(compare, self(condition.lhs), self(condition.rhs))
+        return apply(compare, self._side(condition.lhs), self._side(condition.rhs))
+
+    def _side(self, side: Expr) -> Named:
+        """Return one side of a comparison, the only place where an index is a number."""
+        if is_index(side):
+            return Named(np.arange(self.ranges[side], dtype=self.dtype), (side,))
+        return self(side)
 
 
 def fold(function: Callable[[Array, Array], Array], parts: Sequence[Named]) -> Named:

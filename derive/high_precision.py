@@ -17,6 +17,7 @@ from sympy.codegen.cfunctions import expm1, log1p
 
 from derive.errors import InternalError
 from derive.program import MaxOver, Program, Sum
+from derive.shifts import counts_with_indices
 
 Real = Any  # an mpmath number
 Place = Mapping[Symbol, int]
@@ -75,6 +76,8 @@ def precise_values(
             name: np.vectorize(mpmath.mpf, otypes=[object])(array) for name, array in values.items()
         }
         for statement in program.statements:
+            if counts_with_indices(statement.body):
+                raise InternalError(f"{statement} reads its indices as numbers: no digits for it")
             shape = [_extent(extent, batch) for extent in statement.target.shape]
             result = np.empty(shape, object)
             for place in itertools.product(*map(range, shape)):

@@ -20,6 +20,7 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from derive.indices import canonical, rename, with_fresh_sums
 from derive.program import Statement, Sum, indices_of, occurrences, tensor_of
+from derive.shifts import is_shifted
 
 # what a node costs to compute, roughly in multiplications: decides between two equal forms
 _FUNCTION, _SUM, _OTHER = 20, 10, 1
@@ -71,7 +72,9 @@ def is_reusable(statement: Statement) -> bool:
 
 
 def _anchors(expression: Expr, operand: str) -> list[Expr]:
-    found = (read for read in occurrences(expression) if tensor_of(read) == operand)
+    """Return where an operand is read; outside of it, a name and its value may differ."""
+    reads = (read for read in occurrences(expression) if tensor_of(read) == operand)
+    found = (read for read in reads if not is_shifted(read))
     return sorted(found, key=sympy.default_sort_key)
 
 

@@ -9,7 +9,7 @@ turns into ``W[q - 2*t + 1]``, which is 0 for what p does not reach.
 
 The convention holds for reads alone: ``exp(X[t + p])`` outside would be 1, and rewritings that
 put a value in the place of a name would change it. So a shifted read stands in sums,
-products and whole powers only; `derive.check` refuses it elsewhere.
+products, whole powers and the values of cases only; `derive.check` refuses it elsewhere.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,13 +1,15 @@
 """What the layers of the catalogue are, what is derived from them, and what is refused."""
 
+import doctest
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 from layers import LAYERS, backward, rewritten, second_order, stable
 
 import derive
-from derive import InputError, catalogue
+from derive import InputError, catalogue, convolutions
 from derive.index_form import index_form
 from derive.printing import TEXT, expression_text, program_latex, program_text, statement_text
 from derive.program import Program
@@ -24,7 +26,7 @@ BACKWARD = {
         dW2 = dFᵀ H1
         db2 = dFᵀ 1
         dH1 = dF W2
-        dZ1 = dH1 ∘ where(Z1 > 0, 1, 0)
+        dZ1 = where(Z1 > 0, dH1, 0)
         dX = dP + dZ1 W1
         dW1 = dZ1ᵀ X
         db1 = dZ1ᵀ 1""",
@@ -44,7 +46,7 @@ BACKWARD = {
         dX[i,j,k] = Σ_m dK[i,j,m] WK[m,k] + Σ_m dQ[i,j,m] WQ[m,k] + Σ_m dV[i,j,m] WV[m,k]
         dWQ[j,k] = Σ_i Σ_m dQ[i,m,j] X[i,m,k]""",
     "embedding": """
-        dW[j,k] = Σ_i dP[i,k] where(j == T[i], 1, 0)""",
+        dW[j,k] = Σ_i where(j == T[i], dP[i,k], 0)""",
     "conv 1d": """
         dX[i,j,k] = Σ_p Σ_m dP[i,p,k−m] W[p,j,m]
         dW[j,k,m] = Σ_i Σ_p dP[i,j,p] X[i,k,m+p]
@@ -90,6 +92,13 @@ def test_the_same_call_gives_the_same_text(name: str) -> None:
     again = derive.rewrite_program(derive.gradient_program(LAYERS[name].define()))
     assert program_text(again) == program_text(rewritten(name))
     assert again == rewritten(name)
+
+
+@pytest.mark.parametrize("module", [catalogue, convolutions])
+def test_examples_run(module: ModuleType) -> None:
+    outcome = doctest.testmod(module)
+    assert outcome.attempted >= 3
+    assert outcome.failed == 0
 
 
 def test_sizes_may_be_numbers() -> None:

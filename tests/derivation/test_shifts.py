@@ -16,6 +16,7 @@ from derive.printing import statement_latex, statement_text
 from derive.program import BATCH, Sum, index, size
 from derive.proof import local_proof
 from derive.proof.explicit import Explicit
+from derive.proof.modular import modular_check
 from derive.rewrite import rewrite_program
 from derive.shifts import is_shifted, shift, solve_shift
 from derive.stable import stable_program
@@ -139,6 +140,25 @@ def test_products_of_shifted_reads_are_carried() -> None:
     assert all(claim.holds for claim in claims)
 
 
+def test_a_window_over_relu_is_rewritten() -> None:
+    """The cotangent of relu's argument takes in a sum of shifted reads, as a case."""
+    H = Tensor(name="H", shape=(N,))
+    Z = define(Tensor(name="Z", shape=(N,)), (j,), 2 * X[j])
+    relu = define(H, (j,), Piecewise((Z.target[j], Z.target[j] > 0), (0, True)))
+    window = define(P, (j,), over(H[j + k] * W[k], k, K))
+    program_of = program(Z, relu, window, LOSS_OF_P, parameters=("X", "W"))
+    gradient = rewrite_program(gradient_program(program_of))
+    assert "Z[j] > 0" in str(gradient.statement("dZ"))
+    assert all(claim.holds for claim in local_proof(gradient, {N: 5, M: 3, K: 2}))
+    assert all(claim.holds for claim in modular_check(gradient, {N: 5, M: 3, K: 2}))
+
+
+def test_cases_of_shifted_reads_are_carried() -> None:
+    chosen = define(P, (j,), over(Piecewise((X[j + k] * W[k], W[k] > 0), (0, True)), k, K))
+    gradient = gradient_program(program(chosen, LOSS_OF_P, parameters=("X", "W")))
+    assert all(claim.holds for claim in local_proof(gradient, {N: 5, M: 3, K: 2}))
+
+
 def test_what_no_factor_keeps_in_its_range_is_refused() -> None:
     """The sum over all windows of their sums: no G[j] and no W[k] is there to be 0 outside."""
     loss = define(LOSS, (), over(over(X[j + k], k, K), j, M))
@@ -171,12 +191,11 @@ def test_divisibility_is_refused() -> None:
     [
         exp(X[j + 1]),
         1 / X[j + 1],
-        Piecewise((X[j + 1], Y[j] > 0), (0, True)),
         Piecewise((Y[j], X[j + 1] > 0), (0, True)),
         over(exp(X[j + k] * W[k]), k, K),
     ],
 )
-def test_shifted_reads_stand_in_polynomials_only(body: Expr) -> None:
+def test_shifted_reads_stand_in_polynomials_and_cases_only(body: Expr) -> None:
     with pytest.raises(InternalError, match=r"shifted read .* a statement of its own"):
         program(define(P, (j,), body))
 

@@ -136,7 +136,7 @@ EQUAL = {
         "dW2[j,k] = Σ_i dP[i,j] H1[i,k]",
         "db2[j] = Σ_i dP[i,j]",
         "dH1[i,j] = Σ_k dP[i,k] W2[k,j]",
-        "dZ1[i,j] = dH1[i,j] where(H1[i,j] > 0, 1, 0)",
+        "dZ1[i,j] = where(H1[i,j] > 0, dH1[i,j], 0)",
         "dX[i,j] = dF[i,j] + Σ_k dZ1[i,k] W1[k,j]",
     },
 }
@@ -145,7 +145,7 @@ EQUAL = {
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_comparison_rejects_every_mutant(name: str) -> None:
     stock = [*mutants(backward(name)), *shift_mutants(backward(name))]
-    assert len(stock) >= 7
+    assert len(stock) >= 5
     for seed in (3, 4, 5):  # an axis of length 1 hides a shift
         values = draw(name, seed)
         expected = oracle(name, values)
@@ -159,3 +159,10 @@ def test_the_comparison_rejects_every_mutant(name: str) -> None:
 def agrees(program: Program, values: Arrays, expected: Mapping[str, np.ndarray]) -> bool:
     computed = evaluate(program, values, dtype="float64")
     return all(departure(computed[what], value) <= FIGURE for what, value in expected.items())
+
+
+def test_a_number_of_no_row_gives_a_row_of_zeros() -> None:
+    values = {"T": np.array([2.0, 0.5, 3.0, -1.0]), "W": np.ones((3, 2)), "R": np.ones((4, 2))}
+    found = evaluate(rewritten("embedding"), values, dtype="float64")
+    np.testing.assert_array_equal(found["P"], [[1, 1], [0, 0], [0, 0], [0, 0]])
+    np.testing.assert_array_equal(found["dW"], [[0, 0], [0, 0], [1, 1]])
