@@ -55,6 +55,7 @@ def shift(position: Expr) -> Shift | None:
     )
 
 
+@lru_cache(maxsize=65536)
 def is_shifted(read: Expr) -> bool:
     """Whether a tensor is read with an index that is neither a name nor a number."""
     return isinstance(read, Indexed) and not all(

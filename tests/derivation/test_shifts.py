@@ -212,13 +212,14 @@ def test_an_index_is_a_number_in_comparisons_only(body: Expr) -> None:
 
 
 def test_a_cotangent_that_is_read_outside_of_its_axis_is_not_put_in() -> None:
-    """Put in, dQ[j - k] = 1 would count what stands outside of P."""
-    window = define(P, (j,), over(X[j + k], k, K))
-    loss = define(LOSS, (), over(P[j], j, M))
+    """Put in, dP[j - k] = 3 would count what stands outside of P; and it would be shorter."""
+    window = define(P, (j,), over(X[j + k] / 3, k, K))
+    loss = define(LOSS, (), over(3 * P[j], j, M))
     gradient = gradient_program(program(window, loss))
     rewritten = rewrite_program(gradient)
-    assert str(rewritten.statement("dP")) == "dP[j] = 1"
-    assert str(rewritten.statement("dX")) == "dX[j] = Σ_k dP[j−k]"
+    assert str(rewritten.statement("dP")) == "dP[j] = 3"
+    assert str(rewritten.statement("dX")) == "dX[j] = Σ_k dP[j−k] / 3"
+    assert all(claim.holds for claim in local_proof(rewritten, {N: 5, M: 3, K: 2}))
     assert stable_program(rewritten).statement("dX") == rewritten.statement("dX")
 
 
