@@ -80,6 +80,11 @@ def convolution_2d(
     stride, padding, dilation
         As in `convolution_1d`, the same along both axes.
 
+    Notes
+    -----
+    A proof counts entries: give small numbers for the sizes, as ``convolution_2d(1, (3, 4), 2,
+    (2, 2))``. Names get numbers that all differ, from 2 to 10, and take many minutes.
+
     Examples
     --------
     >>> print(convolution_2d(padding=1).statement("P"))

@@ -7,11 +7,19 @@ from types import ModuleType
 
 import pytest
 from layers import LAYERS, backward, rewritten, second_order, stable
+from matplotlib.mathtext import MathTextParser
 
 import derive
 from derive import InputError, catalogue, convolutions
 from derive.index_form import index_form
-from derive.printing import TEXT, expression_text, program_latex, program_text, statement_text
+from derive.printing import (
+    TEXT,
+    expression_text,
+    program_latex,
+    program_text,
+    statement_latex,
+    statement_text,
+)
 from derive.program import Program
 
 BACKWARD = {
@@ -85,6 +93,14 @@ def test_everything_prints(name: str) -> None:
         for step in program.steps:
             assert expression_text(step.before, step.indices)
             assert index_form(step.after, step.indices, TEXT).text
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_latex_is_read_by_a_parser_of_another(name: str) -> None:
+    parser = MathTextParser("path")
+    for statement in (*backward(name).statements, *second_order(name).second_order):
+        for form in ("matrix", "index"):
+            parser.parse(f"${statement_latex(statement, form=form)}$")
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -11,12 +11,14 @@ from derive.check import check_program
 from derive.error_bound import evaluate_with_bound
 from derive.evaluate import evaluate
 from derive.gradient import gradient_program
+from derive.high_precision import precise_values
 from derive.matrix_form import matrix_form
 from derive.printing import statement_latex, statement_text
-from derive.program import BATCH, Sum, index, size
+from derive.program import BATCH, Sum, index, scalar, size
 from derive.proof import local_proof
 from derive.proof.explicit import Explicit
 from derive.proof.modular import modular_check
+from derive.reuse import reuse
 from derive.rewrite import rewrite_program
 from derive.shifts import is_shifted, shift, solve_shift
 from derive.stable import stable_program
@@ -221,6 +223,35 @@ def test_a_cotangent_that_is_read_outside_of_its_axis_is_not_put_in() -> None:
     assert str(rewritten.statement("dX")) == "dX[j] = Σ_k dP[j−k] / 3"
     assert all(claim.holds for claim in local_proof(rewritten, {N: 5, M: 3, K: 2}))
     assert stable_program(rewritten).statement("dX") == rewritten.statement("dX")
+
+
+def test_a_value_does_not_take_the_place_of_its_name_outside() -> None:
+    """H[j + k] would be 0 where the case that it stands for is 1."""
+    s = scalar("s")
+
+    def case(position: Expr) -> Expr:
+        return Piecewise((X[position], s > 0), (1, True))
+
+    known = define(Tensor(name="H", shape=(N,)), (j,), case(j))
+    assert reuse(case(m) * W[k], known) == known.target[m] * W[k]
+    assert reuse(case(j + k) * W[k], known) == case(j + k) * W[k]
+
+
+def test_many_digits_are_refused_for_shifts_and_numbered_indices() -> None:
+    three = size(3)
+    operand = Tensor(name="X", shape=(three,))
+    target = Tensor(name="P", shape=(three,))
+    for body in (operand[j + 1], Piecewise((operand[j], j > 1), (0, True))):
+        given = check_program(
+            Program(
+                inputs=(operand,),
+                parameters=(),
+                statements=(define(target, (j,), body),),
+                outputs=("P",),
+            )
+        )
+        with pytest.raises(InternalError, match="no digits for it"):
+            precise_values(given, {"X": np.ones(3)}, batch=1, digits=30)
 
 
 # -------------------------------------------------------------------------- in print
