@@ -17,6 +17,7 @@ from derive.proof.local import local_proof
 from derive.proof.modular import modular_check
 from derive.proof.numeric import numeric_check
 from derive.proof.whole import whole_proof
+from derive.shifts import counts_with_indices
 from derive.spec import NetworkSpec
 
 LADDER = (
@@ -32,6 +33,7 @@ _AWAY_FROM_KINKS = (
     "at a corner or a tie, where there is no derivative, the slope is that of the definition"
 )
 _ANY_SIZE = "the formulas, which tell no index apart, are right at other sizes if at these"
+_SHIFTED = "the formulas, which reckon with indices, are right at other sizes if at these"
 
 
 def prove_network(spec: NetworkSpec, derive: Callable[[NetworkSpec], Program]) -> Certificate:
@@ -92,10 +94,11 @@ def prove(
 
 def _assumptions(program: Program) -> tuple[str, ...]:
     kinks = any(statement.body.has(*_KINKS) for statement in program.statements)
+    reckons = any(counts_with_indices(statement.body) for statement in program.statements)
     return (
         *program.assumptions,
         *((_AWAY_FROM_KINKS,) if kinks else ()),
-        *((_ANY_SIZE,) if small_sizes(program) else ()),
+        *((_SHIFTED if reckons else _ANY_SIZE,) if small_sizes(program) else ()),
     )
 
 

@@ -8,12 +8,15 @@ from layers import LAYERS, backward, raw, rewritten, shift_mutants
 from mutants import mutants, one_of_each_kind
 from sympy import Indexed, Symbol
 
+from derive import catalogue
+from derive.gradient import gradient_program
 from derive.program import Program, Statement, size
-from derive.proof import local_proof, whole_proof
+from derive.proof import local_proof, prove, whole_proof
 from derive.proof.claim import Claim
 from derive.proof.explicit import Explicit
 from derive.proof.modular import modular_check
 from derive.proof.numeric import numeric_check
+from derive.rewrite import rewrite_program
 from derive.shifts import is_shifted
 
 Rung = Callable[[Program, dict[Symbol, int]], tuple[Claim, ...]]
@@ -102,3 +105,13 @@ def test_rungs_that_draw_numbers_leave_a_gather_alone() -> None:
         (claim,) = rung(backward("embedding"))
         assert claim.status == "not attempted"
         assert "holds for whole numbers" in claim.reason
+
+
+def test_certificates_say_what_they_rest_on() -> None:
+    line = catalogue.convolution_1d(1, 4, 2, 3, padding=1)
+    certificate = prove(rewrite_program(gradient_program(line)))
+    assert certificate.ok
+    assert not certificate.failures
+    assert "which reckon with indices" in str(certificate)
+    plain = prove(rewritten("dropout"))
+    assert "which tell no index apart" in str(plain)
