@@ -74,7 +74,7 @@ def test_the_labs_network_prints_as_in_a_textbook() -> None:
         ("3-2", "mse", False, "loss = 1ᵀ ((P − Y) ∘ (P − Y)) 1 / (2 B)"),
         ("3-ny", "mse", False, "loss = 1ᵀ ((P − Y) ∘ (P − Y)) 1 / (B ny)"),
         ("3-4:relu-2", "mse", False, "H1 = where(Z1 > 0, Z1, 0)"),
-        ("3-4:relu-2", "mse", False, "dZ1 = dH1 ∘ where(Z1 > 0, 1, 0)"),
+        ("3-4:relu-2", "mse", False, "dZ1 = where(Z1 > 0, dH1, 0)"),
         ("3-4:sigmoid-2", "mse", False, "H1 = 1 ⊘ (1 + exp(−Z1))"),
         ("3-4:sigmoid-2", "mse", False, "dZ1 = dH1 ∘ H1 ∘ (1 − H1)"),
         ("3-4:identity-2", "mse", False, "H1 = Z1"),
