@@ -6,11 +6,11 @@ carries the rule out on what stands there, and refuses the step if that is not t
 complete: nothing happened that it does not tell.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import sympy
-from sympy import Expr, Integer, KroneckerDelta, Mul
+from sympy import Expr, Integer, KroneckerDelta, Mul, Symbol
 
 from derive.errors import InternalError
 from derive.gradient import Range, slopes, summed, total_over
@@ -38,6 +38,7 @@ from derive.rewrite import (
     put_in,
     row_sums,
 )
+from derive.shifts import solve_shift
 
 
 def replay(forward: Program, steps: Sequence[Step], *, of: str = "loss") -> tuple[Statement, ...]:
@@ -203,14 +204,30 @@ def contracted(expression: Expr) -> Expr:
             terms = (total_over(Mul(*others, term), ranges) for term in factor.args)
             return sympy.Add(*map(contracted, terms))
     product, left = Mul(*factors), dict(ranges)
-    for delta in sorted(product.atoms(KroneckerDelta), key=sympy.default_sort_key):
-        bound = [index for index in delta.args if index in left]
-        if len(bound) != 1 or product.xreplace({delta: Integer(0)}) != 0:
+    while deltas := sorted(product.atoms(KroneckerDelta), key=sympy.default_sort_key):
+        delta = next((d for d in deltas if any(index in left for index in d.args)), deltas[0])
+        solution = _solution(delta, product, left)
+        if solution is None or product.xreplace({delta: Integer(0)}) != 0:
             raise _RefusedError(f"{delta} leaves no single term of a sum")
-        del left[bound[0]]
-        (place,) = set(delta.args) - set(bound)
-        product = rename(product, {bound[0]: place})  # SymPy makes 1 of δ[j,j]
+        index, place = solution
+        del left[index]
+        product = rename(product, {index: place})  # SymPy makes 1 of δ[j,j]
     return total_over(product, tuple(left.items()))
+
+
+def _solution(
+    delta: KroneckerDelta, product: Expr, left: Mapping[Symbol, Expr]
+) -> tuple[Symbol, Expr] | None:
+    """Solve a delta for a summed index: one that stands alone in it, or else in a sum."""
+    bound = [index for index in delta.args if index in left]
+    if bound:
+        (place, *more) = set(delta.args) - set(bound)
+        return None if more or len(bound) != 1 else (bound[0], place)
+    for position, place in (delta.args, reversed(delta.args)):
+        solution = solve_shift(position, place, product, left)
+        if solution is not None:
+            return solution
+    return None
 
 
 def _opened(expression: Expr) -> tuple[list[Expr], tuple[Range, ...]]:
@@ -222,7 +239,8 @@ def _opened(expression: Expr) -> tuple[list[Expr], tuple[Range, ...]]:
             own = {symbol: fresh() for symbol, _, _ in factor.limits}
             inner, more = _opened(rename(factor.function, own))
             factors += inner
-            ranges += (*((own[symbol], last + 1) for symbol, _, last in factor.limits), *more)
+            limits = reversed(factor.limits)  # the outermost first, as the rule sums
+            ranges += (*((own[symbol], last + 1) for symbol, _, last in limits), *more)
         else:
             factors.append(factor)
     return factors, ranges

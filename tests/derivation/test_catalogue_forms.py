@@ -3,14 +3,16 @@
 import doctest
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
-from layers import LAYERS, backward, rewritten, second_order, stable
+from layers import LAYERS, backward, raw, rewritten, second_order, stable
 from matplotlib.mathtext import MathTextParser
 
 import derive
-from derive import InputError, catalogue, convolutions
+from derive import InputError, InternalError, catalogue, convolutions
 from derive.index_form import index_form
 from derive.printing import (
     TEXT,
@@ -21,6 +23,7 @@ from derive.printing import (
     statement_text,
 )
 from derive.program import Program
+from derive.replay import replay
 
 BACKWARD = {
     "layer norm": """
@@ -193,3 +196,23 @@ def test_the_catalogue_is_loaded_when_it_is_asked_for() -> None:
         [sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "('P', 'loss')\n"
+
+
+@pytest.mark.parametrize("form", [raw, rewritten])
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_recorded_steps_lead_there_again(name: str, form: Callable[[str], Program]) -> None:
+    program = form(name)
+    done = replay(LAYERS[name].define(), program.steps)
+    assert [(s.name, s.body) for s in done] == [(s.name, s.body) for s in program.backward]
+
+
+@pytest.mark.parametrize("name", ["conv 1d, stride 2, padding 1", "attention", "embedding"])
+def test_a_step_that_was_changed_is_refused(name: str) -> None:
+    program = rewritten(name)
+    deltas = [n for n, step in enumerate(program.steps) if step.rule == "delta"]
+    assert deltas
+    for n in deltas:
+        wrong = replace(program.steps[n], after=2 * program.steps[n].after)
+        steps = (*program.steps[:n], wrong, *program.steps[n + 1 :])
+        with pytest.raises(InternalError, match=f"step {n + 1}, delta: .* does not apply"):
+            replay(LAYERS[name].define(), steps)
