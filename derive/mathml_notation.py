@@ -66,7 +66,7 @@ class MathmlNotation(Notation):
         parts = name_parts(name)
         compound = parts.has_subscript or parts.marks
         shown = self.bracketed(tensor) if compound else tensor
-        return Piece(f"<msub>{shown}{_row(''.join(indices))}</msub>")
+        return Piece(f"<msub>{shown}{_row(_listed(indices))}</msub>")
 
     def number(self, value: Expr) -> Piece:
         """``2``, a fraction, a power of ten, ``π``."""
@@ -154,7 +154,7 @@ class MathmlNotation(Notation):
 
     def delta(self, first: str, second: str) -> Piece:
         """Write a Kronecker delta with its indices below."""
-        return Piece(f"<msub><mi>δ</mi>{_row(first + second)}</msub>")
+        return Piece(f"<msub><mi>δ</mi>{_row(_listed((first, second)))}</msub>")
 
     def _raised(self, base: Piece, exponent: str) -> Piece:
         shown = self.at_least(base, Level.ATOM)
@@ -203,6 +203,12 @@ def _number(text: str) -> str:
 def _word(text: str) -> str:
     """Return a letter in italics or a word upright, as MathML does by itself."""
     return f"<mi>{escape(text)}</mi>"
+
+
+def _listed(indices: Sequence[str]) -> str:
+    """Write indices side by side, with commas where one of them is a sum."""
+    has_sum = any(sign in index for index in indices for sign in (">+<", ">−<"))
+    return ("<mo>,</mo>" if has_sum else "").join(indices)
 
 
 def _row(text: str) -> str:

@@ -12,8 +12,9 @@ from derive.error_bound import evaluate_with_bound
 from derive.evaluate import evaluate
 from derive.gradient import gradient_program
 from derive.high_precision import precise_values
+from derive.mathml_notation import MathmlNotation
 from derive.matrix_form import matrix_form
-from derive.printing import statement_latex, statement_text
+from derive.printing import sides, statement_latex, statement_text
 from derive.program import BATCH, Sum, index, scalar, size
 from derive.proof import local_proof
 from derive.proof.explicit import Explicit
@@ -273,6 +274,14 @@ def test_latex_sets_commas_where_an_index_is_a_sum() -> None:
     given = define(Tensor(name="Q", shape=(BATCH, M)), (i, j), T[i, j + 1] + T[i, j])
     assert r"T_{i,j+1}" in statement_latex(given)
     assert r"T_{ij}" in statement_latex(given)
+
+
+def test_mathml_sets_commas_there_too() -> None:
+    T = Tensor(name="T", shape=(BATCH, N))
+    given = define(Tensor(name="Q", shape=(BATCH, M)), (index("i"), j), T[index("i"), j + 1])
+    left, right = sides(given, MathmlNotation(), "index")
+    assert "<mi>i</mi><mo>,</mo><mi>j</mi><mo>+</mo><mn>1</mn>" in right
+    assert "<mi>i</mi><mi>j</mi>" in left
 
 
 def test_shifts_and_numbered_indices_have_no_matrix_form() -> None:
