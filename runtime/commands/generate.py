@@ -129,14 +129,14 @@ def explanation(reports: "Mapping[str, Sequence[PassReport]]") -> str:
         "stands, the pass found nothing to do.",
         "",
     ]
-    purposes = _purposes()
+    purposes = _purposes({report.name for passes in reports.values() for report in passes})
     width = max(map(len, purposes))
     lines += [f"{name:<{width}}  {purpose}" for name, purpose in purposes.items()]
     return "\n".join(lines) + "\n"
 
 
-def _purposes() -> dict[str, str]:
-    """Return what each pass is for: the first line of its module."""
+def _purposes(ran: set[str]) -> dict[str, str]:
+    """Return what each pass that ran is for: the first line of its module."""
     import sys
 
     from codegen.passes import PIPELINE
@@ -144,7 +144,8 @@ def _purposes() -> dict[str, str]:
     found = {}
     for step in PIPELINE:
         described = sys.modules[step.__module__].__doc__ or ""
-        found[step.__name__] = described.partition("\n")[0]
+        if step.__name__ in ran:
+            found[step.__name__] = described.partition("\n")[0]
     return found
 
 

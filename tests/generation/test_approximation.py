@@ -279,7 +279,8 @@ def test_a_loop_becomes_vector_instructions(
     assert {kind.split()[2] for kind in vector_arithmetic(llvm)} == {word}
     if llvmlite.binding.get_host_cpu_features().get("avx2"):
         assert "ymm" in function.apply.inspect_asm(signature)
-        assert min(lanes) >= {"float32": 8, "float64": 4}[dtype]
+        # what is left of an array may be done by narrower ones
+        assert max(lanes) >= {"float32": 8, "float64": 4}[dtype]
     assert not re.findall(rf"call [^\n]*@{name}f?\(", llvm)  # not the C library's
     if dtype == "float32":
         assert "double" not in llvm

@@ -142,6 +142,6 @@ def agrees_or_fails(source: str, expression: Matrix, shape: tuple[str, ...]) -> 
 
 
 def test_a_function_that_numpy_does_not_have_is_refused() -> None:
-    assert set(WRITTEN.values()) - set(FUNCTIONS) == {"erf"}
-    with pytest.raises(InternalError, match="the function erf has no form in NumPy"):
-        written(Apply("erf", (A,)), ("B", "n"))
+    assert set(WRITTEN.values()) <= set(FUNCTIONS)
+    with pytest.raises(InternalError, match="the function gamma has no form in NumPy"):
+        written(Apply("gamma", (A,)), ("B", "n"))

@@ -12,7 +12,7 @@ from catalogue import network, raw_gradient, stable_gradient
 from evaluated_module import EvaluatedModule
 from mutants import mutants, one_of_each_kind
 
-from derive.spec import NetworkSpec
+from derive.spec import NetworkSpec, parse_spec
 from runtime.check_report import compare
 from runtime.errors import InputError
 from runtime.torch_check import DEFAULT_BATCH, check, spec_of
@@ -281,8 +281,12 @@ def test_kernels_that_raise_are_refused_with_the_place() -> None:
 
 def test_a_network_and_loss_come_from_the_kernels_unless_given() -> None:
     module = EvaluatedModule(network((2, 3, 1), output="identity", loss="mse"), "float64")
-    assert spec_of(module) == ("2-3-1", "mse")
-    assert spec_of(module, "2-3-1:sigmoid", "cross-entropy") == ("2-3-1:sigmoid", "cross-entropy")
+    assert spec_of(module) == parse_spec("2-3-1", loss="mse")
+    other = spec_of(module, "2-3-1:sigmoid", loss="cross-entropy", l2=0.5)
+    assert other == parse_spec("2-3-1:sigmoid", l2=0.5)
+    module.DEFINITIONS, module.L2 = ("f(z) = z*sin(z)",), 0.25
+    own = parse_spec("2-3:f-1", loss="mse", define=["f(z) = z*sin(z)"], l2=0.25)
+    assert spec_of(module, "2-3:f-1") == own
     with pytest.raises(InputError, match="without a SPEC"):
         spec_of(object())
 

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from codegen.generation import generate
-from codegen.passes import PIPELINE
+from codegen.passes import LANES_PIPELINE, PIPELINE, Pass
 from derive.spec import parse_spec
 from runtime.commands.generate import command, explanation
 from runtime.errors import GradwrightError, InputError
@@ -96,24 +97,30 @@ def test_the_written_module_checks_itself(tmp_path: Path, names: str) -> None:
     assert done.stdout.count(" ok\n") == 4
 
 
-def test_explain_shows_each_pass_for_each_kernel(tmp_path: Path) -> None:
-    source = generate("2-10-2")
+@pytest.mark.parametrize(
+    ("spec", "pipeline"), [("2-10-2", LANES_PIPELINE), ("90-80-70-2", PIPELINE)]
+)
+def test_explain_shows_each_pass_for_each_kernel(
+    spec: str, pipeline: Sequence[Pass], tmp_path: Path
+) -> None:
+    source = generate(spec)
     table = explanation(source.reports)
-    result = call("2-10-2", "--explain")  # the module has standard output for itself
+    result = call(spec, "--explain")  # the module has standard output for itself
     assert (result.stdout, result.stderr) == (source.text, table)
     path = tmp_path / "net.py"
-    result = call("2-10-2", "--explain", "-o", str(path))
+    result = call(spec, "--explain", "-o", str(path))
     assert result.stdout == table
     lines = table.splitlines()
     assert lines[0].split() == ["kernel", "pass", "nodes", "buffers"]
-    passes = [step.__name__ for step in PIPELINE]
+    passes = [step.__name__ for step in pipeline]
     shown = [line.split() for line in lines[1 : 1 + len(source.reports) * len(passes)]]
     kernels = [words[0] for words in shown if words[0] not in passes]
     assert kernels == list(source.reports)
     assert [words[words[0] not in passes] for words in shown] == passes * len(kernels)
-    step = dict(zip(passes, source.reports["step"], strict=True))["fold_update"]
+    step = dict(zip(passes, source.reports["step"], strict=True))["fuse"]
+    assert step.changed
     assert f"{step.nodes[0]} -> {step.nodes[1]}" in next(
-        line for line in reversed(lines) if line.split()[:1] == ["fold_update"] and "->" in line
+        line for line in reversed(lines) if line.split()[:1] == ["fuse"] and "->" in line
     )
     for name in passes:  # and what each is for
         assert any(line.startswith(name) and line.endswith(".") for line in lines)

@@ -103,6 +103,8 @@ def test_settings_reach_the_run(here: Path) -> None:
         "dtype": "float32",
         "threads": 2,
         "labels": "one-hot",
+        "define": [],
+        "l2": 0.0,
     }
     assert record["results"]["epochs"] == 3
 

@@ -1,5 +1,7 @@
 """The network that is trained: the user's, the set's own, or one hidden layer."""
 
+from functools import partial
+
 import pytest
 
 from derive.spec import parse_spec
@@ -9,20 +11,21 @@ from runtime.errors import InputError
 from runtime.network_choice import choose_network, default_network, parameter_count
 
 UNSEEN = Choice(name="mine")
+MSE = partial(parse_spec, loss="mse")
 
 
 def test_the_sets_own_and_the_users() -> None:
     for name, spec in (("circles", "2-10-2"), ("mnist", "784-100-10")):
-        assert str(choose_network(SETS[name], None, "cross-entropy")) == spec
-    given = choose_network(SETS["circles"], "2-3:relu-2", "mse")
+        assert str(choose_network(SETS[name], None, parse_spec)) == spec
+    given = choose_network(SETS["circles"], "2-3:relu-2", MSE)
     assert given is not None
     assert (given.text, given.loss) == ("2-3:relu-2:identity", "mse")
 
 
 def test_a_set_that_was_not_seen_yet() -> None:
-    assert choose_network(UNSEEN, None, "mse") is None
-    assert str(choose_network(UNSEEN, "7-3", "mse")) == "7-3"
-    assert str(default_network(circles(), "cross-entropy")) == "2-32-2"
+    assert choose_network(UNSEEN, None, MSE) is None
+    assert str(choose_network(UNSEEN, "7-3", MSE)) == "7-3"
+    assert str(default_network(circles(), parse_spec)) == "2-32-2"
 
 
 @pytest.mark.parametrize(
@@ -38,7 +41,7 @@ def test_a_set_that_was_not_seen_yet() -> None:
 )
 def test_refused_before_the_set_is_loaded(spec: str | None, loss: str, part: str) -> None:
     with pytest.raises(InputError) as refusal:
-        choose_network(UNSEEN, spec, loss)
+        choose_network(UNSEEN, spec, partial(parse_spec, loss=loss))
     assert part in str(refusal.value)
 
 
@@ -47,7 +50,7 @@ def test_refused_before_the_set_is_loaded(spec: str | None, loss: str, part: str
 )
 def test_a_misfit_says_what_would_fit(spec: str, expected: str) -> None:
     with pytest.raises(InputError) as refusal:
-        choose_network(SETS["circles"], spec, "mse")
+        choose_network(SETS["circles"], spec, MSE)
     assert str(refusal.value).endswith(f"circles has 2 columns and 2 classes. Expected {expected}.")
 
 

@@ -134,6 +134,8 @@ def test_what_a_run_says_about_itself(tmp_path: Path, monkeypatch: pytest.Monkey
         "dtype": "float64",
         "threads": 1,
         "labels": "any",
+        "define": [],
+        "l2": 0.0,
     }
     assert record["seeds"] == {"seed": 5, "data_seed": 4}
     assert record["data"]["classes"] == ["outer", "inner"]

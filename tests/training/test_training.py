@@ -15,6 +15,7 @@ from emitted import interpreted
 import derive
 import runtime
 import runtime.training
+from derive.spec import parse_spec
 from runtime import Dataset, Progress, TrainResult
 from runtime.data.circles import circles
 from runtime.divergence import refuse_divergence
@@ -148,7 +149,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("outputs", {"spec": "2-5"}, "Expected 2-2."),
     ("names", {"spec": "2-nh-2"}, "Write every size as an integer"),
     ("giant", {"spec": "2-9999999-9999999-2"}, "not enough memory. Use smaller layers"),
-    ("loss", {"loss": "huber"}, '"huber" is not known'),
+    ("loss", {"loss": "hubber"}, '"hubber" is not known'),
     ("data", {"data": "moons"}, "data: moons is not known"),
     ("epochs", {"epochs": 0}, "epochs: 0"),
     ("data seed", {"data_seed": -1}, "data seed -1"),
@@ -246,7 +247,7 @@ def test_check_refuses_kernels_that_are_wrong(monkeypatch: pytest.MonkeyPatch) -
     pytest.importorskip("torch")
     settings = Settings()
     data = circles()
-    network = runtime.training.default_network(data, "cross-entropy")
+    network = runtime.training.default_network(data, parse_spec)
     network = replace(network, sizes=(2, 10, 2))
     model = runtime.training.prepare(network, data, settings)
     runtime.training.check_kernels(model, settings)
