@@ -134,7 +134,7 @@ def _value(
             return _BINARY[op](at(left), at(right))
         case Negative(value=inner):
             return -at(inner)
-        case Call(function=function, arguments=arguments):
+        case Call(function=function, arguments=arguments) if function in FUNCTIONS:
             return FUNCTIONS[function](*map(at, arguments))
         case Select(op=op, left=left, right=right, then=then, otherwise=otherwise):
             return np.where(_COMPARE[op](at(left), at(right)), at(then), at(otherwise))
