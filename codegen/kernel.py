@@ -126,7 +126,8 @@ class Contract:
     beta
         1 to add to what `out` holds, 0 to overwrite it.
     method
-        ``"loops"`` or ``"blas"``, once it has been chosen.
+        ``"loops"`` or ``"blas"``, once it has been chosen; ``"sparse"`` over the inputs that
+        are not 0 where training has compressed them, and by BLAS where it has not.
     """
 
     out: str
@@ -136,7 +137,7 @@ class Contract:
     alpha: Value = Const(1.0)
     start: Load | None = None
     beta: Literal[0, 1] = 0
-    method: Literal["undecided", "loops", "blas"] = "undecided"
+    method: Literal["undecided", "loops", "blas", "sparse"] = "undecided"
     origin: tuple[str, ...] = ()
 
     @property

@@ -10,6 +10,7 @@ from runtime.errors import InputError
 
 MOST_EPOCHS = 1_000_000  # a row of figures is kept for each
 DTYPES = ("float32", "float64")
+SPARSE = ("auto", "always", "never")
 
 
 @final
@@ -33,6 +34,9 @@ class Settings:
     threads
         How many threads the kernels may use; None lets them choose. The kernels of this
         version run on one, whatever is asked for.
+    sparse
+        Whether the first layer runs over the inputs that are not 0 alone: ``"auto"`` where
+        these are few, ``"always"`` or ``"never"``. Small networks never do.
 
     Raises
     ------
@@ -47,6 +51,7 @@ class Settings:
     seed: int = 0
     dtype: str = "float32"
     threads: int | None = None
+    sparse: str = "auto"
 
     def __post_init__(self) -> None:
         # NumPy's numbers are taken too, and stored as Python's: they go into JSON
@@ -57,6 +62,10 @@ class Settings:
         if self.epochs > MOST_EPOCHS:
             raise InputError(
                 f"epochs: {self.epochs}. Expected a whole number from 1 to {MOST_EPOCHS}."
+            )
+        if self.sparse not in SPARSE:
+            raise InputError(
+                f"sparse: {_shown(self.sparse)} is not known. Known: {', '.join(SPARSE)}."
             )
         object.__setattr__(self, "dtype", _dtype(self.dtype))
         object.__setattr__(self, "eta", _number("eta", self.eta, self.dtype))

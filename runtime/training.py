@@ -74,6 +74,7 @@ def train(
     data_seed: int = 0,
     dtype: str = "float32",
     threads: int | None = None,
+    sparse: str = "auto",
     data_dir: str | None = None,
     offline: bool = False,
     check: bool = False,
@@ -99,7 +100,7 @@ def train(
     epochs, batch
         Passes over the training set, and samples per step: 10 and 100 for MNIST, 150 and 10
         for other data.
-    eta, init_scale, seed, dtype, threads
+    eta, init_scale, seed, dtype, threads, sparse
         As for `Settings`.
     data_seed
         Draws the points of circles.
@@ -146,6 +147,7 @@ def train(
         seed=seed,
         dtype=dtype,
         threads=threads,
+        sparse=sparse,
     )
     read = partial(parse_spec, loss=loss, define=define, l2=l2)
     network = choose_network(choice, spec, read)
@@ -276,6 +278,7 @@ def run(
             seed=settings.seed,
             test=(data.X_test, data.Y_test),
             threads=settings.threads,
+            sparse=settings.sparse,
             callback=rows,
         )
     except MemoryError:

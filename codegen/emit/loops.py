@@ -5,6 +5,8 @@ vectors, so that no sample is left to a scalar remainder; where a product goes t
 the batch is long, and is left as it is.
 """
 
+from dataclasses import replace
+
 from codegen.emit.values import named_parts, text
 from codegen.errors import InternalError
 from codegen.kernel import (
@@ -33,7 +35,15 @@ INDENT = "    "
 
 def uses_blas(program: KernelProgram) -> bool:
     """Whether a product of the programme goes through BLAS."""
-    return any(isinstance(n, Contract) and n.method == "blas" for n in program.nodes)
+    return any(isinstance(n, Contract) and n.method in ("blas", "sparse") for n in program.nodes)
+
+
+def sparse_weights(program: KernelProgram) -> Buffer | None:
+    """Return the weights by which sparse inputs are multiplied, if any are."""
+    for node in program.nodes:
+        if isinstance(node, Contract) and node.method == "sparse" and node.beta:
+            return program.buffer(node.out)
+    return None
 
 
 def work_buffers(program: KernelProgram) -> tuple[Buffer, ...]:
@@ -81,6 +91,12 @@ class _Kernel:
         if work:
             head.append(f"{INDENT}{_tuple(work)} = work")
         batched = [n for n in (*inputs, *outputs, *work) if BATCH in self.buffers[n].shape]
+        if (weights := sparse_weights(program)) is not None:
+            head[1:2] = [
+                f"def _{program.name}({', '.join([*arguments, 'sparse'])}):",
+                f"{INDENT}nonzeros, chosen, following, {weights.name}_by_input, room = sparse",
+            ]
+            batched = [n for n in batched if not self.buffers[n].batch_first]  # X may be empty
         if batched:  # a constant result needs no samples
             first = self.buffers[batched[0]]
             axis = 0 if first.batch_first else len(first.shape) - 1
@@ -114,6 +130,8 @@ class _Kernel:
         match node:
             case Contract(method="blas"):
                 self.blas(node)
+            case Contract(method="sparse"):
+                self.sparse(node)
             case Contract():
                 self.product(node)
             case Elementwise():
@@ -185,14 +203,37 @@ class _Kernel:
         fixed = ", ".join(load.axes[:-1])
         return f"{load.buffer}[{fixed}]" if fixed else load.buffer
 
+    def sparse(self, node: Contract) -> None:
+        """Write a product over the inputs, or the inputs' part in a step, in both ways."""
+        (other,) = (x for x in (node.left, node.right) if self.buffers[x.buffer].role != "input")
+        rows = "nonzeros, chosen"
+        if node.beta:
+            rate = text(node.alpha, self.place)
+            given = f"{rate}, {other.buffer}, {rows}, following, {node.out}_by_input"
+            call = f"_add_sparse_step({given}, room)"
+        else:
+            call = f"_add_sparse_product({other.buffer}_by_input, {rows}, {node.out}, room)"
+            self.begin(node)
+            node = replace(node, start=None, beta=1)
+        self.add(1, "if chosen.size:")
+        self.add(2, call)
+        self.add(1, "else:")
+        before = len(self.lines)
+        self.blas(node)
+        self.lines[before:] = [INDENT + line for line in self.lines[before:]]
+
+    def begin(self, node: Contract) -> None:
+        """Write what a product's sums start from."""
+        out = Load(node.out, node.out_axes)
+        depth = self.loops(node.out_axes, self.extents(out))
+        self.add(depth, f"{self.place(out)} = {self.place(node.start) if node.start else 'T(0)'}")
+
     def blas(self, node: Contract) -> None:
         """Write ``out = alpha * op(left) op(right) + beta * out`` as one call."""
         out = Load(node.out, node.out_axes)
         beta = f"T({node.beta})"
         if node.start is not None:
-            extents = self.extents(out)
-            depth = self.loops(node.out_axes, extents)
-            self.add(depth, f"{self.place(out)} = {self.place(node.start)}")
+            self.begin(node)
             beta = "T(1)"
         left, right = node.left, node.right
         rows, columns = self.stored(out)

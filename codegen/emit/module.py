@@ -14,8 +14,9 @@ from string import Template
 from codegen.approximation import KNOWN, elementary_function
 from codegen.emit.lane_functions import lane_source
 from codegen.emit.lanes import Layout, block_source, layout_of
-from codegen.emit.loops import LANES, kernel_inputs, kernel_source, uses_blas
+from codegen.emit.loops import LANES, kernel_inputs, kernel_source, sparse_weights, uses_blas
 from codegen.emit.numpy_text import numpy_lines
+from codegen.emit.sparse import sparse_placeholders
 from codegen.kernel import Buffer, Call, Elementwise, KernelProgram, Reduce, Update, Value, parts
 from derive.program import ONE_HOT
 
@@ -79,25 +80,40 @@ def module_source(
     unified = _same_layout(programs)
     by_rows = _inputs_by_rows(unified)
     dtype = reference.dtype
-    values = _placeholders(sizes, output, dtype, blas=blas, by_rows=by_rows, checked=assumptions)
+    weights = sparse_weights(unified["step"])
+    values = _placeholders(
+        sizes,
+        output,
+        dtype,
+        blas=blas,
+        by_rows=by_rows,
+        sparse=weights is not None,
+        checked=assumptions,
+    )
     values["reference"] = _indented(_reference_lines(reference, tuple(parameters)), 4)
     values |= _second_order(programs.get("hvp"), gradient_reference, tuple(parameters))
     if lanes:
         layout = layout_of(unified, parameters)
         values |= _block_placeholders(layout, unified["step"])
+    values |= sparse_placeholders(weights, tuple(parameters))
+    vectors = lanes or weights is not None
+    if vectors:
+        values |= _vector_placeholders(dtype)
     sections = [
         _docstring(header),
-        _imports(blas=blas, lanes=lanes),
+        _imports(blas=blas, vectors=vectors),
         _constants(spec, objective, sizes, parameters, dtype),
         "\n".join(layout.constants()) + "\n" if lanes else "",
         _fill("support", values),
-        _fill("vectors", values) if lanes else "",
+        _fill("vectors", values) if vectors else "",
         _elementary(unified, dtype, lanes=lanes),
         _fill("blas", values) if blas else "",
         "# ------------------------------------------------------------------ kernels\n",
         *_kernels(unified, layout if lanes else None),
         _fill("blocks", values) if lanes else "",
         _fill("order", values),
+        values["prefetch"] if by_rows or weights is not None else "",
+        _fill("sparse", values) if weights is not None else "",
         _fill("block_training" if lanes else "training", values),
         _fill("interface", values),
         _fill("second_order", values) if gradient_reference else "",
@@ -148,9 +164,6 @@ def _block_placeholders(layout: Layout, step: KernelProgram) -> dict[str, str]:
     ]
     entries = {name: prod(shape) for name, shape in layout.parameters.items()}
     return {
-        "element": "FloatType" if step.dtype == "float32" else "DoubleType",
-        "bits": step.dtype.removeprefix("float"),
-        "dtype": step.dtype,
         "parameters": ", ".join(layout.parameters),
         "gradients": ", ".join(layout.gradients[name] for name in layout.parameters),
         "take": _indented(
@@ -171,7 +184,15 @@ def _block_placeholders(layout: Layout, step: KernelProgram) -> dict[str, str]:
     }
 
 
-def _imports(*, blas: bool, lanes: bool) -> str:
+def _vector_placeholders(dtype: str) -> dict[str, str]:
+    return {
+        "element": "FloatType" if dtype == "float32" else "DoubleType",
+        "bits": dtype.removeprefix("float"),
+        "dtype": dtype,
+    }
+
+
+def _imports(*, blas: bool, vectors: bool) -> str:
     lines = ["import itertools", "import math", "import sys"]
     lines.append("from concurrent.futures import ThreadPoolExecutor, wait")
     third = ["import numpy as np", "from llvmlite import ir", "from numba import njit, types"]
@@ -179,7 +200,7 @@ def _imports(*, blas: bool, lanes: bool) -> str:
         "from numba.core import cgutils",
         "from numba.extending import intrinsic, register_jitable",
     ]
-    if lanes:
+    if vectors:
         lines.insert(2, "import operator")
         third[-1] = "from numba.core.typing import signature, templates"
         third += [
@@ -258,6 +279,7 @@ def _placeholders(
     *,
     blas: bool,
     by_rows: bool,
+    sparse: bool,
     checked: tuple[str, ...],
 ) -> dict[str, str]:
     n_in, n_out = sizes[0], sizes[-1]
@@ -269,6 +291,8 @@ def _placeholders(
         f"for m in range({n_in}):",
         "    X[i, m] = data[sample, m]",
     ]
+    if sparse:
+        gather_by_rows = ["if X.size:", *(f"    {line}" for line in gather_by_rows)]
     gather_by_columns = [f"for m in range({n_in}):", "    X[m, i] = data[sample, m]"]
     padding = (
         "The batch is as long as the samples that it holds."
@@ -284,7 +308,8 @@ def _placeholders(
         "padded": "n" if blas else "-(-n // LANES) * LANES",
         "gather_padding": padding,
         "gather_x": _indented(gather_by_rows if by_rows else gather_by_columns, 8),
-        "prefetch": _PREFETCH if by_rows else "",
+        "prefetch": _PREFETCH,
+        "ahead": str(_AHEAD),
         "x_shape": f"(n, {n_in})" if by_rows else f"({n_in}, n)",
         "stored_x": "X" if by_rows else "_batch_last(X, n)",
         "with_blas": "with _one_blas_thread():\n            " if blas else "",

@@ -5,6 +5,7 @@ from codegen.passes.fold_update import fold_update
 from codegen.passes.fuse import fuse
 from codegen.passes.run import Pass, PassReport, run_passes
 from codegen.passes.share import share
+from codegen.passes.sparse_inputs import sparse_inputs
 from codegen.passes.start_from_bias import start_from_bias
 
 PIPELINE: tuple[Pass, ...] = (
@@ -12,7 +13,8 @@ PIPELINE: tuple[Pass, ...] = (
     start_from_bias,  # before fusion, which would hide the addition in a larger loop
     fold_update,  # after sharing, so that a gradient with a second reader is known
     fuse,  # neighbours are known once the products have taken what they can
-    choose_matmul,  # last: it looks at the products that are left
+    choose_matmul,  # it looks at the products that are left
+    sparse_inputs,  # last: it looks at what goes through BLAS, and whether the step is folded
 )
 
 # For the vectors of a small network: its sums over samples are reduced together, after the
@@ -29,5 +31,6 @@ __all__ = [
     "fuse",
     "run_passes",
     "share",
+    "sparse_inputs",
     "start_from_bias",
 ]

@@ -89,6 +89,7 @@ class Ours:
             order=order,
             evaluate=False,
             threads=self._threads,
+            sparse=self._work.sparse,
         )
 
 

@@ -34,6 +34,7 @@ def run_bench(
     repeats: int = 5,
     batch: int | None = None,
     dtype: str = "float32",
+    sparse: str = "auto",
     loss: str = "cross-entropy",
     define: Sequence[str] = (),
     l2: float = 0.0,
@@ -62,6 +63,8 @@ def run_bench(
         Samples per step, if not the target's own number.
     dtype, labels
         As for `codegen.generate`.
+    sparse
+        As for `Settings`; it is about our kernels alone.
     loss, define, l2
         As for `derive.parse_spec`.
     offline
@@ -84,7 +87,14 @@ def run_bench(
     if against is not None:
         _check_known(against)
     work = workload(
-        target, batch=batch, dtype=dtype, loss=loss, define=define, l2=l2, labels=labels
+        target,
+        batch=batch,
+        dtype=dtype,
+        sparse=sparse,
+        loss=loss,
+        define=define,
+        l2=l2,
+        labels=labels,
     )
     peers, left_out = _choose_peers(against, work)
     with contextlib.ExitStack() as stack:

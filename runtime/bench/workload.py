@@ -42,6 +42,8 @@ class Workload:
         Learning rate.
     dtype
         ``"float32"`` or ``"float64"``.
+    sparse
+        Whether our kernels skip inputs that are 0, as for `Settings`.
     """
 
     data: str
@@ -57,6 +59,7 @@ class Workload:
     epochs: int
     eta: float
     dtype: str
+    sparse: str = "auto"
 
     @property
     def steps(self) -> int:
@@ -90,6 +93,7 @@ def workload(
     *,
     batch: int | None = None,
     dtype: str = "float32",
+    sparse: str = "auto",
     loss: str = "cross-entropy",
     define: Sequence[str] = (),
     l2: float = 0.0,
@@ -105,6 +109,8 @@ def workload(
         Samples per step, if not the target's own number.
     dtype, labels
         As for `codegen.generate`.
+    sparse
+        As for `Settings`.
     loss, define, l2
         As for `derive.parse_spec`.
 
@@ -145,6 +151,7 @@ def workload(
         epochs=epochs,
         eta=0.03,
         dtype=dtype,
+        sparse=sparse,
     )
 
 

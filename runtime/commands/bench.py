@@ -10,6 +10,7 @@ EPILOG = """\b
 Examples:
   gradwright bench circles
   gradwright bench mnist --against torch --repeats 9
+  gradwright bench mnist --sparse never
   gradwright bench 784-256-256-10 --batch 128
   gradwright bench 8-64:relu-1 --loss mse --against torch --format json
 
@@ -33,6 +34,13 @@ turn. Run it on a machine that is otherwise idle.
 @click.option(
     "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True
 )
+@click.option(
+    "--sparse",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Whether our kernels skip inputs that are 0, as in gradwright train.",
+)
 @objective_options
 @click.option(
     "--format",
@@ -50,6 +58,7 @@ def command(
     repeats: int,
     batch: int | None,
     dtype: str,
+    sparse: str,
     loss: str | None,
     define: tuple[str, ...],
     l2: float | None,
@@ -73,6 +82,7 @@ def command(
         repeats=repeats,
         batch=batch,
         dtype=dtype,
+        sparse=sparse,
         loss=loss or DEFAULT_LOSS,
         define=define,
         l2=l2 or 0.0,

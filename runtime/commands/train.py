@@ -74,6 +74,13 @@ into the next free folder.
     metavar="N",
     help="Most threads the kernels may use. This version's kernels run on one.",
 )
+@click.option(
+    "--sparse",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Whether the first layer of a wide network skips inputs that are 0.",
+)
 @click.option("--data-dir", help="Folder with the files of MNIST. [$GRADWRIGHT_DATA, or download]")
 @click.option("--offline", is_flag=True, help="Never download.")
 @click.option(

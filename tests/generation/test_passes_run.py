@@ -22,7 +22,14 @@ STEP = lowered("3-4-4-2", "cross-entropy")["step"]
 
 def test_the_order() -> None:
     names = [step.__name__ for step in PIPELINE]
-    assert names == ["share", "start_from_bias", "fold_update", "fuse", "choose_matmul"]
+    assert names == [
+        "share",
+        "start_from_bias",
+        "fold_update",
+        "fuse",
+        "choose_matmul",
+        "sparse_inputs",
+    ]
 
 
 def test_each_entry_says_why_it_stands_there() -> None:

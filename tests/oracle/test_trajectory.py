@@ -53,12 +53,13 @@ def trained(
     order: NDArray[np.int64],
     batch: int = BATCH,
     eta: float = ETA,
+    sparse: str = "auto",
 ) -> dict[str, Array]:
     """Return the parameters after a run of our kernels; `params` stay as they are."""
     ours = {name: np.array(value, kernels.DTYPE) for name, value in params.items()}
     epochs = len(order)
     X, Y = data.X_train, data.Y_train
-    kernels.train(ours, X, Y, epochs=epochs, batch=batch, eta=eta, order=order)
+    kernels.train(ours, X, Y, epochs=epochs, batch=batch, eta=eta, order=order, sparse=sparse)
     return ours
 
 
@@ -256,7 +257,13 @@ def test_an_epoch_of_mnist_is_pytorchs(mnist_kernels: ModuleType) -> None:
     params = mnist_kernels.init_params(0)
     order = draw_orders(1, 1, 60_000, 0)[0]
     theirs = by_torch(params, data, order, batch=100)
-    assert_same(trained(mnist_kernels, params, data, order, batch=100), theirs)
+    by_nonzeros, by_all = (
+        trained(mnist_kernels, params, data, order, batch=100, sparse=sparse)
+        for sparse in ("auto", "never")
+    )
+    assert_same(by_nonzeros, theirs)
+    assert_same(by_all, theirs)
+    assert differences(by_nonzeros, by_all)["W1"] > 0, "four fifths of MNIST are 0"
     last_step = swapped(order, 0, 59_950, 5)
     with pytest.raises(AssertionError):
         assert_same(trained(mnist_kernels, params, data, last_step, batch=100), theirs)

@@ -116,7 +116,46 @@ def _prefetch(address: int) -> None:
     """Do nothing: it only makes a later read faster."""
 
 
-_INTRINSICS = {"_load": _load, "_store": _store, "_call_gemm": _call_gemm, "_prefetch": _prefetch}
+def _not_0(tensor: "Rows", place: int) -> Any:
+    """Return which of 64 numbers are not 0, a bit for each."""
+    found = tensor.numbers[tensor.start + place :][:64] != 0
+    assert found.size == 64, "past the end of the memory"
+    return np.packbits(found, bitorder="little").view(np.uint64)[0]
+
+
+def _lowest(bits: Any) -> int:
+    assert bits
+    return (int(bits) & -int(bits)).bit_length() - 1
+
+
+def _blocks(given: "Rows", first: int, width: int, taken: "Rows", place: int, pitch: int) -> Any:
+    """Return 16 by 16 numbers, and the places that they go to, transposed."""
+    row, column = np.ogrid[:16, :16]
+    given_at, taken_at = given.start + first, taken.start + place
+    places = taken_at + pitch * row + column
+    return given.numbers[given_at + width * row + column].T, places
+
+
+def _copy_block(given: "Rows", first: int, width: int, taken: "Rows", *to: int) -> None:
+    block, places = _blocks(given, first, width, taken, *to)
+    taken.numbers[places] = block
+
+
+def _add_block(given: "Rows", first: int, width: int, taken: "Rows", *to: int) -> None:
+    block, places = _blocks(given, first, width, taken, *to)
+    taken.numbers[places] += block
+
+
+_INTRINSICS = {
+    "_load": _load,
+    "_store": _store,
+    "_call_gemm": _call_gemm,
+    "_prefetch": _prefetch,
+    "_not_0": _not_0,
+    "_lowest": _lowest,
+    "_copy_block": _copy_block,
+    "_add_block": _add_block,
+}
 
 
 # ---------------------------------------------------------------- vectors, as NumPy has them

@@ -1,0 +1,78 @@
+"""Let the first layer's products run over the inputs that are not 0, where few are.
+
+``Z := b + W X`` and ``W := W - r·(dZ Xᵀ)`` are all that a training step does with the inputs
+and with the first layer's weights. Both can then run over compressed rows of inputs, with
+the weights stored input-major: the weights of one input are read, or changed, together.
+Whether they do is decided when training starts and the inputs are known, so that the
+products stay products by BLAS as well.
+"""
+
+from dataclasses import replace
+
+from codegen.kernel import (
+    BATCH,
+    Buffer,
+    Const,
+    Contract,
+    KernelProgram,
+    Load,
+    Node,
+    reads,
+    writes,
+)
+
+
+def sparse_inputs(program: KernelProgram) -> KernelProgram:
+    """Return `program` with the method ``"sparse"`` for the two products over its inputs.
+
+    It declines where anything else reads the inputs, or reads or changes the weights: that
+    would see them as they were before training.
+    """
+    for inputs in program.buffers:
+        pair = _pair(program, inputs) if inputs.role == "input" else None
+        if pair is not None:
+            nodes = tuple(
+                replace(node, method="sparse")
+                if isinstance(node, Contract) and node in pair
+                else node
+                for node in program.nodes
+            )
+            return replace(program, nodes=nodes)
+    return program
+
+
+def _pair(program: KernelProgram, inputs: Buffer) -> tuple[Contract, Contract] | None:
+    """Return the product with the inputs, and the step that their sum over samples makes."""
+    match program.readers(inputs.name):
+        case (Contract() as product, Contract() as step):
+            weights = program.buffer(step.out)
+        case _:
+            return None
+    plain = product.method == step.method == "blas" and product.alpha == Const(1.0)
+    if not plain or product.beta or not step.beta or weights.role != "parameter":
+        return None
+    if inputs.shape != (weights.shape[-1], BATCH) or _other(product, inputs.name) is None:
+        return None
+    cotangent, factor = _other(step, inputs.name), _other(product, inputs.name)
+    if cotangent is None or factor is None or factor.buffer != weights.name:
+        return None
+    units = weights.shape[0]
+    shapes = {program.buffer(name).shape for name in (product.out, cotangent.buffer)}
+    touching = [node for node in program.nodes if weights.name in _touched(node)]
+    if shapes != {(units, BATCH)} or touching != [product, step]:
+        return None
+    return product, step
+
+
+def _other(product: Contract, name: str) -> Load | None:
+    """Return the factor beside a buffer."""
+    match product.left.buffer == name, product.right.buffer == name:
+        case True, False:
+            return product.right
+        case False, True:
+            return product.left
+    return None
+
+
+def _touched(node: Node) -> set[str]:
+    return {*reads(node), *writes(node)}

@@ -1,0 +1,193 @@
+"""Training over the inputs that are not 0 alone: the same as by every input, but for rounding.
+
+Most runs are by Python; what a compiler could spoil runs compiled as well.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from emitted import BLAS, BLAS_IN_PYTHON, LAB_IN_PYTHON, Case, assert_all_near, same_bytes
+
+N, BATCH, ETA = 70, 16, 0.1  # the last batch of an epoch has six samples
+DENSITIES = [0.0, 0.01, 0.19, 0.5, 1.0]
+WIDE = [
+    BLAS_IN_PYTHON,
+    # several blocks of inputs, the last of one; several sums together; one unit; no hidden layer
+    Case(text="161-230-3", loss="cross-entropy", dtype="float64", is_compiled=False),
+    Case(text="2100-1-4-2", loss="mse", dtype="float64", is_compiled=False),
+    Case(text="143-17:relu-2", loss="cross-entropy", dtype="float64", is_compiled=False),
+    Case(text="420-7", loss="cross-entropy", dtype="float64", is_compiled=False),
+]
+
+
+def sparse_batch(case: Case, count: int, density: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs of a density, with a sample and an input that are all 0, and targets."""
+    X, Y, _ = case.batch(count)
+    X = X * (np.random.default_rng(7).random(X.shape) < density)
+    X[count // 2] = 0
+    X[:, X.shape[1] // 3] = 0
+    X[X == 0] = np.random.default_rng(8).choice([0.0, -0.0], (X == 0).sum())
+    return X.astype(case.dtype), Y
+
+
+def trained(
+    case: Case, X: np.ndarray, Y: np.ndarray, **options: Any
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    params = case.params()
+    given = {"epochs": 2, "batch": BATCH, "eta": ETA, **options}
+    return params, case.module.train(params, X, Y, **given)
+
+
+@pytest.mark.parametrize("density", DENSITIES)
+@pytest.mark.parametrize("case", WIDE, ids=str)
+def test_it_is_pytorchs_training(case: Case, density: float) -> None:
+    X, Y = sparse_batch(case, N, density)
+    orders = np.stack([np.random.default_rng(e).permutation(N) for e in range(2)])
+    expected = case.torch.trained(case.params(), X, Y, orders, BATCH, ETA)
+    found, _ = trained(case, X, Y, order=orders, sparse="always")
+    assert case.module._nonzeros(X, "always")[0].size, "or it is no such network"
+    assert_all_near(found, expected, 1e-10)
+
+
+@pytest.mark.parametrize("case", [BLAS], ids=str)
+@pytest.mark.parametrize("batch", [1, 15, 16, 64, 65, 300, 600])
+def test_compiled_it_is_what_every_input_gives(case: Case, batch: int) -> None:
+    """Batches of fewer samples than a vector, of more than a word of bits, than a sum takes."""
+    X, Y = sparse_batch(case, 610, 0.3)
+    weights = np.random.default_rng(3).uniform(0, 2, 610)
+    runs = [
+        trained(case, X, Y, sparse=sparse, batch=batch, weights=weights, evaluate=True)
+        for sparse in ("always", "never")
+    ]
+    assert_all_near(runs[0][0], runs[1][0], 1e-12)
+    np.testing.assert_allclose(runs[0][1], runs[1][1], rtol=1e-12)
+    assert not same_bytes(runs[0][0], runs[1][0]), "then it was no other way"
+
+
+@pytest.mark.parametrize("case", [BLAS_IN_PYTHON, BLAS], ids=str)
+def test_few_inputs_are_found_and_many_left(case: Case) -> None:
+    for density, same_as in ((0.05, "always"), (0.9, "never")):
+        X, Y = sparse_batch(case, N, density)
+        found, expected = trained(case, X, Y), trained(case, X, Y, sparse=same_as)
+        assert same_bytes(found[0], expected[0]), density
+
+
+def test_dense_rows_that_no_sample_of_them_showed() -> None:
+    """Every second row is looked at first; the others are all dense."""
+    case = BLAS_IN_PYTHON
+    X, Y = sparse_batch(case, 513, 1.0)
+    X[::2] = 0
+    module = case.module
+    assert np.count_nonzero(X[:: 513 // 256]) == 0
+    assert module._nonzeros(X, "auto")[0].size == 0
+    assert module._nonzeros(X, "always")[0].size > 0
+    found, expected = trained(case, X, Y, epochs=1), trained(case, X, Y, epochs=1, sparse="never")
+    assert same_bytes(found[0], expected[0])
+
+
+@pytest.mark.parametrize("case", [BLAS_IN_PYTHON, BLAS, WIDE[1], WIDE[4]], ids=str)
+@pytest.mark.parametrize("density", DENSITIES)
+def test_the_compressed_rows_are_the_inputs(case: Case, density: float) -> None:
+    X, _ = sparse_batch(case, 19, density)
+    X[3, -1], X[4, 0] = np.nan, np.inf
+    module = case.module
+    starts, columns, values = module._nonzeros(X, "always")
+    dense = np.zeros_like(X)
+    for s in range(19):
+        for block in range(module.BLOCKS):
+            here = slice(*starts[s * module.BLOCKS + block :][:2])
+            dense[s, module.NEAR * block + columns[here].astype(int)] = values[here]
+    np.testing.assert_array_equal(dense, X)
+    assert starts[-1] == np.count_nonzero(X)
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_the_weights_are_there_whenever_one_looks(stop: bool) -> None:
+    case = BLAS_IN_PYTHON
+    X, Y = sparse_batch(case, N, 0.1)
+    whole, history = trained(case, X, Y, epochs=4, evaluate=True, sparse="always")
+    params = case.params()
+    for epoch in range(4):
+        case.module.train(
+            params, X, Y, epochs=1, batch=BATCH, eta=ETA, start=epoch, sparse="always"
+        )
+        assert case.module.loss(params, X, Y) == pytest.approx(history[epoch, 0], rel=1e-12)
+    assert same_bytes(params, whole)
+    if stop:
+        params = case.params()
+        rows = case.module.train(
+            params, X, Y, epochs=10**6, batch=BATCH, eta=ETA, sparse="always",
+            callback=lambda rows: True,
+        )  # fmt: skip
+        assert case.module.loss(params, X, Y) == pytest.approx(rows[-1, 0], rel=1e-12)
+
+
+def test_what_is_not_a_number_shows() -> None:
+    X, Y = sparse_batch(BLAS_IN_PYTHON, N, 0.1)
+    X[5, 7] = np.nan
+    found, _ = trained(BLAS_IN_PYTHON, X, Y, sparse="always")
+    assert np.isnan(found["W1"]).any()
+
+
+@pytest.mark.parametrize("case", [BLAS_IN_PYTHON, LAB_IN_PYTHON], ids=str)
+@pytest.mark.parametrize("sparse", ["", "Always", True, None, 1])
+def test_other_words_are_refused(case: Case, sparse: Any) -> None:
+    X, Y, _ = case.batch(4)
+    with pytest.raises(ValueError, match=r'sparse is .*; expected "auto", "always" or "never"'):
+        trained(case, X, Y, sparse=sparse)
+
+
+def test_a_small_network_takes_the_word_and_knows_one_way() -> None:
+    X, Y, _ = LAB_IN_PYTHON.batch(N)
+    runs = [trained(LAB_IN_PYTHON, X, Y, sparse=word)[0] for word in ("auto", "always", "never")]
+    assert same_bytes(runs[0], runs[1])
+    assert same_bytes(runs[0], runs[2])
+
+
+SLIPS: dict[str, Callable[[Any, np.ndarray], None]] = {
+    "a value changed": lambda kept, _: kept[2].__setitem__(0, kept[2][0] * (1 + 1e-6)),
+    "a column changed": lambda kept, _: kept[1].__setitem__(0, (kept[1][0] + 1) % 20),
+    "a sample too short": lambda kept, _: kept[0].__setitem__(1, kept[0][1] - 1),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS.values(), ids=SLIPS)
+def test_the_comparison_can_fail(
+    slip: Callable[[Any, np.ndarray], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = BLAS_IN_PYTHON
+    X, Y = sparse_batch(case, N, 0.5)
+    expected, _ = trained(case, X, Y, sparse="never")
+    keep = case.module._nonzeros
+
+    def wrong(X: np.ndarray, sparse: str) -> Any:
+        kept = keep(X, sparse)
+        slip(kept, X)
+        return kept
+
+    monkeypatch.setattr(case.module, "_nonzeros", wrong)
+    found, _ = trained(case, X, Y, sparse="always")
+    with pytest.raises(AssertionError):
+        assert_all_near(found, expected, 1e-10)
+
+
+def test_in_float32_it_is_as_near_to_float64_as_the_dense_products() -> None:
+    """The error against the same run in float64, root mean square over the weights."""
+    single = Case(text="161-230-3", loss="cross-entropy", dtype="float32", is_compiled=False)
+    double = WIDE[1]
+    X, Y = sparse_batch(single, 320, 0.19)
+    start = single.params()
+    errors = {}
+    exact = {name: value.astype(np.float64) for name, value in start.items()}
+    options: dict[str, Any] = {"epochs": 1, "batch": 100, "eta": ETA}
+    double.module.train(exact, X.astype(np.float64), Y.astype(np.float64), **options)
+    for sparse in ("always", "never"):
+        params = {name: value.copy() for name, value in start.items()}
+        single.module.train(params, X, Y, sparse=sparse, **options)
+        errors[sparse] = {
+            name: np.sqrt(np.mean((value - exact[name]) ** 2)) for name, value in params.items()
+        }
+    for name in start:
+        assert 0 < errors["always"][name] <= 1.5 * errors["never"][name], (name, errors)
