@@ -94,7 +94,7 @@ class _Kernel:
         if (weights := sparse_weights(program)) is not None:
             head[1:2] = [
                 f"def _{program.name}({', '.join([*arguments, 'sparse'])}):",
-                f"{INDENT}nonzeros, chosen, following, {weights.name}_by_input, room = sparse",
+                f"{INDENT}nonzeros, (chosen, following), {weights.name}_by_input, room = sparse",
             ]
             batched = [n for n in batched if not self.buffers[n].batch_first]  # X may be empty
         if batched:  # a constant result needs no samples
