@@ -133,6 +133,7 @@ def test_what_a_run_says_about_itself(tmp_path: Path, monkeypatch: pytest.Monkey
         "init_scale": 0.2,
         "dtype": "float64",
         "threads": 1,
+        "sparse": "auto",
         "labels": "any",
         "define": [],
         "l2": 0.0,
