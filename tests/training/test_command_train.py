@@ -105,6 +105,7 @@ def test_settings_reach_the_run(here: Path) -> None:
         "labels": "one-hot",
         "define": [],
         "l2": 0.0,
+        "sparse": "auto",
     }
     assert record["results"]["epochs"] == 3
 
