@@ -42,7 +42,7 @@ PAIRS = [(a, loss) for a in ACTIVATIONS for loss in LOSSES if (a, loss) not in U
 
 
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(
     st.sampled_from(ACTIVATIONS),
     layer_sizes(hidden=1),

@@ -47,8 +47,9 @@ def autograd_hvp(
 def worst(program: Program, spec: NetworkSpec, batch: int, seed: int) -> float:
     """Return the largest departure from autograd, relative to the largest entry of an array.
 
-    What cancels to nothing but rounding, such as the second derivative of a softmax's sum, is
-    measured by its error bound.
+    What rounding alone may move by more than the figure is measured by its error bound: what
+    cancels, such as the second derivative of a softmax's sum, and what blows up, such as that
+    of log(1 - P) near 1.
     """
     try:
         case = draw_case(spec, batch, seed)
@@ -66,7 +67,9 @@ def worst(program: Program, spec: NetworkSpec, batch: int, seed: int) -> float:
         difference = float(np.abs(value - expected[name]).max())
         assert difference == difference, name
         scale = float(np.abs(expected[name]).max()) or 1.0
-        if scale < 1e-12 and difference <= 2 * float(bound.max()) < 1e-12:
+        most = 2 * float(bound.max())  # autograd rounds as well
+        if most > FIGURE * scale:
+            assert difference <= most, name
             continue
         off = max(off, difference / scale)
     return off
@@ -80,7 +83,7 @@ PAIRS = [(a, loss) for a in ACTIVATIONS for loss in LOSSES if (a, loss) not in U
 
 
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=1, deadline=None)
 @given(
     st.sampled_from(ACTIVATIONS),
     layer_sizes(hidden=1),
