@@ -136,7 +136,8 @@ class Oracle:
         scale = float(np.abs(value).max()) or 1.0
         with np.errstate(all="ignore"):
             off = np.abs(computed.astype(np.float64) - value)
-            in_bounds = np.where(off == 0, 0.0, off / bound)
+            # where nothing can be said of a value, any but NaN is within its bound
+            in_bounds = np.where((off == 0) | (np.isinf(bound) & (off >= 0)), 0.0, off / bound)
         return Departure(
             in_bounds=float(in_bounds.max()),
             relative_error=float(off.max()) / scale,
