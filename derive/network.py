@@ -1,5 +1,7 @@
 """From a specification to the programme of its loss."""
 
+from dataclasses import replace
+
 import sympy
 from sympy import Expr, Rational
 
@@ -16,10 +18,13 @@ from derive.definitions import (
     own_loss,
 )
 from derive.errors import InputError
-from derive.gradient import slopes
+from derive.gradient import gradient_program, slopes
 from derive.indices import canonical, fresh, target_indices
 from derive.program import BATCH, Program, Statement, Sum, Tensor, size
 from derive.spec import NetworkSpec, parse_spec
+
+_FEW = 3  # units of the network at which a loss is tried
+_ROUNDING = 1e-13
 
 
 def loss_program(spec: NetworkSpec | str, *, weighted: bool = False) -> Program:
@@ -44,10 +49,18 @@ def loss_program(spec: NetworkSpec | str, *, weighted: bool = False) -> Program:
     Raises
     ------
     InputError
-        If `spec` is text that cannot be read.
+        If `spec` is text that cannot be read, or its loss is a formula that does not
+        change with the output, such as ``sum(sign(P))``, or ``sum(P)`` after softmax.
     """
     if isinstance(spec, str):
         spec = parse_spec(spec)
+    program = _program(spec, weighted=weighted)
+    if spec.formula is not None:
+        _refuse_constant(spec, program.statement("loss"))
+    return program
+
+
+def _program(spec: NetworkSpec, *, weighted: bool) -> Program:
     sizes = [size(value) for value in spec.sizes]
     X = Tensor(name="X", shape=(BATCH, sizes[0]))
     Y = Tensor(name="Y", shape=(BATCH, sizes[-1]))
@@ -68,7 +81,7 @@ def loss_program(spec: NetworkSpec | str, *, weighted: bool = False) -> Program:
     if weighted:
         inputs.append(w)
     statements.append(_total_loss(spec, Y, H, Z, w if weighted else None, parameters))
-    program = check_program(
+    return check_program(
         Program(
             inputs=tuple(inputs),
             parameters=tuple(parameter.name for parameter in parameters),
@@ -76,18 +89,42 @@ def loss_program(spec: NetworkSpec | str, *, weighted: bool = False) -> Program:
             outputs=("P", "loss"),
         )
     )
-    if spec.formula is not None:
-        _refuse_constant(spec, program.statement("loss"))
-    return program
 
 
 def _refuse_constant(spec: NetworkSpec, loss: Statement) -> None:
-    """Refuse a loss whose slope in the output is 0 everywhere, such as ``sum(sign(P))``."""
-    if not any(True for name in ("P", f"Z{spec.depth}") for _ in slopes(loss.body, name)):
+    """Refuse a loss that teaches nothing: its slope in the output is 0 wherever one looks."""
+    sloped = any(True for name in ("P", f"Z{spec.depth}") for _ in slopes(loss.body, name))
+    if not sloped or not _teaches(spec):
         raise InputError(
             f'loss: "{spec.loss}" has slope 0 everywhere in the output, so nothing can be '
             "learnt from it. Use a loss that changes with P or Z."
         )
+
+
+def _teaches(spec: NetworkSpec) -> bool:
+    """Whether the last layer alone, made small, has a gradient other than 0 at random numbers.
+
+    ``sum(P)`` of a softmax is 1 whatever its inputs, which no formula of its slope says.
+    """
+    import numpy as np  # only a formula of the user's own needs numbers here
+
+    from derive.evaluate import evaluate
+
+    outputs = min(n, _FEW) if isinstance(n := spec.sizes[-1], int) else _FEW
+    last = replace(spec, sizes=(_FEW, outputs), activations=spec.activations[-1:], l2=0.0)
+    gradient = gradient_program(_program(last, weighted=False))
+    generator = np.random.default_rng(0)
+    for low in (-1.0, 0.1):  # logarithms and roots want what is positive
+        values = {
+            tensor.name: generator.uniform(
+                low, 1, [_FEW if extent == BATCH else int(extent) for extent in tensor.shape]
+            )
+            for tensor in gradient.inputs
+        }
+        found = evaluate(gradient, values, dtype="float64")["dW1"]
+        if not np.abs(found).max() <= _ROUNDING:  # NaN says nothing, and is not refused
+            return True
+    return False
 
 
 def _affine(Z: Tensor, H: Tensor, W: Tensor, b: Tensor) -> Statement:

@@ -217,7 +217,7 @@ def _unused(choice: "Choice", data_seed: int, data_dir: str | None) -> list[str]
 
 
 def _compiling() -> None:
-    say("compiling the kernels, once for this network; this takes about 10 seconds ...")
+    say("compiling the kernels, once for this network; this takes some seconds ...")
 
 
 def _run(

@@ -118,6 +118,8 @@ def test_a_case_distinction_stays_within_the_sums_that_bind_its_indices() -> Non
     [
         ("sum(Y)", "does not depend on the output"),
         ("sum(sign(P))", "slope 0 everywhere"),
+        ("sum(P)", "slope 0 everywhere"),  # 1, after softmax
+        ("log(sum(P)**2)", "slope 0 everywhere"),
         ("sum(sqrt(-1-P**2))", "not real"),
         ("sum(log(-1-exp(P)))", "not real"),
         ("P*Y", "sum"),
