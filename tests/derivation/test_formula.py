@@ -333,7 +333,7 @@ def is_constant_safe(formula: Formula) -> bool:
     return True
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(trees)
 def test_what_is_written_is_read_back(tree: Node) -> None:
     text = print_formula(tree)
@@ -438,7 +438,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 WORDS = ["z", "pi", "2", "0.5", "exp", "where", "max", "(", ")", ",", "+", "-", "*", "/", "**"]
 
 
-@settings(max_examples=500)
+@settings(max_examples=150)
 @given(st.lists(st.sampled_from([*WORDS, ">", "==", " "]), max_size=25))
 def test_any_words_are_read_or_refused(words: list[str]) -> None:
     """The check on tokens lets nothing through that Python's parser would refuse."""

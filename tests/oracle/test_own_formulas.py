@@ -57,7 +57,7 @@ def assert_agrees(spec: NetworkSpec, batch: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize("formula", ACTIVATIONS)
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(layer_sizes(hidden=2), batches, seeds)
 def test_an_activation(formula: str, sizes: tuple[int, ...], batch: int, seed: int) -> None:
     n, *hidden, last = sizes
@@ -66,7 +66,7 @@ def test_an_activation(formula: str, sizes: tuple[int, ...], batch: int, seed: i
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(layer_sizes(hidden=1), batches, seeds)
 def test_a_loss(loss: str, sizes: tuple[int, ...], batch: int, seed: int) -> None:
     n, hidden, last = sizes
