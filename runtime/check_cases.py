@@ -92,7 +92,9 @@ def ordinary_case(
     for (lift, scale), Y in product(_PLACES, targets):
         placed = {**params, W: scale * params[W], b: scale * params[b] + lift}
         case = Case(params=placed, X=X, Y=Y).rounded(dtype)
-        if np.isfinite(loss_and_gradients(spec, case.params, case.X, case.Y)[0]):
+        # in their own type: an output that rounds to 1 there has no log(1 - P)
+        loss, gradients = loss_and_gradients(spec, case.params, case.X, case.Y, dtype=dtype)
+        if np.isfinite(loss) and all(np.isfinite(g).all() for g in gradients.values()):
             return case
     raise InputError(
         f"network: the loss {spec.loss} of {spec} is not a finite number on ordinary inputs, so "
