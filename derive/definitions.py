@@ -42,7 +42,10 @@ class Row:
     def total(self, term: Callable[[Symbol], Expr]) -> Expr:
         """Return the sum of `term` over the row."""
         k = fresh()
-        return Sum(term(k), (k, 0, self.extent - 1))
+        summand = sympy.sympify(term(k), strict=True)
+        if not summand.has(k):  # SymPy's max and min refuse a sum that is a number
+            return self.extent * summand
+        return Sum(summand, (k, 0, self.extent - 1))
 
 
 @final

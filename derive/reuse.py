@@ -26,6 +26,10 @@ from derive.shifts import is_shifted
 _FUNCTION, _SUM, _OTHER = 20, 10, 1
 
 
+MOST_CANCELLED = 120
+"""Cost of the largest product whose common factors are cancelled."""
+
+
 def cost(expression: Expr) -> int:
     """Return a rough cost of computing an expression, by which rewritings are judged."""
     total = 0
@@ -164,7 +168,12 @@ def _put(expression: Expr, call: Expr, solution: Expr) -> Expr:
 
 
 def cancel(product: Expr) -> Expr:
-    """Cancel common factors of a product; sums, calls and reads are opaque to it."""
+    """Cancel common factors of a product; sums, calls and reads are opaque to it.
+
+    A large product is returned as it is: polynomials in many variables take minutes.
+    """
+    if cost(product) > MOST_CANCELLED:
+        return product
     opaque = product.atoms(Indexed) | product.atoms(ExprWithLimits, Function)
     names = {
         node: Dummy(f"a{n}") for n, node in enumerate(sorted(opaque, key=sympy.default_sort_key))

@@ -28,9 +28,6 @@ from derive.program import (
 from derive.reuse import cancel, cost, is_reusable, reuse
 from derive.shifts import is_shifted
 
-MOST_CANCELLED = 120
-"""Cost of a body whose quotients are cancelled: polynomials in many variables take minutes."""
-
 LABELS = ("one-hot", "any")
 
 MASK = "a where(c, x, 0) = where(c, a x, 0): a branch not taken adds nothing, whatever a is"
@@ -167,7 +164,7 @@ class _Rewriter:
         known = row_sums(expanded) if self.one_hot else expanded
         forms = {"": body, "distribute": known}
         divides = any(p.exp.is_negative and occurrences(p.base) for p in known.atoms(Pow))
-        if divides and cost(body) <= MOST_CANCELLED:
+        if divides:
             forms["cancel"] = cancel(body)
         factored = {rule: common_factors(form) for rule, form in forms.items()}
         rule = min(factored, key=lambda rule: cost(factored[rule]))

@@ -141,3 +141,16 @@ def test_a_branch_that_is_not_taken_adds_nothing_to_an_infinite_slope() -> None:
     found = evaluate(stable_program(program), values, dtype="float64")
     assert np.isinf(found["P"]).sum() == 0
     assert found["dZ1"].tolist() == [[0.0, -0.0]]
+
+
+@pytest.mark.parametrize("loss", ["sum(P**2)*max(sum(2), 0.5)", "sum(P**2)*min(sum(pi), 3)"])
+def test_a_sum_of_a_constant_may_be_compared(loss: str) -> None:
+    for spec in ("2-2:identity", "n-ny:identity"):
+        assert loss_program(parse_spec(spec, loss=loss)).statement("loss")
+
+
+def test_a_long_product_is_rewritten() -> None:
+    """Cancelled as a polynomial in a variable for each exp, it never ended."""
+    product = "*".join(f"(1 + exp(z*{n}/7))" for n in range(1, 13))
+    spec = parse_spec("2-3:f-2", define=[f"f(z) = {product}"])
+    assert rewrite_program(gradient_program(loss_program(spec))).statement("dZ1").body != 0
