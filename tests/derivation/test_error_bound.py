@@ -44,7 +44,7 @@ def bound_of(body: Expr, *row: float, dtype: str = "float32") -> tuple[float, fl
     return float(value[0]), float(bound[0])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(seeds, st.sampled_from(["float32", "float64"]))
 def test_it_holds_for_any_statement_in_any_order(seed: int, dtype: str) -> None:
     statement = random_statement(seed)

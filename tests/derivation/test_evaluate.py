@@ -36,7 +36,7 @@ def define(body: sympy.Expr, target: Tensor = ROW) -> Program:
     return of_one(Statement(target=target, indices=indices, body=body), (A,))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(seeds)
 def test_any_statement_has_the_value_of_nested_loops(seed: int) -> None:
     statement = random_statement(seed)

@@ -179,7 +179,7 @@ def assert_same_value(line: Statement, arrays: dict, sizes: dict[str, int]) -> N
     np.testing.assert_allclose(value, wanted, rtol=1e-11, atol=1e-11)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), extents=UNEQUAL)
 def test_it_has_the_value_of_the_index_form(seed: int, extents: list[int]) -> None:
     sizes = dict(zip("Bnm", extents, strict=False))

@@ -244,7 +244,7 @@ def reads_back_in_index_form(statement: Statement, seed: int) -> bool:
     return np.allclose(value, wanted, rtol=1e-10, atol=1e-10)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 @example(seed=1215)  # SymPy left an index of a sum unbound
 def test_what_is_printed_reads_back_as_what_it_was(seed: int) -> None:
