@@ -13,7 +13,7 @@ from sympy import Expr, Piecewise, Rational, S
 from sympy.core.relational import Relational
 
 from derive.errors import InputError
-from derive.formula_sympy import COMPARE, FROM_SYMPY
+from derive.formula_sympy import COMPARE
 from derive.formula_tree import (
     Binary,
     Call,
@@ -24,6 +24,7 @@ from derive.formula_tree import (
     Number,
     print_formula,
 )
+from derive.notation import FUNCTIONS as FROM_SYMPY
 
 
 def print_sympy(expression: Expr, *, names: Mapping[Expr, str] | None = None) -> str:

@@ -11,7 +11,7 @@ from typing import assert_never, final
 
 import sympy
 from sympy import Expr, Piecewise, S, Sum
-from sympy.codegen.cfunctions import expm1, log1p
+from sympy.codegen.cfunctions import expm1
 from sympy.core.relational import Relational
 
 from derive.errors import InternalError
@@ -27,6 +27,7 @@ from derive.formula_tree import (
     Number,
     chain,
 )
+from derive.notation import FUNCTIONS as FROM_SYMPY
 
 Scalar = Callable[[Expr], Expr]
 Term = Callable[[Mapping[str, Expr]], Expr]
@@ -42,26 +43,6 @@ FLOAT64_DIGITS = 17
 
 MOST_CASES = 32
 """Branches that conditions on branches may be written out to."""
-
-FROM_SYMPY: dict[type[Expr], str] = {
-    sympy.exp: "exp",
-    sympy.log: "log",
-    log1p: "log1p",
-    expm1: "expm1",
-    sympy.tanh: "tanh",
-    sympy.sin: "sin",
-    sympy.cos: "cos",
-    sympy.tan: "tan",
-    sympy.atan: "atan",
-    sympy.sinh: "sinh",
-    sympy.cosh: "cosh",
-    sympy.erf: "erf",
-    sympy.Abs: "abs",
-    sympy.sign: "sign",
-    sympy.Max: "max",
-    sympy.Min: "min",
-}
-"""What SymPy's functions are called in the language."""
 
 _FUNCTIONS: dict[str, Callable[..., Expr]] = {
     **{name: function for function, name in FROM_SYMPY.items()},

@@ -19,42 +19,14 @@ from derive.document import (
     Sentences,
     Tensors,
     WrittenOut,
-    document,
 )
 from derive.html_style import PAGE_STYLE, STYLE
 from derive.mathml_notation import mathml
 from derive.printing import MATHML, Form, shape_mathml, sides, written_out
 from derive.program import Program, Statement
 from derive.rules import OF_ORIGIN, RULES
-from derive.spec import NetworkSpec
 
 _WORD = re.compile(r"[A-Za-z]\w*|.", re.DOTALL | re.ASCII)
-
-
-def html_report(
-    program: Program,
-    spec: NetworkSpec,
-    *,
-    form: Form = "matrix",
-    steps: bool = False,
-    expand: bool = False,
-) -> str:
-    """Return a derivation as an HTML page.
-
-    Parameters
-    ----------
-    program
-        The result of `derive.rewrite_program`.
-    spec
-        The network that it was derived for.
-    form
-        ``"matrix"`` or ``"index"``; what has no matrix form is in index form in either.
-    steps
-        Whether the steps that led to each statement are told.
-    expand
-        Whether each gradient is also written out as one formula.
-    """
-    return write_html(document(program, spec, form=form, steps=steps, expand=expand))
 
 
 def write_html(doc: Document) -> str:

@@ -20,12 +20,10 @@ from derive.document import (
     Sentences,
     Tensors,
     WrittenOut,
-    document,
 )
 from derive.latex_notation import LatexNotation
-from derive.printing import Form, aligned_rows, shape_latex, written_out
-from derive.program import Program, Statement
-from derive.spec import NetworkSpec
+from derive.printing import aligned_rows, shape_latex, written_out
+from derive.program import Statement
 
 _WORD = re.compile(r"[A-Za-z]\w*|.", re.DOTALL | re.ASCII)
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~$&]")
@@ -41,32 +39,6 @@ class MarkdownNotation(LatexNotation):
 
 
 MARKDOWN = MarkdownNotation()
-
-
-def markdown_report(
-    program: Program,
-    spec: NetworkSpec,
-    *,
-    form: Form = "matrix",
-    steps: bool = False,
-    expand: bool = False,
-) -> str:
-    """Return a derivation in Markdown.
-
-    Parameters
-    ----------
-    program
-        The result of `derive.rewrite_program`.
-    spec
-        The network that it was derived for.
-    form
-        ``"matrix"`` or ``"index"``; what has no matrix form is in index form in either.
-    steps
-        Whether the steps that led to each statement are told.
-    expand
-        Whether each gradient is also written out as one formula.
-    """
-    return write_markdown(document(program, spec, form=form, steps=steps, expand=expand))
 
 
 def write_markdown(doc: Document) -> str:

@@ -1,6 +1,7 @@
 """From a specification to the programme of its loss."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 import sympy
 from sympy import Expr, Rational
@@ -94,24 +95,26 @@ def _program(spec: NetworkSpec, *, weighted: bool) -> Program:
 def _refuse_constant(spec: NetworkSpec, loss: Statement) -> None:
     """Refuse a loss that teaches nothing: its slope in the output is 0 wherever one looks."""
     sloped = any(True for name in ("P", f"Z{spec.depth}") for _ in slopes(loss.body, name))
-    if not sloped or not _teaches(spec):
+    outputs = min(n, _FEW) if isinstance(n := spec.sizes[-1], int) else _FEW
+    last = replace(spec, sizes=(_FEW, outputs), activations=spec.activations[-1:], l2=0.0)
+    if not sloped or not _teaches(last):
         raise InputError(
             f'loss: "{spec.loss}" has slope 0 everywhere in the output, so nothing can be '
             "learnt from it. Use a loss that changes with P or Z."
         )
 
 
-def _teaches(spec: NetworkSpec) -> bool:
-    """Whether the last layer alone, made small, has a gradient other than 0 at random numbers.
+@lru_cache(maxsize=64)
+def _teaches(last: NetworkSpec) -> bool:
+    """Whether a last layer alone, made small, has a gradient other than 0 at random numbers.
 
-    ``sum(P)`` of a softmax is 1 whatever its inputs, which no formula of its slope says.
+    ``sum(P)`` of a softmax is 1 whatever its inputs, which no formula of its slope says. Code
+    generation asks for one network's programme several times, so the answer is kept.
     """
     import numpy as np  # only a formula of the user's own needs numbers here
 
     from derive.evaluate import evaluate
 
-    outputs = min(n, _FEW) if isinstance(n := spec.sizes[-1], int) else _FEW
-    last = replace(spec, sizes=(_FEW, outputs), activations=spec.activations[-1:], l2=0.0)
     gradient = gradient_program(_program(last, weighted=False))
     generator = np.random.default_rng(0)
     for low in (-1.0, 0.1):  # logarithms and roots want what is positive

@@ -5,9 +5,9 @@ The syntax tree is read here once more, without SymPy: an opinion of its own. A 
 multiplies the slope of the other by 0, which is NaN where that is infinite.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import reduce
 from importlib import import_module
 from typing import Any, assert_never, final
 
@@ -70,10 +70,9 @@ class _Reader:
     def value(self, node: Node, values: Values) -> Torch:
         match node:
             case Number():
-                like = next(iter(values.values()))
-                return like.new_tensor(float(node.value))
+                return _any(values).new_tensor(float(node.value))
             case Name(name="pi"):
-                return next(iter(values.values())).new_tensor(import_module("math").pi)
+                return _any(values).new_tensor(math.pi)
             case Name():
                 return values[node.name]
             case Negative():
@@ -103,18 +102,14 @@ class _Reader:
             return self._where(node, values)
         if node.function == "sum":
             summand = self.value(node.arguments[0], values)
-            like = next(iter(values.values()))
-            return (summand + torch.zeros_like(like)).sum(-1)
+            return (summand + torch.zeros_like(_any(values))).sum(-1)
         arguments = [self.value(argument, values) for argument in node.arguments]
         own = next((d for d in self.formula.definitions if d.name == node.function), None)
         if own is not None:
             return self.value(own.formula.root, {own.parameter: arguments[0]})
-        if node.function in ("max", "min"):
-            shaped = torch.broadcast_tensors(*arguments)
-            return reduce(getattr(torch, _RENAMED[node.function]), shaped)
         if node.function in self.activations:
             return self.activations[node.function](arguments[0])
-        return getattr(torch, node.function)(arguments[0])
+        return getattr(torch, _RENAMED.get(node.function, node.function))(*arguments)
 
     def _where(self, node: Call, values: Values) -> Torch:
         torch = import_module("torch")
@@ -122,11 +117,15 @@ class _Reader:
         shape = torch.broadcast_shapes(*(value.shape for value in values.values()))
         flat = {name: value.expand(shape).reshape(-1) for name, value in values.items()}
         holds = self.value(condition, values).expand(shape).reshape(-1)
-        like = next(iter(flat.values()))
-        result = torch.zeros_like(like)
+        result = torch.zeros_like(_any(flat))
         for branch, taken in zip(branches, (holds, ~holds), strict=True):
             (places,) = torch.nonzero(taken, as_tuple=True)
             chosen = {name: value[places] for name, value in flat.items()}
             value = self.value(branch, chosen).expand(places.shape)
             result = result.index_put((places,), value)
         return result.reshape(shape)
+
+
+def _any(values: Values) -> Torch:
+    """Return one of the tensors: all have one type and shape."""
+    return next(iter(values.values()))

@@ -8,7 +8,7 @@ from catalogue import (
     ACTIVATIONS,
     DEPTHS,
     LOSSES,
-    UNDEFINED,
+    PAIRS,
     named,
     network,
     raw_gradient,
@@ -38,9 +38,6 @@ def assert_agrees(spec: NetworkSpec, batch: int, seed: int, dtype: str, form: st
         assert found.in_bounds <= 1, (name, found)
         if dtype == "float64" and found.relative_bound <= FLOAT64_FIGURE:
             assert found.relative_error <= FLOAT64_FIGURE, (name, found)
-
-
-PAIRS = [(a, loss) for a in ACTIVATIONS for loss in LOSSES if (a, loss) not in UNDEFINED]
 
 
 @pytest.mark.parametrize(("output", "loss"), PAIRS)

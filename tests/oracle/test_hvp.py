@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from catalogue import ACTIVATIONS, LOSSES, UNDEFINED, named, network
+from catalogue import ACTIVATIONS, LOSSES, PAIRS, named, network
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from oracles import draw_case, shapes_of
@@ -77,9 +77,6 @@ def worst(program: Program, spec: NetworkSpec, batch: int, seed: int) -> float:
 
 def assert_agrees(spec: NetworkSpec, batch: int, seed: int, form: str) -> None:
     assert worst(second_order(named(spec), form), spec, batch, seed) <= FIGURE
-
-
-PAIRS = [(a, loss) for a in ACTIVATIONS for loss in LOSSES if (a, loss) not in UNDEFINED]
 
 
 @pytest.mark.parametrize(("output", "loss"), PAIRS)

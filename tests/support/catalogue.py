@@ -17,6 +17,7 @@ ACTIVATIONS = (
 )
 LOSSES = ("cross-entropy", "binary-cross-entropy", "mse", "mae", "huber", "hinge")
 UNDEFINED = {("log_softmax", "binary-cross-entropy")}  # (output, loss): log of what is below 0
+PAIRS = [(a, loss) for a in ACTIVATIONS for loss in LOSSES if (a, loss) not in UNDEFINED]
 DEPTHS = range(13)  # hidden layers
 
 

@@ -8,8 +8,9 @@ from sympy import Expr, Piecewise, Rational
 from sympy.core.relational import Relational
 
 from derive.formula_constants import FUNCTIONS
-from derive.formula_sympy import COMPARE, FROM_SYMPY, LARGEST_PLAIN
+from derive.formula_sympy import COMPARE, LARGEST_PLAIN
 from derive.formula_tree import Binary, Call, Comparison, Name, Negative, Node, Number
+from derive.notation import FUNCTIONS as FROM_SYMPY
 
 VARIABLES = ("x", "y_1", "Z")
 SYMBOLS = tuple(sympy.Symbol(name, real=True) for name in VARIABLES)
