@@ -11,7 +11,7 @@ from codegen.emit.module import module_source
 from codegen.errors import InputError
 from codegen.kernel import DTYPES, Argument, Dtype, KernelProgram, Update
 from codegen.lowering import lower
-from codegen.passes import LANES_PIPELINE, PIPELINE, PassReport, run_passes
+from codegen.passes import LANES_PIPELINE, PIPELINE, PassReport, run_passes, sparse_like
 from derive.gradient import gradient_program, vjp_program
 from derive.names import lab_names
 from derive.network import loss_program
@@ -127,6 +127,8 @@ def generate(
     lanes = fits({name: optimised for name, (optimised, _) in passed.items()})
     if not lanes:
         passed = {name: run_passes(program, PIPELINE) for name, program in programs.items()}
+        optimised, report = passed["loss"]
+        passed["loss"] = sparse_like(optimised, passed["step"][0]), report
     text = module_source(
         header=_header(spec, kind, printed),
         spec=str(spec),

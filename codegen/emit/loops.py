@@ -3,10 +3,15 @@
 The innermost loop runs over samples. In a small network a batch is padded to whole
 vectors, so that no sample is left to a scalar remainder; where a product goes through BLAS
 the batch is long, and is left as it is.
+
+A training step is shared between threads: what has an entry for each sample is computed by
+each thread for samples of its own, what sums over samples for rows of its own, and between
+the two they meet. Which nodes need to meet first follows from what they read and write.
 """
 
 from dataclasses import replace
 
+from codegen.emit.sharing import Meetings, Split, split_of
 from codegen.emit.values import named_parts, text
 from codegen.errors import InternalError
 from codegen.kernel import (
@@ -25,9 +30,11 @@ from codegen.kernel import (
     Update,
     Value,
     loads,
+    reads,
     writes,
 )
 
+SHARED = "step"  # the programme that threads share
 LANES = 16
 MOST_UNROLLED = 16
 INDENT = "    "
@@ -41,8 +48,9 @@ def uses_blas(program: KernelProgram) -> bool:
 def sparse_weights(program: KernelProgram) -> Buffer | None:
     """Return the weights by which sparse inputs are multiplied, if any are."""
     for node in program.nodes:
-        if isinstance(node, Contract) and node.method == "sparse" and node.beta:
-            return program.buffer(node.out)
+        if isinstance(node, Contract) and node.method == "sparse":
+            touched = [program.buffer(name) for name in (node.out, *reads(node)[:2])]
+            return next(buffer for buffer in touched if buffer.role == "parameter")
     return None
 
 
@@ -71,11 +79,19 @@ class _Kernel:
         self.lines: list[str] = []
         self.told: set[str] = set()
         self.buffers = {buffer.name: buffer for buffer in program.buffers}
+        self.is_shared = program.name == SHARED
+        self.split: Split = "everyone"  # who computes the node that is being written
+        self.rows_known: object = None  # the extent of which `first` and `last` are a share
 
     def source(self) -> str:
         program = self.program
+        meetings = Meetings(program)
         for node in program.nodes:
+            if self.is_shared and meetings.before(node):
+                self.add(1, "_meet(team)")
             self.node(node)
+        if self.is_shared:
+            self.add(1, "_meet(team)")
         parameters = [b.name for b in program.buffers if b.role == "parameter"]
         inputs = kernel_inputs(program)
         work = [b.name for b in work_buffers(program)]
@@ -101,6 +117,9 @@ class _Kernel:
             first = self.buffers[batched[0]]
             axis = 0 if first.batch_first else len(first.shape) - 1
             head.append(f"{INDENT}n = {first.name}.shape[{axis}]")
+        if self.is_shared:
+            head[1] = head[1].replace("):", ", team):")
+            head.append(f"{INDENT}begin, end = _share(n, LANES, team)  # this thread's samples")
         tail = [f"{INDENT}return {', '.join(scalars)}"] if scalars else []
         return "\n".join([*head, *self.lines, *tail, "", "", *self.workspace()]) + "\n"
 
@@ -110,7 +129,12 @@ class _Kernel:
         for buffer in work_buffers(self.program):
             shape = ", ".join("n" if extent == BATCH else str(extent) for extent in buffer.shape)
             comma = "," if len(buffer.shape) == 1 else ""
-            arrays.append(f"{INDENT * 2}np.zeros(({shape}{comma}), T),  # {buffer.name}")
+            made = f"np.zeros(({shape}{comma}), T)"
+            if self.is_shared and buffer.shape == (BATCH,):
+                made = "_lines(1, n)[0]"
+            elif self.is_shared and buffer.shape[-1] == BATCH:
+                made = f"_lines({buffer.shape[0]}, n)"
+            arrays.append(f"{INDENT * 2}{made},  # {buffer.name}")
         return [
             "@_jit",
             f"def _{name}_work(n):",
@@ -127,6 +151,7 @@ class _Kernel:
             if formula not in self.told:  # a statement may take several nodes
                 self.told.add(formula)
                 self.add(1, f"# {formula}")
+        self.split = split_of(node, self.buffers) if self.is_shared else "everyone"
         match node:
             case Contract(method="blas"):
                 self.blas(node)
@@ -147,11 +172,22 @@ class _Kernel:
     def loops(self, axes: tuple[str, ...], extents: dict[str, object]) -> int:
         """Open loops over `axes` and return the depth of their body."""
         depth = 1
-        for axis in axes:
-            extent = "n" if extents[axis] == BATCH else extents[axis]
+        for number, axis in enumerate(axes):
+            extent = "n" if extents[axis] == BATCH else str(extents[axis])
+            if self.split == "samples" and extents[axis] == BATCH:
+                extent = "begin, end"
+            elif self.split == "rows" and number == 0:
+                extent = self.own_rows(extents[axis])
             self.add(depth, f"for {axis} in range({extent}):")
             depth += 1
         return depth
+
+    def own_rows(self, extent: object) -> str:
+        """Say which rows are this thread's, and return their range."""
+        if self.rows_known != extent:
+            self.add(1, f"first, last = _share({extent}, 1, team)")
+            self.rows_known = extent
+        return "first, last"
 
     def extents(self, *used: Load) -> dict[str, object]:
         return {
@@ -200,21 +236,24 @@ class _Kernel:
         """Return the row of a matrix that holds an entry's samples."""
         if self.buffers[load.buffer].batch_first or self.buffers[load.buffer].shape[-1] != BATCH:
             raise InternalError(f"{load.buffer} has no rows over samples")
-        fixed = ", ".join(load.axes[:-1])
-        return f"{load.buffer}[{fixed}]" if fixed else load.buffer
+        fixed = [*load.axes[:-1], *([":n"] if self.is_shared else [])]
+        return f"{load.buffer}[{', '.join(fixed)}]" if fixed else load.buffer
 
     def sparse(self, node: Contract) -> None:
         """Write a product over the inputs, or the inputs' part in a step, in both ways."""
         (other,) = (x for x in (node.left, node.right) if self.buffers[x.buffer].role != "input")
-        rows = "nonzeros, chosen"
         if node.beta:
             rate = text(node.alpha, self.place)
-            given = f"{rate}, {other.buffer}, {rows}, following, {node.out}_by_input"
-            call = f"_add_sparse_step({given}, room)"
+            given = f"{rate}, {other.buffer}, nonzeros, chosen, following[begin:end]"
+            call = f"_add_sparse_step({given}, {node.out}_by_input, room)"
         else:
-            call = f"_add_sparse_product({other.buffer}_by_input, {rows}, {node.out}, room)"
+            given = f"{other.buffer}_by_input, nonzeros, chosen, {node.out}"
+            samples = "begin, end" if self.is_shared else "0, n"
+            call = f"_add_sparse_product({given}, {samples}, room)"
             self.begin(node)
             node = replace(node, start=None, beta=1)
+        if self.split == "rows":
+            self.own_rows(self.buffers[node.out].shape[0])
         self.add(1, "if chosen.size:")
         self.add(2, call)
         self.add(1, "else:")
@@ -246,8 +285,28 @@ class _Kernel:
         self.add(
             1,
             f"_gemm({transpose_left}, {transpose_right}, {alpha}, "
-            f"{left.buffer}, {right.buffer}, {beta}, {node.out})",
+            f"{self.part(left, rows)}, {self.part(right, rows)}, {beta}, {self.part(out, rows)})",
         )
+
+    def part(self, load: Load, rows: str) -> str:
+        """Return what of a matrix takes part in this thread's share of a product."""
+        if not self.is_shared:
+            return load.buffer
+        slices = []
+        for axis, extent in zip(load.axes, self.buffers[load.buffer].shape, strict=True):
+            if extent == BATCH:
+                is_exact = self.buffers[load.buffer].batch_first
+                all_samples = ":" if is_exact else ":n"  # rows are longer, see `_lines`
+                slices.append("begin:end" if self.split == "samples" else all_samples)
+            elif self.split == "rows" and axis == rows:
+                slices.append(self.own_rows(extent).replace(", ", ":"))
+            else:
+                slices.append(":")
+        if self.buffers[load.buffer].batch_first:
+            slices.reverse()
+        while slices and slices[-1] == ":":
+            slices.pop()
+        return f"{load.buffer}[{', '.join(slices)}]" if slices else load.buffer
 
     def stored(self, load: Load) -> tuple[str, str]:
         """Return the axes of a matrix as it lies in memory: rows, columns."""
@@ -314,7 +373,7 @@ class _Kernel:
             self.add(depth, f"{total} = max({total}, {value})")
 
     def update(self, node: Update) -> None:
-        shape = self.buffers[node.parameter].shape
+        shape: tuple[object, ...] = self.buffers[node.parameter].shape
         axes = tuple("jkm"[: len(shape)])
         depth = self.loops(axes, dict(zip(axes, shape, strict=True)))
         place = ", ".join(axes)

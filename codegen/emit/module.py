@@ -96,12 +96,15 @@ def module_source(
         layout = layout_of(unified, parameters)
         values |= _block_placeholders(layout, unified["step"])
     values |= sparse_placeholders(weights, tuple(parameters))
+    values["work"] = _fill("work_of_one" if lanes else "work_of_team", values)
+    values["members"] = "1" if lanes else "members"
+    values["threads_text"] = _ONE_THREAD if lanes else _THREADS
     vectors = lanes or weights is not None
     if vectors:
         values |= _vector_placeholders(dtype)
     sections = [
         _docstring(header),
-        _imports(blas=blas, vectors=vectors),
+        _imports(blas=blas, vectors=vectors, team=not lanes),
         _constants(spec, objective, sizes, parameters, dtype),
         "\n".join(layout.constants()) + "\n" if lanes else "",
         _fill("support", values),
@@ -112,6 +115,7 @@ def module_source(
         *_kernels(unified, layout if lanes else None),
         _fill("blocks", values) if lanes else "",
         _fill("order", values),
+        "" if lanes else _fill("team", values),
         values["prefetch"] if by_rows or weights is not None else "",
         _fill("sparse", values) if weights is not None else "",
         _fill("block_training" if lanes else "training", values),
@@ -192,7 +196,7 @@ def _vector_placeholders(dtype: str) -> dict[str, str]:
     }
 
 
-def _imports(*, blas: bool, vectors: bool) -> str:
+def _imports(*, blas: bool, vectors: bool, team: bool) -> str:
     lines = ["import itertools", "import math", "import sys"]
     lines.append("from concurrent.futures import ThreadPoolExecutor, wait")
     third = ["import numpy as np", "from llvmlite import ir", "from numba import njit, types"]
@@ -207,11 +211,16 @@ def _imports(*, blas: bool, vectors: bool) -> str:
             "from numba.extending import intrinsic, lower_builtin, models, register_jitable, "
             "register_model",
         ]
+    if team:
+        lines += ["import ctypes", "import os", "import threading", "from pathlib import Path"]
+        third += ["import llvmlite.binding"]
     if blas:
-        lines = ["import ctypes", *lines[:3], "import threading", *lines[3:]]
-        lines.append("from contextlib import contextmanager")
-        third = ["import llvmlite.binding", *third[:1], "import threadpoolctl", *third[1:]]
-        third.append("from scipy.linalg import cython_blas")
+        lines += ["from contextlib import contextmanager"]
+        third += ["import threadpoolctl", "from scipy.linalg import cython_blas"]
+    elif team:
+        lines += ["from contextlib import nullcontext"]
+    for part in (lines, third):
+        part.sort(key=lambda line: (line.startswith("from"), line))  # modules first
     return "\n".join([*lines, "", *third]) + "\n"
 
 
@@ -312,6 +321,7 @@ def _placeholders(
         "ahead": str(_AHEAD),
         "x_shape": f"(n, {n_in})" if by_rows else f"({n_in}, n)",
         "stored_x": "X" if by_rows else "_batch_last(X, n)",
+        "held": "_one_blas_thread()" if blas else "nullcontext()",
         "with_blas": "with _one_blas_thread():\n            " if blas else "",
         "count_hits": _indented(_hit_lines(n_out, output), 8),
         "check_rows": "    _rows_sum_to_one(y_name, Y)" if one_hot else "",
@@ -343,6 +353,11 @@ def _prefetch(typing_context, address):
 
 
 '''
+_ONE_THREAD = "This network's steps are too small to share: it is trained by one thread."
+_THREADS = (
+    "How many share each step; by default what affinity and quota allow, and one where a\n"
+    "        step is too small to share. For the same number results are the same bit by bit."
+)
 
 _ROWS_SUM_TO_ONE = '''
 def _rows_sum_to_one(name, Y):

@@ -17,16 +17,38 @@ NEAR_BYTES = 50 * 1024
 _NOTHING = dict.fromkeys(
     (
         "nonzeros_argument",
+        "begin_shared",
+        "shared_sparse",
+        "name_shared",
         "begin_sparse",
         "end_sparse",
         "sparse_batch",
         "sparse_last",
+        "sparse_argument",
+        "sparse_block",
+        "dense_block",
+        "given_train",
+        "given_test",
+        "sparse_train",
         "sparse",
+        "block_sparse",
+        "keep_nonzeros",
+        "find_nonzeros",
         "give_nonzeros",
+        "no_nonzeros",
+        "room_values",
     ),
     "",
-)
+) | {
+    "room_arguments": "size, rest",
+}
 
+_FIND = (
+    "nonzeros = _nonzeros(X, sparse)",
+    "of_test = test_X if evaluate else test_X[:0]",
+    'test_nonzeros = _nonzeros(of_test, "always" if nonzeros[0].size else "never")',
+    "inputs = _inputs_for(X, size, members)",
+)
 
 _ONE_WAY = "This module multiplies by every input, whatever is asked for."
 _TWO_WAYS = (
@@ -45,20 +67,32 @@ def sparse_placeholders(weights: Buffer | None, parameters: tuple[str, ...]) -> 
     # whole vectors of inputs, and no more than a byte can count
     near = min(max(NEAR_BYTES // (vectors * LANES * size) // LANES, 1), 16) * LANES
     name, by_input = weights.name, f"{weights.name}_by_input"
+    shared = [
+        f"{by_input} = _room_for({inputs} * VECTORS if is_sparse else 0)",
+        "if is_sparse:",
+        f"    _weights_by_input({name}, {by_input})",
+    ]
     begin = [
         f"{', '.join(parameters)} = params",
         f"# sparse inputs are read where they are, and {name} is kept by input until an epoch ends",
-        "room = _sparse_room(size if nonzeros[0].size else 0)",
-        f"{by_input} = _room_for({inputs} * VECTORS if nonzeros[0].size else 0)",
-        "sparse_size, sparse_rest = 0, 0  # how many samples of a batch are sparse: none, or all",
-        "if nonzeros[0].size:",
-        "    sparse_size, sparse_rest = size, rest",
+        "is_sparse = nonzeros[0].size > 0",
+        "sparse_size, sparse_rest = (size, rest) if is_sparse else (0, 0)",
+        "if is_sparse:",
         "    X, last_X = X[:0], last_X[:0]",
-        f"    _weights_by_input({name}, {by_input})",
+        "sparse_room = _sparse_room(size if is_sparse else 0, EVALUATED, inputs)",
+    ]
+    block = [
+        f"of, chosen, {by_input}, sparse_room = sparse",
+        "_choose(order, first, count, chosen)",
+        f"block_sparse = of, (chosen, chosen[:0]), {by_input}, sparse_room",
+    ]
+    evaluated = [
+        f"sparse_{part} = {prefix}nonzeros, chosen, {by_input}, sparse_room"
+        for part, prefix in (("train", ""), ("test", "test_"))
     ]
     give = [
-        "if sparse_size:",
-        f"    _weights_by_unit({by_input}, {name})",
+        "if is_sparse:",
+        f"    _weights_by_unit({by_input}, {name}, *_share({units}, 1, team))",
     ]
     return {
         "sparse_text": _TWO_WAYS,
@@ -98,20 +132,39 @@ def sparse_placeholders(weights: Buffer | None, parameters: tuple[str, ...]) -> 
             "W[k, {v}] += rate * {sum}",
             16,
         ),
-        "nonzeros_argument": " nonzeros,",
+        "nonzeros_argument": "\n    nonzeros, test_nonzeros, inputs,",
+        "room_arguments": f"size, rest, {name}, is_sparse",
+        "room_values": f", values[{parameters.index(name)}], nonzeros[0].size > 0",
+        "begin_shared": textwrap.indent("\n".join(shared), " " * 4) + "\n",
+        "shared_sparse": f", {by_input}",
+        "name_shared": f", {by_input}",
+        "sparse_argument": ", sparse",
+        "sparse_block": textwrap.indent("\n".join(block), " " * 8) + "\n",
+        "sparse_train": textwrap.indent("\n".join(evaluated), " " * 12) + "\n",
+        "given_train": ", sparse_train",
+        "given_test": ", sparse_test",
+        "dense_block": textwrap.indent(
+            "chosen = np.zeros(evaluated if is_sparse else 0, np.int64)\n"
+            "if is_sparse:\n    block_X = block_X[:0]\n",
+            " " * 4,
+        ),
         "begin_sparse": textwrap.indent("\n".join(begin), " " * 4) + "\n",
         "end_sparse": textwrap.indent("\n".join(give), " " * 8) + "\n",
         "sparse_batch": _batch("sparse_size", by_input),
         "sparse_last": _batch("sparse_rest", by_input),
         "sparse": ", sparse",
-        "give_nonzeros": " _nonzeros(X, sparse),",
+        "block_sparse": ", block_sparse",
+        "no_nonzeros": ", _no_nonzeros(X)",
+        "find_nonzeros": textwrap.indent("\n".join(_FIND), " " * 8) + "\n",
+        "give_nonzeros": "\n            nonzeros, test_nonzeros, inputs[member],",
+        "keep_nonzeros": ", nonzeros, test_nonzeros, inputs",
     }
 
 
 def _batch(size: str, by_input: str) -> str:
     """Return the line that says of a step which samples are its own, and which the next's."""
     batches = f"_batches(order, first, {size})"
-    return f"{' ' * 12}sparse = nonzeros, {batches}, {by_input}, room\n"
+    return f"{' ' * 12}sparse = nonzeros, {batches}, {by_input}, sparse_room\n"
 
 
 def _vectors(units: int, dtype: str) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from codegen.passes.fold_update import fold_update
 from codegen.passes.fuse import fuse
 from codegen.passes.run import Pass, PassReport, run_passes
 from codegen.passes.share import share
-from codegen.passes.sparse_inputs import sparse_inputs
+from codegen.passes.sparse_inputs import sparse_inputs, sparse_like
 from codegen.passes.start_from_bias import start_from_bias
 
 PIPELINE: tuple[Pass, ...] = (
@@ -32,5 +32,6 @@ __all__ = [
     "run_passes",
     "share",
     "sparse_inputs",
+    "sparse_like",
     "start_from_bias",
 ]

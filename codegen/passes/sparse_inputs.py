@@ -41,6 +41,28 @@ def sparse_inputs(program: KernelProgram) -> KernelProgram:
     return program
 
 
+def sparse_like(program: KernelProgram, step: KernelProgram) -> KernelProgram:
+    """Return `program` with its product over the inputs as a step has it.
+
+    What is trained over non-zeros is evaluated over them, too; it only reads the weights.
+    """
+    (product,) = _sparse(step)[:1] or (None,)
+    if product is None:
+        return program
+    nodes = tuple(
+        replace(node, method="sparse")
+        if isinstance(node, Contract)
+        and (node.left, node.right, node.start) == (product.left, product.right, product.start)
+        else node
+        for node in program.nodes
+    )
+    return replace(program, nodes=nodes)
+
+
+def _sparse(program: KernelProgram) -> list[Contract]:
+    return [n for n in program.nodes if isinstance(n, Contract) and n.method == "sparse"]
+
+
 def _pair(program: KernelProgram, inputs: Buffer) -> tuple[Contract, Contract] | None:
     """Return the product with the inputs, and the step that their sum over samples makes."""
     match program.readers(inputs.name):

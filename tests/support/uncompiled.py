@@ -7,6 +7,7 @@ networks; the compiled ones show that Numba makes of it what Python does.
 
 import ctypes
 import re
+import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,7 @@ from scipy.linalg import cython_blas
 
 # the module's only lines about Numba, and what stands for them here
 _IMPORTS = {
-    "from numba import njit, types\n": "from uncompiled import njit\n",
+    "from numba import njit, types\n": "from uncompiled import njit, types\n",
     "from numba.core import cgutils\n": "",
     "from numba.core.typing import signature, templates\n": "",
     "from numba.extending import intrinsic, lower_builtin, models, register_jitable, "
@@ -27,6 +28,7 @@ _IMPORTS = {
     "from llvmlite import ir\n": "",
     "import llvmlite.binding\n": "",
     "\n_register_gemm()\n": "\n",
+    "\n_can_yield = _register_yield()\n": "\n_can_yield = True\n",
     "\nEVALUATED = 512 ": "\nEVALUATED = 32 ",  # several blocks of few samples, or it takes minutes
 }
 
@@ -62,6 +64,17 @@ def njit(function: Callable[..., Any] | None = None, *, cache: bool = False, **_
 def njit_entry(function: Callable[..., Any]) -> Callable[..., Any]:
     """Stand for the decorator of what is called from outside: integers wrap, as compiled."""
     return np.errstate(all="ignore")(function)
+
+
+class types:  # noqa: N801  # as Numba calls it
+    """Stand for what Numba knows of types: here, how to give up the processor."""
+
+    int32 = staticmethod(lambda: None)
+
+    @staticmethod
+    def ExternalFunction(name: str, kind: object) -> Callable[[], None]:
+        assert name == "sched_yield"
+        return lambda: time.sleep(0)
 
 
 def register_jitable(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,193 @@
+"""Training by several threads: what one thread does, whoever is ahead."""
+
+import threading
+from collections.abc import Callable, Sequence
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from emitted import BLAS, BLAS_IN_PYTHON, LAB_IN_PYTHON, Case, assert_all_near, same_bytes, source
+from uncompiled import uncompiled
+
+N, BATCH = 70, 48  # the last batch has 22 samples: a thread of its own for those beyond 16
+DEEP = Case(text="20-40:relu-30:softmax-3:sigmoid", loss="mse", dtype="float64", is_compiled=False)
+
+
+def inputs(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    X, Y, _ = case.batch(N)
+    return X * (np.random.default_rng(5).random(X.shape) < 0.3), Y
+
+
+def trained(case: Case, module: ModuleType | None = None, **options: Any) -> Any:
+    X, Y = inputs(case)
+    params = case.params()
+    given = {"epochs": 2, "batch": BATCH, "eta": 0.1, "test": (X[:40], Y[:40]), **options}
+    history = (module or case.module).train(params, X, Y, **given)
+    return params, history
+
+
+@pytest.mark.parametrize("sparse", ["always", "never"])
+@pytest.mark.parametrize("case", [BLAS_IN_PYTHON, BLAS, DEEP], ids=str)
+def test_any_number_of_threads_gives_the_same(case: Case, sparse: str) -> None:
+    weights = np.random.default_rng(3).uniform(0, 2, N)
+    expected, history = trained(case, sparse=sparse, weights=weights, threads=1)
+    for threads in (2, 3, 7):
+        found, found_history = trained(case, sparse=sparse, weights=weights, threads=threads)
+        assert_all_near(found, expected, 1e-12)
+        np.testing.assert_allclose(found_history, history, rtol=1e-12)
+
+
+@pytest.mark.parametrize("sparse", ["always", "never"])
+def test_the_same_number_gives_the_same_bytes(sparse: str) -> None:
+    runs = [trained(BLAS, sparse=sparse, threads=2, epochs=20) for _ in range(4)]
+    for found, history in runs[1:]:
+        assert same_bytes(found, runs[0][0])
+        assert history.tobytes() == runs[0][1].tobytes()
+
+
+class OneAtATime:
+    """Let threads run from meeting to meeting one after another, in a given order."""
+
+    def __init__(self, order: Sequence[int]) -> None:
+        self.order, self.changed = order, threading.Condition()
+        self.waiting = list(order)  # the first of them may run
+        self.meetings = 0
+
+    def begin(self, member: int) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.waiting[0] == member, timeout=60)
+
+    def end(self) -> None:
+        with self.changed:
+            del self.waiting[0]
+            if not self.waiting:
+                self.waiting = list(self.order)
+                self.meetings += 1
+            self.changed.notify_all()
+
+    def meet(self, team: tuple[int, int, Any]) -> None:
+        self.end()
+        self.begin(team[0])
+
+
+def one_at_a_time(module: ModuleType, order: Sequence[int], monkeypatch: Any) -> OneAtATime:
+    turns = OneAtATime(order)
+    train = module._train
+
+    def scheduled(*given: Any) -> None:
+        team = next(x for x in given if isinstance(x, tuple) and len(x) == 3 and x[1] == len(order))
+        turns.begin(team[0])
+        train(*given)
+        turns.end()
+
+    monkeypatch.setattr(module, "_train", scheduled)
+    monkeypatch.setattr(module, "_meet", turns.meet)
+    return turns
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (2, 0, 1)], ids=str)
+@pytest.mark.parametrize("case", [BLAS_IN_PYTHON, DEEP], ids=str)
+def test_whoever_is_ahead(
+    case: Case, order: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads what another one has not written yet, or no longer as it was."""
+    for sparse in ("always", "never"):
+        expected, history = trained(case, sparse=sparse, threads=1)
+        with monkeypatch.context() as patch:
+            turns = one_at_a_time(case.module, order, patch)
+            found, found_history = trained(case, sparse=sparse, threads=len(order))
+        assert turns.meetings > 2 * 2 * 2, "two in each step"
+        assert_all_near(found, expected, 1e-12)
+        np.testing.assert_allclose(found_history, history, rtol=1e-12)
+
+
+def meetings(text: str) -> list[int]:
+    """Return the places where a module's kernels meet."""
+    places, start = [], 0
+    while (start := text.find("    _meet(team)\n", start)) >= 0:
+        places.append(start)
+        start += 1
+    return places
+
+
+TEXT = source("20-40-30-3").text
+
+
+# but for the last one, at the end of an epoch: it lets all know whether to stop
+@pytest.mark.parametrize("left_out", range(len(meetings(TEXT)) - 1))
+def test_every_meeting_is_needed(left_out: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = meetings(TEXT)[left_out]
+    module = uncompiled(TEXT[:place] + "    pass\n" + TEXT[place + len("    _meet(team)\n") :])
+    expected, history = trained(BLAS_IN_PYTHON, threads=1)
+    differs = []
+    for order in ((0, 1), (1, 0)):
+        with monkeypatch.context() as patch:
+            one_at_a_time(module, order, patch)
+            found, found_history = trained(BLAS_IN_PYTHON, module, threads=2)
+        close = all(np.allclose(found[name], expected[name], rtol=1e-9) for name in expected)
+        differs.append(not close or not np.allclose(found_history, history, rtol=1e-9))
+    assert any(differs)
+
+
+def test_a_thread_that_fails_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = BLAS_IN_PYTHON.module
+    train = module._train
+
+    def fails(*given: Any) -> None:
+        team = next(x for x in given if isinstance(x, tuple) and len(x) == 3 and x[1] == 2)
+        if team[0] == 1:
+            raise MemoryError("no room for the second thread")
+        train(*given)
+
+    monkeypatch.setattr(module, "_train", fails)
+    with pytest.raises(MemoryError, match="second thread"):
+        trained(BLAS_IN_PYTHON, threads=2)
+
+
+def test_nothing_can_be_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise MemoryError("no room at all")
+
+    monkeypatch.setattr(BLAS_IN_PYTHON.module, "_shared_room", fails)
+    with pytest.raises(MemoryError, match="at all"):
+        trained(BLAS_IN_PYTHON, threads=3)
+
+
+@pytest.mark.parametrize("case", [BLAS_IN_PYTHON, BLAS], ids=str)
+def test_all_threads_stop_with_the_same_epoch(case: Case) -> None:
+    _, history = trained(case, epochs=100_000, threads=2, callback=lambda _: True)
+    assert 0 < len(history) < 100_000
+    assert not np.isnan(history).any()
+
+
+def test_how_many_threads_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = uncompiled(TEXT)
+    monkeypatch.setattr(module, "_processors", lambda: 4)
+    many: Callable[..., int] = module._members
+    assert many(3, 1, 1, 1) == 3, "what is asked for"
+    assert many(None, 10, 1000, 10_000) == 1, "fewer samples than a vector has lanes"
+    assert many(None, 100, 1000, 10_000) == 1, "too little to do"
+    assert many(None, 1000, 1000, 10_000) == 4
+    assert many(None, 1000, 1, 1000) == 1, "over before a thread is there"
+    monkeypatch.setattr(module, "_can_yield", False)
+    assert many(None, 1000, 1000, 10_000) == many(3, 1, 1, 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"), [("max 100000", 6), ("250000 100000", 2), ("5000 100000", 1), ("", 6)]
+)
+def test_a_quota_counts(quota: str, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = uncompiled(TEXT)
+    affinity = SimpleNamespace(sched_getaffinity=lambda _: range(6))
+    monkeypatch.setattr(module, "os", affinity)
+    monkeypatch.setattr(module, "Path", lambda _: SimpleNamespace(read_text=lambda _: quota))
+    assert module._processors() == expected
+
+
+def test_a_small_network_takes_the_number_and_uses_one() -> None:
+    X, Y, _ = LAB_IN_PYTHON.batch(N)
+    runs = [LAB_IN_PYTHON.params() for _ in range(2)]
+    for params, threads in zip(runs, (1, 2), strict=True):
+        LAB_IN_PYTHON.module.train(params, X, Y, epochs=1, batch=10, eta=0.1, threads=threads)
+    assert same_bytes(*runs)
