@@ -120,6 +120,7 @@ class _Kernel:
         if self.is_shared:
             head[1] = head[1].replace("):", ", team):")
             head.append(f"{INDENT}begin, end = _share(n, LANES, team)  # this thread's samples")
+            head.append(f"{INDENT}samples = range(np.uint64(begin), np.uint64(end))")
         tail = [f"{INDENT}return {', '.join(scalars)}"] if scalars else []
         return "\n".join([*head, *self.lines, *tail, "", "", *self.workspace()]) + "\n"
 
@@ -173,12 +174,12 @@ class _Kernel:
         """Open loops over `axes` and return the depth of their body."""
         depth = 1
         for number, axis in enumerate(axes):
-            extent = "n" if extents[axis] == BATCH else str(extents[axis])
+            every = f"range({'n' if extents[axis] == BATCH else extents[axis]})"
             if self.split == "samples" and extents[axis] == BATCH:
-                extent = "begin, end"
+                every = "samples"
             elif self.split == "rows" and number == 0:
-                extent = self.own_rows(extents[axis])
-            self.add(depth, f"for {axis} in range({extent}):")
+                every = f"range({self.own_rows(extents[axis])})"
+            self.add(depth, f"for {axis} in {every}:")
             depth += 1
         return depth
 
