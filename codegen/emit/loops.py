@@ -137,7 +137,6 @@ class _Kernel:
                 made = f"_lines({buffer.shape[0]}, n)"
             arrays.append(f"{INDENT * 2}{made},  # {buffer.name}")
         return [
-            "@_jit",
             f"def _{name}_work(n):",
             f'{INDENT}"""Return the buffers of `_{name}` for n samples."""',
             *(
@@ -249,8 +248,9 @@ class _Kernel:
             call = f"_add_sparse_step({given}, {node.out}_by_input, room)"
         else:
             given = f"{other.buffer}_by_input, nonzeros, chosen, {node.out}"
-            samples = "begin, end" if self.is_shared else "0, n"
-            call = f"_add_sparse_product({given}, {samples}, room)"
+            if not self.is_shared:  # typed, or the product would be compiled once more
+                self.add(1, "begin, end = np.int64(0), n")
+            call = f"_add_sparse_product({given}, begin, end, room)"
             self.begin(node)
             node = replace(node, start=None, beta=1)
         if self.split == "rows":

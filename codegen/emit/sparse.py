@@ -26,7 +26,11 @@ _NOTHING = dict.fromkeys(
         "sparse_last",
         "sparse_argument",
         "sparse_block",
-        "dense_block",
+        "own_arguments",
+        "own_values",
+        "cut_block",
+        "own_sparse",
+        "name_own",
         "given_train",
         "given_test",
         "sparse_train",
@@ -79,7 +83,11 @@ def sparse_placeholders(weights: Buffer | None, parameters: tuple[str, ...]) -> 
         "sparse_size, sparse_rest = (size, rest) if is_sparse else (0, 0)",
         "if is_sparse:",
         "    X, last_X = X[:0], last_X[:0]",
-        "sparse_room = _sparse_room(size if is_sparse else 0, EVALUATED, inputs)",
+    ]
+    own = [
+        "X = X[:0] if is_sparse else X",
+        "chosen = np.zeros(evaluated if is_sparse else 0, np.int64)",
+        "sparse_room = _sparse_room(size if is_sparse else 0, evaluated, inputs)",
     ]
     block = [
         f"of, chosen, {by_input}, sparse_room = sparse",
@@ -132,7 +140,7 @@ def sparse_placeholders(weights: Buffer | None, parameters: tuple[str, ...]) -> 
             "W[k, {v}] += rate * {sum}",
             16,
         ),
-        "nonzeros_argument": "\n    nonzeros, test_nonzeros, inputs,",
+        "nonzeros_argument": "\n    nonzeros, test_nonzeros,",
         "room_arguments": f"size, rest, {name}, is_sparse",
         "room_values": f", values[{parameters.index(name)}], nonzeros[0].size > 0",
         "begin_shared": textwrap.indent("\n".join(shared), " " * 4) + "\n",
@@ -143,11 +151,11 @@ def sparse_placeholders(weights: Buffer | None, parameters: tuple[str, ...]) -> 
         "sparse_train": textwrap.indent("\n".join(evaluated), " " * 12) + "\n",
         "given_train": ", sparse_train",
         "given_test": ", sparse_test",
-        "dense_block": textwrap.indent(
-            "chosen = np.zeros(evaluated if is_sparse else 0, np.int64)\n"
-            "if is_sparse:\n    block_X = block_X[:0]\n",
-            " " * 4,
-        ),
+        "own_arguments": ", size, inputs, is_sparse",
+        "own_values": ", size, inputs[member], nonzeros[0].size > 0",
+        "cut_block": textwrap.indent("\n".join(own), " " * 4) + "\n",
+        "own_sparse": ", chosen, sparse_room",
+        "name_own": ", chosen, sparse_room",
         "begin_sparse": textwrap.indent("\n".join(begin), " " * 4) + "\n",
         "end_sparse": textwrap.indent("\n".join(give), " " * 8) + "\n",
         "sparse_batch": _batch("sparse_size", by_input),
@@ -156,7 +164,7 @@ def sparse_placeholders(weights: Buffer | None, parameters: tuple[str, ...]) -> 
         "block_sparse": ", block_sparse",
         "no_nonzeros": ", _no_nonzeros(X)",
         "find_nonzeros": textwrap.indent("\n".join(_FIND), " " * 8) + "\n",
-        "give_nonzeros": "\n            nonzeros, test_nonzeros, inputs[member],",
+        "give_nonzeros": " nonzeros, test_nonzeros,",
         "keep_nonzeros": ", nonzeros, test_nonzeros, inputs",
     }
 
