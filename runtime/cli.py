@@ -19,6 +19,8 @@ COMMANDS = {
     "derive": "Print a network's gradients as formulas, with their derivation.",
     "generate": "Write a module that computes and trains a network.",
     "train": "Train a network with generated kernels.",
+    "predict": "Print what a trained network says about data.",
+    "evaluate": "Measure a trained network on data with labels.",
     "check": "Compare the generated gradients with PyTorch autograd.",
     "bench": "Time training against other frameworks.",
     "cache": "List or clear the compiled kernels.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.data.dataset import Dataset
+from runtime.data.dataset import Dataset, labels_of
 from runtime.errors import InputError
 from runtime.picture import (
     GREY,
@@ -239,7 +239,7 @@ def _scatter(axes: "Axes", dataset: Dataset) -> None:
     parts = ((dataset.X_train, dataset.Y_train, True), (dataset.X_test, dataset.Y_test, False))
     for X, Y, filled in parts:
         step = -(-len(X) // _MOST_POINTS)
-        X, labels = X[::step], Y[::step].argmax(axis=1)
+        X, labels = X[::step], labels_of(Y[::step])
         for k, colour in enumerate(colours):
             x, y = X[labels == k].T
             axes.scatter(

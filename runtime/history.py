@@ -26,7 +26,8 @@ class History:
     ----------
     figures
         Shape (epochs, 4), float64, read-only; the columns are `FIGURES`. Accuracies are
-        fractions, 0 to 1. NaN is what was not measured.
+        fractions, 0 to 1. NaN is what was not measured, such as accuracies where targets
+        are real; in ``history.csv`` it is an empty cell.
     seconds
         Shape (epochs,), float64, read-only: seconds of training from the start of the run
         to the end of each epoch, those before an interruption included.
@@ -159,12 +160,23 @@ class History:
         """Return what `train` prints at the very end: the figures after the last epoch."""
         figures = self.figures[-1].tolist() if self.epochs else [math.nan] * len(FIGURES)
         train_loss, train_accuracy, test_loss, test_accuracy = figures
-        seconds = float(self.seconds[-1]) if self.epochs else 0.0
         return (
-            f"test accuracy {100 * test_accuracy:.2f} %  test loss {_loss(test_loss)}  "
-            f"train accuracy {100 * train_accuracy:.2f} %  train loss {_loss(train_loss)}  "
-            f"{self.epochs} epochs in {_duration(seconds)} s"
+            f"test accuracy {100 * test_accuracy:.2f} %  test loss {figure_text(test_loss)}  "
+            f"train accuracy {100 * train_accuracy:.2f} %  train loss {figure_text(train_loss)}  "
+            f"{self.duration_text()}"
         )
+
+    def duration_text(self) -> str:
+        """Return how many epochs took how long: the end of the last line."""
+        seconds = float(self.seconds[-1]) if self.epochs else 0.0
+        return f"{self.epochs} epochs in {_duration(seconds)} s"
+
+
+def figure_text(value: float) -> str:
+    """Return a loss or an error as it is printed: four decimals, or three digits of power."""
+    # four decimals would turn 0.00002 into 0, and 1e30 into thirty digits
+    plain = value == 0 or not math.isfinite(value) or 1e-3 <= abs(value) < 1e5
+    return f"{value:.4f}" if plain else f"{value:.3e}"
 
 
 def _frozen(values: ArrayLike) -> NDArray[np.float64]:
@@ -175,12 +187,6 @@ def _frozen(values: ArrayLike) -> NDArray[np.float64]:
 
 def _cell(value: float) -> str:
     return "" if math.isnan(value) else repr(value)
-
-
-def _loss(value: float) -> str:
-    # four decimals would turn 0.00002 into 0, and 1e30 into thirty digits
-    plain = value == 0 or not math.isfinite(value) or 1e-3 <= abs(value) < 1e5
-    return f"{value:.4f}" if plain else f"{value:.3e}"
 
 
 def _duration(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """How far training is: a bar on a terminal, a few plain lines anywhere else."""
 
 import contextlib
+import math
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, final
@@ -51,6 +52,8 @@ class LiveProgress:
             f"train loss {progress.train_loss:.4f}, "
             f"test accuracy {100 * progress.test_accuracy:.2f} %"
         )
+        if math.isnan(progress.test_accuracy):  # a regression has none
+            figures = f"train loss {progress.train_loss:.4g}, test loss {progress.test_loss:.4g}"
         if self.live:
             with contextlib.suppress(OSError):  # a terminal that has gone away
                 self._bar.set_postfix_str(figures, refresh=False)

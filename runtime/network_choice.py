@@ -7,6 +7,7 @@ from itertools import pairwise
 from derive.spec import NetworkSpec
 from runtime.data.catalogue import Choice
 from runtime.data.dataset import Dataset
+from runtime.data.labels import REGRESSION_LOSSES, Aim
 from runtime.errors import InputError
 
 HIDDEN = 32
@@ -35,10 +36,25 @@ def choose_network(choice: Choice, spec: str | None, read: Read) -> NetworkSpec 
             f"network: {spec} has sizes that are names, and training needs numbers. Write "
             "every size as an integer, for example 2-10-2."
         )
-    if choice.shape is not None:
+    if choice.shape is not None and not _has_one_output(network, choice.shape):
         refuse_misfit(network, choice.name, choice.shape)
     _refuse_giants(network)
     return network
+
+
+def aim_of(network: NetworkSpec | None, read: Read) -> Aim:
+    """Return what a network makes of its data, as far as it is known without them."""
+    if network is None:
+        unsized = read("2-2")  # for the loss and the output that goes with it
+        return Aim(loss=unsized.loss, output=unsized.activations[-1])
+    return Aim(loss=network.loss, outputs=int(network.sizes[-1]), output=network.activations[-1])
+
+
+def _has_one_output(network: NetworkSpec, shape: tuple[int, int]) -> bool:
+    """Whether a single output tells two classes apart: at 1/2, or as hinge does at 0."""
+    to_a_number = network.loss in REGRESSION_LOSSES and network.activations[-1] == "identity"
+    inputs, classes = shape
+    return (network.sizes[0], network.sizes[-1], classes) == (inputs, 1, 2) and not to_a_number
 
 
 def default_network(data: Dataset, read: Read) -> NetworkSpec:
@@ -48,18 +64,20 @@ def default_network(data: Dataset, read: Read) -> NetworkSpec:
 
 
 def shape_of(data: Dataset) -> tuple[int, int]:
-    """Return the number of input columns and of classes."""
+    """Return the number of input columns, and of outputs that the targets need."""
     return data.X_train.shape[1], data.Y_train.shape[1]
 
 
-def refuse_misfit(network: NetworkSpec, name: str, shape: tuple[int, int]) -> None:
+def refuse_misfit(
+    network: NetworkSpec, name: str, shape: tuple[int, int], what: str = "classes"
+) -> None:
     """Raise `InputError` unless the network has as many inputs and outputs as the data."""
     inputs, classes = shape
     if (network.sizes[0], network.sizes[-1]) != (inputs, classes):
         hidden = "-...-" if network.depth > 1 else "-"
         raise InputError(
             f"network: {network} has {network.sizes[0]} inputs and {network.sizes[-1]} outputs, "
-            f"but {name} has {inputs} columns and {classes} classes. "
+            f"but {name} has {inputs} columns and {classes} {what}. "
             f"Expected {inputs}{hidden}{classes}."
         )
 

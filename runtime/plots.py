@@ -5,7 +5,7 @@ files of a run himself; `plot_curves` and `plot_decision` also write the file.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,7 +60,9 @@ def plot_decision(
     write_atomically(path, decision_png(predict, dataset, title, probabilities=probabilities))
 
 
-def curves_png(history: History, title: str) -> bytes:
+def curves_png(
+    history: History, title: str, regression: Mapping[str, Array] | None = None
+) -> bytes:
     """Return the picture of loss and accuracy over the epochs, training and test.
 
     What was not measured is not drawn, nor is what is not finite. The figures after the
@@ -72,7 +74,12 @@ def curves_png(history: History, title: str) -> bytes:
         Any number of epochs; without one the panels say so.
     title
         One line above both panels; no mark-up.
+    regression
+        For real targets: ``train_rmse``, ``train_r2``, ``test_rmse`` and ``test_r2`` after
+        each epoch. They take the place of the accuracy.
     """
+    if regression is not None:
+        return _regression_png(history, title, regression)
     with blank_figure(10.0, 4.6) as figure:
         loss, accuracy = figure.subplots(1, 2)
         figure.subplots_adjust(left=0.09, right=0.91, bottom=0.12, top=0.76, wspace=0.52)
@@ -85,6 +92,27 @@ def curves_png(history: History, title: str) -> bytes:
         loss.set(title="Loss", ylabel="mean loss per sample")
         accuracy.set(title="Accuracy", ylabel="accuracy (%)")
         if lines := loss.get_lines() or accuracy.get_lines():
+            figure.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, 0.93), ncols=2)
+        set_title(figure, title)
+        return png_bytes(figure)
+
+
+def _regression_png(history: History, title: str, regression: Mapping[str, Array]) -> bytes:
+    with blank_figure(14.0, 4.6) as figure:
+        panels = figure.subplots(1, 3)
+        figure.subplots_adjust(left=0.06, right=0.93, bottom=0.12, top=0.76, wspace=0.5)
+        curves: list[tuple[str, str, Array, Array]] = [
+            ("Loss", "mean loss per sample", history.train_loss, history.test_loss)
+        ]
+        for name, key, label in (
+            ("Root mean squared error", "rmse", "RMSE (units of the target)"),
+            ("R²", "r2", "R² (share of the variance explained)"),
+        ):
+            curves.append((name, label, regression[f"train_{key}"], regression[f"test_{key}"]))
+        for axes, (name, label, train, test) in zip(panels, curves, strict=True):
+            _curves(axes, {"training": train, "test": test}, _loss)
+            axes.set(title=name, ylabel=label)
+        if lines := panels[0].get_lines():
             figure.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, 0.93), ncols=2)
         set_title(figure, title)
         return png_bytes(figure)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from derive.spec import NetworkSpec
 from runtime.data.dataset import Dataset
+from runtime.evaluation import outputs_of, regression_scores, total_spread
 from runtime.files import write_atomically
-from runtime.history import History
+from runtime.history import History, figure_text
 from runtime.settings import Settings
 
 Array = NDArray[np.floating[Any]]
@@ -55,7 +56,7 @@ class Model:
         return self.network.loss
 
     def predict(self, X: Array) -> Array:
-        """Return the outputs (B, nL) for inputs (B, n0).
+        """Return the outputs (B, nL) for inputs (B, n0), scaled as those in training.
 
         Raises
         ------
@@ -105,6 +106,59 @@ class TrainResult:
         epochs = "1 epoch" if self.history.epochs == 1 else f"{self.history.epochs} epochs"
         return f"{self.data.name}, {self.model.spec}, {epochs}"
 
+    def predict(self, X: Array) -> Array:
+        """Return the outputs (B, nL) for inputs (B, n0) as the user has them, before scaling.
+
+        Raises
+        ------
+        ValueError
+            If `X` has another shape.
+        """
+        X = np.array(X, dtype=self.settings.dtype)
+        if self.data.scaling is not None and X.ndim == 2:
+            self.data.scaling.apply(X)
+        return self.model.predict(X)
+
+    def regression(self) -> dict[str, NDArray[np.float64]] | None:
+        """Return RMSE and R² after each epoch; None for a classification.
+
+        Returns
+        -------
+        dict
+            ``train_rmse``, ``train_r2``, ``test_rmse``, ``test_r2``, each of shape (epochs,).
+            Kernels report the loss alone. So before the last epoch these follow from it,
+            which they do for ``mse`` without ``--l2``, or are NaN.
+        """
+        if not self.data.is_regression:
+            return None
+        found: dict[str, NDArray[np.float64]] = {}
+        follows = self.model.loss == "mse" and self.model.network.l2 == 0
+        for part in ("train", "test"):
+            X, Y = getattr(self.data, f"X_{part}"), getattr(self.data, f"Y_{part}")
+            losses = getattr(self.history, f"{part}_loss")
+            squares = losses.copy() if follows else np.full(len(losses), np.nan)
+            spread = total_spread(Y) / Y.size
+            rmse = np.sqrt(squares)
+            r2 = 1 - squares / spread if spread > 0 else np.full(len(losses), np.nan)
+            if len(losses):
+                P = outputs_of(self.model.module, self.model.params, X)
+                rmse[-1], r2[-1] = regression_scores(P, Y)
+            found |= {f"{part}_rmse": rmse, f"{part}_r2": r2}
+        return found
+
+    def last_line(self) -> str:
+        """Return what `train` prints at the very end: the figures after the last epoch."""
+        figures = self.regression()
+        if figures is None or not self.history.epochs:
+            return self.history.last_line()
+        last = {name: float(values[-1]) for name, values in figures.items()}
+        parts = [
+            f"{part} RMSE {figure_text(last[f'{part}_rmse'])}  {part} R² {last[f'{part}_r2']:.4f}  "
+            f"{part} loss {figure_text(float(getattr(self.history, f'{part}_loss')[-1]))}  "
+            for part in ("test", "train")
+        ]
+        return "".join(parts) + self.history.duration_text()
+
     def plot(self, path: str | os.PathLike[str] | None = None) -> Picture:
         """Return the learning curves as a picture, and write it to `path` if one is given.
 
@@ -115,7 +169,7 @@ class TrainResult:
         """
         from runtime.plots import curves_png
 
-        picture = Picture(png=curves_png(self.history, self.title))
+        picture = Picture(png=curves_png(self.history, self.title, self.regression()))
         if path is not None:
             write_atomically(path, picture.png)
         return picture
@@ -143,11 +197,11 @@ class TrainResult:
 
     def __str__(self) -> str:
         """Return what was trained, and the figures after the last epoch."""
-        return f"{self.title}\n{self.history.last_line()}"
+        return f"{self.title}\n{self.last_line()}"
 
     def _repr_html_(self) -> str:
         image = base64.b64encode(self.plot().png).decode("ascii")
         return (
-            f"<p>{html.escape(self.history.last_line())}</p>"
+            f"<p>{html.escape(self.last_line())}</p>"
             f'<img alt="learning curves" width="750" src="data:image/png;base64,{image}">'
         )

@@ -41,7 +41,7 @@ def run_files(
     }
     if plot:
         files["curves.png"] = result.plot().png
-        if result.data.X_train.shape[1] == 2:
+        if result.data.X_train.shape[1] == 2 and not result.data.is_regression:
             files["decision.png"] = result.plot_decision().png
     # last, and so it is written last: where it is, the run is whole
     files["run.json"] = _record(result, data_seed, stopped_by).to_json().encode()
@@ -117,6 +117,7 @@ def _metadata(result: TrainResult, data_seed: int) -> dict[str, Any]:
     """Return what ``model.safetensors`` says about itself: no times, no paths."""
     settings = _settings(result)
     del settings["threads"]  # changes how long it takes, not what comes out
+    scaling = result.data.scaling
     return {
         "spec": result.model.spec,
         "loss": result.model.loss,
@@ -124,6 +125,7 @@ def _metadata(result: TrainResult, data_seed: int) -> dict[str, Any]:
         "epochs": result.history.epochs,
         "settings": settings,
         "data_seed": data_seed,
+        **({} if scaling is None else {"scaling": scaling.to_json()}),
     }
 
 
@@ -138,6 +140,8 @@ def _record(result: TrainResult, data_seed: int, stopped_by: int | None) -> RunR
         "train_loss": float(history.train_loss[-1]),
         "seconds": float(history.seconds[-1]),
     }
+    if (regression := result.regression()) is not None:
+        figures |= {name: float(values[-1]) for name, values in regression.items()}
     if stopped_by is not None:
         figures["stopped_by"] = signal.Signals(stopped_by).name
     return RunRecord(
@@ -145,7 +149,9 @@ def _record(result: TrainResult, data_seed: int, stopped_by: int | None) -> RunR
         loss=result.model.loss,
         settings=settings,
         seeds={"seed": result.settings.seed, "data_seed": data_seed},
-        data=DataRecord(name=data.name, sha256=data.sources, classes=data.classes),
+        data=DataRecord(
+            name=data.name, sha256=data.sources, classes=data.classes, options=data.options
+        ),
         results=figures,
         versions=versions(),
         platform=platform_facts(),

@@ -6,7 +6,7 @@ import math
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar, final
 
@@ -28,6 +28,7 @@ _PACKAGES = (
 _RESTORE = "Restore the file as gradwright wrote it, or start a new run"
 
 Label = int | str
+Option = str | float | tuple[str, ...] | None
 _Kind = TypeVar("_Kind")
 
 
@@ -44,11 +45,16 @@ class DataRecord:
         Checksum by name of file or array, 64 hexadecimal digits each.
     classes
         The labels, in the order of the outputs; empty where there are none.
+    options
+        How it was loaded: ``source`` (a path, or a name that is not that of the set),
+        ``label``, ``test_fraction``, ``scale``, and ``columns``, the names of the inputs. Only
+        what was given or used.
     """
 
     name: str
     sha256: Mapping[str, str]
     classes: tuple[Label, ...] = ()
+    options: Mapping[str, Option] = field(default_factory=dict)
 
 
 @final
@@ -100,6 +106,7 @@ class RunRecord:
                 "name": self.data.name,
                 "sha256": dict(self.data.sha256),
                 "classes": list(self.data.classes),
+                **({"options": dict(self.data.options)} if self.data.options else {}),
             },
             "results": {name: _finite(value) for name, value in self.results.items()},
             "versions": dict(self.versions),
@@ -146,6 +153,7 @@ class RunRecord:
                 name=data.take("name", str),
                 sha256=data.mapping("sha256", str),
                 classes=data.labels("classes"),
+                options=_data_options(data),
             ),
             results=record.mapping("results", float, int, str, type(None)),
             versions=record.mapping("versions", str),
@@ -154,6 +162,24 @@ class RunRecord:
         data.finish()
         record.finish()
         return made
+
+
+def _data_options(data: "_Reader") -> dict[str, Option]:
+    """Return how the data were loaded; a record of a named set says nothing about it."""
+    if "options" not in data.content:
+        return {}
+    content = data.take("options", dict)
+    options = _Reader(content=content, source=data.source, place="data.options.")
+    found: dict[str, Option] = {}
+    for name in ("label", "scale", "source"):
+        if name in content:
+            found[name] = options.take(name, str)
+    if "test_fraction" in content:
+        found["test_fraction"] = options.take("test_fraction", float)
+    if "columns" in content:
+        found["columns"] = tuple(map(str, options.labels("columns")))
+    options.finish()
+    return found
 
 
 def versions() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Train a network with its generated kernels. No mathematics here: all of it is codegen's."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 from derive.spec import DEFAULT_LOSS, NetworkSpec, parse_spec
 from runtime.data.catalogue import Choice, choose
 from runtime.data.dataset import Dataset
+from runtime.data.options import DataOptions
+from runtime.data.scaling import SCALES
+from runtime.data.split import checked_fraction
+from runtime.data.user_file import load_arrays, scaled
 from runtime.divergence import refuse_divergence
 from runtime.errors import InputError, RunError
 from runtime.files import path_error
 from runtime.history import History
 from runtime.network_choice import (
+    aim_of,
     choose_network,
     default_network,
     refuse_misfit,
@@ -59,7 +64,7 @@ Report = Callable[[Progress], object]
 
 
 def train(
-    data: Dataset | str,
+    data: Dataset | str | Sequence[Any] | Mapping[str, Any],
     spec: str | None = None,
     *,
     loss: str = DEFAULT_LOSS,
@@ -77,6 +82,9 @@ def train(
     sparse: str = "auto",
     data_dir: str | None = None,
     offline: bool = False,
+    label: str | None = None,
+    test_fraction: float | None = None,
+    scale: str = "none",
     check: bool = False,
     report: Report | None = None,
 ) -> TrainResult:
@@ -88,7 +96,9 @@ def train(
     Parameters
     ----------
     data
-        ``"circles"``, ``"mnist"``, the path of a ``.mat`` file, or a `Dataset`.
+        The name of a set, such as ``"circles"`` or ``"mnist"``; the path of a file; a
+        `Dataset`; or arrays, ``(X, y)`` or ``(X, y, X_test, y_test)``. With the loss
+        ``"mse"``, ``"mae"`` or ``"huber"`` labels that are numbers are real targets.
     spec
         The network, such as ``"2-10:relu-2"``: its first size is the number of inputs, its
         last that of classes. Without it ``2-10-2`` for circles, ``784-100-10`` for MNIST,
@@ -103,11 +113,13 @@ def train(
     eta, init_scale, seed, dtype, threads, sparse
         As for `Settings`.
     data_seed
-        Draws the points of circles.
+        Draws the points of a generated set, and the rows that are held out for test.
     data_dir
-        Folder with the files of MNIST.
+        Folder with the files of MNIST or Fashion-MNIST.
     offline
         Never use the network.
+    label, test_fraction, scale
+        As for `runtime.data.options.DataOptions`.
     check
         First compare the kernels with PyTorch autograd, and refuse to train if they differ.
     report
@@ -138,7 +150,13 @@ def train(
     >>> result.model.predict(result.data.X_test).shape
     (200, 2)
     """
-    choice = choose(data) if isinstance(data, str) else Choice(name=data.name, shape=shape_of(data))
+    refuse_options(test_fraction, scale)
+    if isinstance(data, str):
+        choice = choose(data)
+    elif isinstance(data, Dataset):
+        choice = Choice(name=data.name, shape=shape_of(data))
+    else:
+        choice = Choice(name="arrays")
     settings = Settings(
         epochs=choice.epochs if epochs is None else epochs,
         batch=choice.batch if batch is None else batch,
@@ -151,14 +169,36 @@ def train(
     )
     read = partial(parse_spec, loss=loss, define=define, l2=l2)
     network = choose_network(choice, spec, read)
+    options = DataOptions(
+        data_seed=data_seed,
+        data_dir=data_dir,
+        offline=offline,
+        label=label,
+        test_fraction=test_fraction,
+        scale=scale,
+        dtype=settings.dtype,
+        aim=aim_of(network, read),
+    )
     if isinstance(data, str):
-        data = choice.load(data_seed=data_seed, data_dir=data_dir, offline=offline)
+        data = choice.load(options)
+    elif isinstance(data, Dataset):
+        data = data.with_one_output() if options.aim.outputs == 1 else data
+        data = scaled(data, scale) if scale != "none" else data
+    else:
+        data = load_arrays(data, options)
     network = network or default_network(data, read)
     data = in_dtype(data, settings)
     model = prepare(network, data, settings, labels=labels)
     if check:
         check_kernels(model, settings)
     return run(model, data, settings, report)
+
+
+def refuse_options(test_fraction: float | None, scale: str) -> None:
+    """Raise `InputError` for a share or a scaling that cannot be, before data are loaded."""
+    checked_fraction(test_fraction)
+    if scale not in SCALES:
+        raise InputError(f"scale: {scale} is not known. Known: {', '.join(SCALES)}.")
 
 
 def in_dtype(data: Dataset, settings: Settings) -> Dataset:
@@ -204,7 +244,8 @@ def prepare(
     from codegen.cache import cache_folder
 
     shape = shape_of(data)
-    refuse_misfit(network, data.name, shape)
+    what = "real targets" if data.is_regression else "classes"
+    refuse_misfit(network, data.name, shape, what)
     one_sample = np.zeros((1, shape[0]), settings.dtype), np.eye(1, shape[1], dtype=settings.dtype)
     source = codegen.generate(network, dtype=settings.dtype, labels=labels)
     try:
@@ -265,7 +306,7 @@ def run(
     RunError
         If training diverges, or there is not enough memory.
     """
-    rows = _Rows(epochs=settings.epochs, report=report)
+    rows = _Rows(epochs=settings.epochs, report=report, accuracy=not data.is_regression)
     try:
         rows.begin()
         model.module.train(
@@ -297,6 +338,7 @@ class _Rows:
 
     epochs: int
     report: Report | None
+    accuracy: bool  # whether there is such a thing
     _done: int = 0
     _began: float = 0.0
     _blocks: list[Array] = field(default_factory=list)
@@ -306,6 +348,8 @@ class _Rows:
         self._began = time.perf_counter()
 
     def __call__(self, rows: Array) -> bool:
+        if not self.accuracy:
+            rows[:, 1::2] = np.nan  # the kernels count hits all the same
         self._blocks.append(rows)
         self._times.append(time.perf_counter() - self._began)
         self._done += len(rows)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from derive.spec import NetworkSpec
     from runtime.data.catalogue import Choice
     from runtime.data.dataset import Dataset
+    from runtime.data.options import DataOptions
     from runtime.result import Model, TrainResult
     from runtime.run_folder import RunFolder
     from runtime.settings import Settings
@@ -31,6 +32,9 @@ Examples:
   gradwright train circles 2-20:relu-2 --epochs 300 --seed 7
   gradwright train circles 2-20:mish-2 --define 'mish(z) = z*tanh(log(1+exp(z)))'
   gradwright train mnist --data-dir ~/mnist --epochs 5
+  gradwright train iris.csv --label species --scale standard
+  gradwright train house.csv --label price --loss mse --scale standard
+  gradwright train measured.npz 64-100:relu-10 --test-fraction 0.25
   gradwright train circles --check --dtype float64 --out runs/checked
 
 \b
@@ -59,7 +63,11 @@ into the next free folder.
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws weights and order.")
 @click.option(
-    "--data-seed", type=int, default=0, show_default=True, help="Draws the points of circles."
+    "--data-seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Draws the points of a generated set, and the rows held out for test.",
 )
 @click.option(
     "--dtype",
@@ -81,7 +89,29 @@ into the next free folder.
     show_default=True,
     help="Whether the first layer of a wide network skips inputs that are 0.",
 )
-@click.option("--data-dir", help="Folder with the files of MNIST. [$GRADWRIGHT_DATA, or download]")
+@click.option(
+    "--label",
+    metavar="NAME",
+    help="Column of the labels in a CSV file: its name, or its number from 1 where there is no "
+    "header. [the last]",
+)
+@click.option(
+    "--test-fraction",
+    type=float,
+    metavar="F",
+    help="Share of the rows held out where there is no test part, by class. [0.2]",
+)
+@click.option(
+    "--scale",
+    type=click.Choice(["none", "standard", "minmax"]),
+    default="none",
+    show_default=True,
+    help="Bring each input to mean 0 and deviation 1, or to 0 ... 1, over the training part.",
+)
+@click.option(
+    "--data-dir",
+    help="Folder with the files of mnist or fashion-mnist. [$GRADWRIGHT_DATA, or download]",
+)
 @click.option("--offline", is_flag=True, help="Never download.")
 @click.option(
     "--out",
@@ -102,6 +132,9 @@ def command(
     l2: float | None,
     labels: str,
     data_seed: int,
+    label: str | None,
+    test_fraction: float | None,
+    scale: str,
     data_dir: str | None,
     offline: bool,
     out: str | None,
@@ -112,20 +145,24 @@ def command(
 ) -> int:
     """Train a network on DATA with generated kernels.
 
-    DATA is circles, mnist, or a MATLAB file with Xtrain, Ytrain, Xtest and Ytest. SPEC is
-    the network, such as 2-10-2 or 784-100:relu-10; the default is 2-10-2 for circles,
-    784-100-10 for mnist, and one hidden layer of 32 units for a file.
+    DATA is circles, moons, spirals, blobs, xor, mnist or fashion-mnist; or the path of a CSV
+    file, an NPZ archive (X and y, or Xtrain, Ytrain, Xtest and Ytest), a MATLAB file with the
+    latter four, or a folder of IDX files. SPEC is the network, such as 2-10-2 or
+    784-100:relu-10; the default is the set's own, and one hidden layer of 32 units for a file.
+    Labels are classes: integers or texts. Under --loss mse, mae or huber numbers are real
+    targets, and RMSE and R² are printed in place of the accuracy.
 
     The folder then holds model.safetensors (weights), history.csv, run.json (all that is
     needed to do it again), kernels.py (the generated module), curves.png and, for
     two-dimensional data, decision.png.
     """
     from runtime.data.catalogue import choose
-    from runtime.network_choice import choose_network, default_network
+    from runtime.data.options import DataOptions
+    from runtime.network_choice import aim_of, choose_network, default_network
     from runtime.run_folder import open_run_folder
     from runtime.run_output import run_files
     from runtime.settings import Settings, whole_number
-    from runtime.training import check_kernels, in_dtype, prepare
+    from runtime.training import check_kernels, in_dtype, prepare, refuse_options
 
     # whatever can be refused is refused before a folder is made or data are loaded
     choice = choose(data)
@@ -135,6 +172,7 @@ def command(
         **numbers,
     )
     whole_number("data_seed", data_seed, 0)
+    refuse_options(test_fraction, scale)
     if out == "":
         raise InputError("--out: it is empty. Give the path of a folder.")
     read = reader(loss, define, l2)
@@ -144,9 +182,19 @@ def command(
 
         load_torch()
     with open_run_folder(choice.name, out, overwrite=overwrite) as folder, _told(folder):
-        dataset = choice.load(data_seed=data_seed, data_dir=data_dir, offline=offline)
+        options = DataOptions(
+            data_seed=data_seed,
+            data_dir=data_dir,
+            offline=offline,
+            label=label,
+            test_fraction=test_fraction,
+            scale=scale,
+            dtype=settings.dtype,
+            aim=aim_of(network, read),
+        )
+        dataset = choice.load(options)
         network = network or default_network(dataset, read)
-        _announce(dataset, network, settings, unused=_unused(choice, data_seed, data_dir))
+        _announce(dataset, network, settings, unused=_unused(choice, dataset, options))
         dataset = in_dtype(dataset, settings)
         with signals_kill(partial(_let_go, folder), _nothing_saved(folder)):
             model = prepare(network, dataset, settings, labels=labels, notice=_compiling)
@@ -166,7 +214,7 @@ def command(
                     epochs_done = result.history.epochs
                     say(f"stopped after epoch {epochs_done} of {settings.epochs}, and saved")
                 say(f"results are in {shown(place)}: {', '.join(sorted(files))}")
-    click.echo(result.history.last_line())
+    click.echo(result.last_line())
     return 0 if stop.number is None else 128 + stop.number
 
 
@@ -199,7 +247,7 @@ def _announce(
     rows, columns = dataset.X_train.shape
     say(
         f"{dataset.name}: {rows} training and {len(dataset.X_test)} test samples, "
-        f"{columns} inputs, {len(dataset.classes)} classes"
+        f"{columns} inputs, {dataset.target_text}"
     )
     say(f"{network}: {parameter_count(network)} parameters, {network.loss}, {settings.dtype}")
     say(
@@ -210,10 +258,19 @@ def _announce(
         say(f"note: {option} has no effect on {dataset.name}")
 
 
-def _unused(choice: "Choice", data_seed: int, data_dir: str | None) -> list[str]:
-    generated, downloaded = choice.name == "circles", choice.name == "mnist"
-    unused = ["--data-seed"] if data_seed and (choice.path or not generated) else []
-    return unused + (["--data-dir"] if data_dir and (choice.path or not downloaded) else [])
+def _unused(choice: "Choice", dataset: "Dataset", options: "DataOptions") -> list[str]:
+    """Return the options that were given and change nothing about this set."""
+    split = "test_fraction" in dataset.options
+    unused = []
+    if options.data_seed and not (choice.is_generated or split):
+        unused.append("--data-seed")
+    if options.data_dir and not choice.is_downloaded:
+        unused.append("--data-dir")
+    if options.test_fraction is not None and not split:
+        unused.append("--test-fraction")
+    if options.label is not None and choice.path is None:
+        unused.append("--label")
+    return unused
 
 
 def _compiling() -> None:

@@ -12,7 +12,9 @@ from runtime.files import shown
 
 if TYPE_CHECKING:
     from runtime.data.dataset import Dataset
+    from runtime.data.options import DataOptions
 
+_ENDINGS = (".mat", ".csv", ".npz", ".tsv")
 _LONGEST = 80  # characters of a wrong name that are shown
 
 
@@ -42,40 +44,63 @@ class Choice:
     epochs: int = 150
     batch: int = 10
 
-    def load(
-        self, *, data_seed: int = 0, data_dir: str | None = None, offline: bool = False
-    ) -> "Dataset":
-        """Generate, read or download the set.
+    @property
+    def is_generated(self) -> bool:
+        """Whether a seed draws it."""
+        return self.path is None and self.name in ("circles", *_PLANAR)
 
-        Parameters
-        ----------
-        data_seed
-            Draws a generated set.
-        data_dir
-            Folder with the files of a downloaded set.
-        offline
-            Never use the network.
+    @property
+    def is_downloaded(self) -> bool:
+        """Whether its files are published, and fetched where they are not here."""
+        return self.path is None and self.name in _IMAGES
+
+    def load(self, options: "DataOptions | None" = None) -> "Dataset":
+        """Generate, read or download the set, scale it, and hold rows out for test.
 
         Raises
         ------
         InputError
-            If it is missing, damaged, or not to be had.
+            If it is missing, damaged, not to be had, or does not suit the options.
         RunError
             If the disk fills up during a download.
         """
-        from runtime.data.circles import circles, circles_from_mat
-        from runtime.data.mnist import mnist
+        from runtime.data.options import DataOptions
+        from runtime.data.user_file import load_file, scaled
 
+        chosen = options or DataOptions()
         if self.path is not None:
-            return circles_from_mat(self.path)
-        if self.name == "mnist":
-            return mnist(data_dir, offline)
-        return circles(data_seed)
+            return load_file(self.path, self.name, chosen)
+        data = self._load_named(chosen)
+        data = data if chosen.dtype in (None, data.X_train.dtype) else data.astype(chosen.dtype)
+        data = data.with_one_output() if chosen.aim.outputs == 1 else data
+        return scaled(data, chosen.scale)
+
+    def _load_named(self, options: "DataOptions") -> "Dataset":
+        from runtime.data.circles import circles
+        from runtime.data.mnist import FASHION_MNIST, MNIST, load_images
+        from runtime.data.planar import planar_set
+
+        if self.name in _IMAGES:
+            images = MNIST if self.name == "mnist" else FASHION_MNIST
+            return load_images(images, data_dir=options.data_dir, offline=options.offline)
+        if self.name in _PLANAR:
+            return planar_set(self.name, options.data_seed)
+        return circles(options.data_seed)
 
 
+_PLANAR = ("moons", "spirals", "blobs", "xor")
+_IMAGES = ("mnist", "fashion-mnist")
 SETS: Mapping[str, Choice] = {
     "circles": Choice(name="circles", shape=(2, 2), spec="2-10-2"),
     "mnist": Choice(name="mnist", shape=(784, 10), spec="784-100-10", epochs=10, batch=100),
+    "fashion-mnist": Choice(
+        name="fashion-mnist", shape=(784, 10), spec="784-100-10", epochs=10, batch=100
+    ),
+    # networks and epochs that solve them at the default learning rate: see the README
+    "moons": Choice(name="moons", shape=(2, 2), spec="2-10-2", epochs=300),
+    "spirals": Choice(name="spirals", shape=(2, 2), spec="2-32-32-2", epochs=1000),
+    "blobs": Choice(name="blobs", shape=(2, 3), spec="2-10-3", epochs=50),
+    "xor": Choice(name="xor", shape=(2, 2), spec="2-10-2", epochs=300),
 }
 
 
@@ -92,15 +117,16 @@ def choose(data: str) -> Choice:
     if data in SETS:
         return SETS[data]
     path = Path(data)
-    # os.path, not Path: a name that is too long is no file, and no error either
-    if path.suffix.lower() == ".mat" or os.path.isfile(data):  # noqa: PTH113
-        return Choice(name=path.stem, path=path)
+    # os.path, not Path: a name that is too long is no file, and no error either; what is there
+    # but is no file, such as a pipe or a link that leads nowhere, is refused in words later
+    if path.suffix.lower() in _ENDINGS or os.path.lexists(data):
+        return Choice(name=path.stem or path.resolve().name or "data", path=path)
     given = shown(data if len(data) <= _LONGEST else f"{data[:_LONGEST]}...")
     close = difflib.get_close_matches(data.lower(), SETS, n=1, cutoff=0.7)
     hint = f' Did you mean "{close[0]}"?' if close else ""
     if data[:1].isdigit() and "-" in data:
         hint = f" Is it the network? Then write: gradwright train circles {given}"
     raise InputError(
-        f"data: {given} is not known.{hint} Known: {', '.join(SETS)}, or the path of a "
-        "MATLAB file (.mat) with Xtrain, Ytrain, Xtest and Ytest."
+        f"data: {given} is not known.{hint} Known: {', '.join(SETS)}, or the path of a CSV, NPZ "
+        "or MATLAB file, or of a folder of IDX files."
     )

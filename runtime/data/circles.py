@@ -56,10 +56,13 @@ def circles(data_seed: SupportsIndex = 0) -> Dataset:
     arrays = {"X_train": draw(), "Y_train": labels, "X_test": draw(), "Y_test": labels.copy()}
     return Dataset(
         name="circles",
+        X_train=arrays["X_train"],
+        Y_train=arrays["Y_train"],
+        X_test=arrays["X_test"],
+        Y_test=arrays["Y_test"],
         classes=CLASSES,
         grid=grid_points(),
         sources={name: _sha256(array) for name, array in arrays.items()},
-        **arrays,
     )
 
 

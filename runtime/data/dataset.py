@@ -1,21 +1,25 @@
 """A data set as a value: four arrays that have been checked, wherever they came from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from runtime.data.scaling import Scaling
 from runtime.errors import InputError
 
 _FLOATS = (np.float32, np.float64)
+_BLOCK = 1 << 20  # entries looked at together, so that a check takes no memory to speak of
+
+Option = str | float | tuple[str, ...] | None
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Dataset:
-    """Samples and one-hot labels for training and test.
+    """Samples and their targets for training and test.
 
     Making one runs `check_dataset`, so there is no unchecked `Dataset`.
 
@@ -26,15 +30,21 @@ class Dataset:
     X_train, X_test
         Inputs, shapes (N, n) and (M, n), float32 or float64, finite.
     Y_train, Y_test
-        Labels, shapes (N, c) and (M, c): a single 1 in each row, else 0.
+        One-hot labels, shapes (N, c) and (M, c): a single 1 in each row, else 0. With two
+        classes also a single column: 1 for the second. Without classes real targets,
+        finite, in any number of columns.
     classes
-        What each of the c columns of the labels stands for.
+        What the columns of the labels stand for, two at least; empty for a regression.
     grid
         Points of the input plane for a picture of the decision surface, shape (points, 2),
         or None where the inputs are not points of a plane.
     sources
         SHA-256 (hexadecimal) of the data used: by file name, for generated data by the
         array's name, over its bytes.
+    scaling
+        How the inputs were scaled, from the training part; None if they were not.
+    options
+        What the set was made with, for the run record: by name on the command line.
 
     Raises
     ------
@@ -50,6 +60,8 @@ class Dataset:
     classes: tuple[str | int, ...]
     grid: NDArray[np.floating[Any]] | None
     sources: Mapping[str, str]
+    scaling: Scaling | None = None
+    options: Mapping[str, Option] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_dataset(self)
@@ -58,8 +70,28 @@ class Dataset:
         (rows, inputs), dtype = self.X_train.shape, self.X_train.dtype
         return (
             f"Dataset({self.name}: {rows} + {len(self.X_test)} samples, {inputs} inputs, "
-            f"{len(self.classes)} classes, {dtype})"
+            f"{self.target_text}, {dtype})"
         )
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the targets are numbers to come close to, not classes."""
+        return not self.classes
+
+    @property
+    def target_text(self) -> str:
+        """What the targets are, for a message: ``3 classes``, ``1 real target``."""
+        if self.classes:
+            return f"{len(self.classes)} classes"
+        columns = self.Y_train.shape[1]
+        return f"{columns} real target{'' if columns == 1 else 's'}"
+
+    def with_one_output(self) -> "Dataset":
+        """Return a set of two classes with its labels in one column: 1 for the second."""
+        if len(self.classes) != 2 or self.Y_train.shape[1] == 1:
+            return self
+        Y_train, Y_test = (np.ascontiguousarray(Y[:, 1:]) for Y in (self.Y_train, self.Y_test))
+        return replace(self, Y_train=Y_train, Y_test=Y_test)
 
     def astype(self, dtype: DTypeLike) -> "Dataset":
         """Return the set with contiguous copies of all arrays in `dtype`.
@@ -99,14 +131,18 @@ def check_dataset(dataset: Dataset) -> None:
     ------
     InputError
         If inputs are not a finite (rows, columns) array of floats, if there are no rows, if
-        inputs and labels differ in rows or the two parts in columns, if labels are not
-        one-hot, or if there are not as many classes as columns of labels.
+        inputs and targets differ in rows or the two parts in columns, if labels are not
+        one-hot, if there are not as many classes as columns of labels, or if a real target
+        is not finite.
     """
     for part in ("train", "test"):
         X, Y = getattr(dataset, f"X_{part}"), getattr(dataset, f"Y_{part}")
         where = f"{dataset.name}: X_{part}"
         _check_inputs(where, X)
-        _check_labels(f"{dataset.name}: Y_{part}", Y, len(dataset.classes))
+        if dataset.is_regression:
+            _check_finite(f"{dataset.name}: Y_{part}", Y, "targets")
+        else:
+            _check_labels(f"{dataset.name}: Y_{part}", Y, len(dataset.classes))
         if len(X) != len(Y):
             raise InputError(
                 f"{where} has {len(X)} rows and Y_{part} has {len(Y)}: every sample needs "
@@ -116,6 +152,11 @@ def check_dataset(dataset: Dataset) -> None:
         raise InputError(
             f"{dataset.name}: X_train has {dataset.X_train.shape[1]} columns and X_test has "
             f"{dataset.X_test.shape[1]}: training and test need the same inputs."
+        )
+    if dataset.Y_train.shape[1] != dataset.Y_test.shape[1]:
+        raise InputError(
+            f"{dataset.name}: Y_train has {dataset.Y_train.shape[1]} columns and Y_test has "
+            f"{dataset.Y_test.shape[1]}: training and test need the same targets."
         )
     if dataset.grid is not None:
         _check_inputs(f"{dataset.name}: grid", dataset.grid)
@@ -142,29 +183,60 @@ def one_hot(labels: NDArray[np.integer[Any]], classes: int, dtype: DTypeLike) ->
     return Y
 
 
+def one_column(labels: NDArray[np.integer[Any]], dtype: DTypeLike) -> NDArray[Any]:
+    """Return the labels 0 and 1 as a column of numbers (rows, 1)."""
+    return np.asarray(labels, dtype=dtype)[:, None]
+
+
+def labels_of(Y: NDArray[np.floating[Any]]) -> NDArray[np.integer[Any]]:
+    """Return the class of each row of labels, one-hot or a single column of 0 and 1."""
+    if Y.shape[1] == 1:
+        return np.asarray(Y[:, 0] > 0.5, dtype=np.int64)
+    return np.asarray(Y.argmax(axis=1))
+
+
 def _check_inputs(where: str, X: NDArray[np.floating[Any]]) -> None:
+    _check_finite(where, X, "inputs")
+
+
+def _check_finite(where: str, X: NDArray[np.floating[Any]], what: str) -> None:
     if X.ndim != 2 or 0 in X.shape:
         raise InputError(
             f"{where} has shape {X.shape}, expected (rows, columns) with at least one of each."
         )
     if X.dtype.type not in _FLOATS:
         raise InputError(f"{where} holds {X.dtype}, expected float32 or float64.")
-    if not (finite := np.isfinite(X)).all():
-        row, column = np.unravel_index(int(finite.argmin()), X.shape)
+    step = max(1, _BLOCK // X.shape[1])
+    for first in range(0, len(X), step):
+        if (finite := np.isfinite(X[first : first + step])).all():
+            continue
+        row, column = np.unravel_index(int(finite.argmin()), finite.shape)
+        row += first
         raise InputError(
             f"{where} holds {X[row, column]} at row {row}, column {column} (counted from 0): "
-            "inputs must be finite. Remove or replace such values."
+            f"{what} must be finite. Remove or replace such values."
         )
 
 
 def _check_labels(where: str, Y: NDArray[np.floating[Any]], classes: int) -> None:
+    if classes < 2:
+        raise InputError(f"{where}: one class alone, so there is nothing to tell apart.")
     if Y.ndim != 2:
         raise InputError(f"{where} has shape {Y.shape}, expected (rows, classes), one-hot.")
+    if Y.shape[1] == 1 and classes == 2:
+        if not (right := ((Y == 0) | (Y == 1))[:, 0]).all():
+            row = int(right.argmin())
+            raise InputError(f"{where} row {row} (counted from 0) is {Y[row, 0]}, expected 0 or 1.")
+        return
     if Y.shape[1] != classes:
         raise InputError(f"{where} has {Y.shape[1]} columns for {classes} classes.")
-    right = ((Y == 0) | (Y == 1)).all(axis=1) & (np.count_nonzero(Y, axis=1) == 1)
-    if not right.all():
-        row = int(right.argmin())
+    step = max(1, _BLOCK // classes)
+    for first in range(0, len(Y), step):
+        part = Y[first : first + step]
+        right = ((part == 0) | (part == 1)).all(axis=1) & (np.count_nonzero(part, axis=1) == 1)
+        if right.all():
+            continue
+        row = first + int(right.argmin())
         shown = np.array2string(Y[row], separator=", ", threshold=12, max_line_width=1000)
         raise InputError(
             f"{where} row {row} (counted from 0) is {shown}: not one-hot, expected a single 1 "

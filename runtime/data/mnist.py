@@ -1,4 +1,4 @@
-"""MNIST: handwritten digits, from a folder, from the user's cache, or downloaded into it.
+"""MNIST and Fashion-MNIST, from a folder, from the user's cache, or downloaded into it.
 
 The files in the cache are the canonical ones, checked by SHA-256 at each use. In a folder
 that the user gives, files of the same layout are taken whatever their checksum; it is noted
@@ -8,6 +8,9 @@ References
 ----------
 Y. LeCun, C. Cortes, C. J. C. Burges: The MNIST database of handwritten digits. A derivative
 of NIST data sets; Creative Commons Attribution-ShareAlike 3.0.
+
+H. Xiao, K. Rasul, R. Vollgraf: Fashion-MNIST, a novel image dataset for benchmarking machine
+learning algorithms, 2017, arXiv:1708.07747. MIT licence.
 """
 
 import os
@@ -84,6 +87,49 @@ MNIST = ImageSet(
     classes=tuple(range(10)),
 )
 
+FASHION_MNIST = ImageSet(
+    name="fashion-mnist",
+    files=(
+        RemoteFile(
+            name="train-images-idx3-ubyte.gz",
+            size=26421880,
+            sha256="3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        ),
+        RemoteFile(
+            name="train-labels-idx1-ubyte.gz",
+            size=29515,
+            sha256="a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        ),
+        RemoteFile(
+            name="t10k-images-idx3-ubyte.gz",
+            size=4422102,
+            sha256="346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        ),
+        RemoteFile(
+            name="t10k-labels-idx1-ubyte.gz",
+            size=5148,
+            sha256="67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        ),
+    ),
+    mirrors=(
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    ),
+    classes=(
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ),
+)
+
 
 def mnist(
     data_dir: str | os.PathLike[str] | None = None,
@@ -139,6 +185,7 @@ def load_images(
     sources: dict[str, str] = {}
     X_train, Y_train = _read_part(images, paths[0], paths[1], way_out, sources)
     X_test, Y_test = _read_part(images, paths[2], paths[3], way_out, sources)
+    _refuse_exchanged(images, paths[0].parent, sources)
     return Dataset(
         name=images.name,
         X_train=X_train,
@@ -149,6 +196,17 @@ def load_images(
         grid=None,
         sources=sources,
     )
+
+
+def _refuse_exchanged(images: ImageSet, folder: Path, sources: dict[str, str]) -> None:
+    """Refuse the files of another set: all sets have files of the same names."""
+    for other in (MNIST, FASHION_MNIST):
+        theirs = {file.sha256 for file in other.files}
+        if other is not images and theirs & set(sources.values()):
+            raise InputError(
+                f"{shown(folder)}: these are the files of {other.name}, not of {images.name}. Put "
+                f"those of {images.name} into the subfolder {images.name}."
+            )
 
 
 def cache_folder(images: ImageSet) -> Path:
@@ -163,7 +221,7 @@ def _given_files(images: ImageSet, folder: Path, option: str) -> list[Path]:
     if not folder.is_dir():
         state = "is not a folder" if folder.exists() else "does not exist"
         raise InputError(f"{option}: {state}. Give the folder that holds the files of the set.")
-    for place in (folder, folder / images.name):
+    for place in (folder / images.name, folder):  # sets have files of the same names
         found = [_plain_or_packed(place, file.name) for file in images.files]
         missing = [file.name for file, path in zip(images.files, found, strict=True) if not path]
         if len(missing) < len(found):

@@ -1,8 +1,12 @@
-"""The bytes of a data file and their checksum, read once and bounded."""
+"""Data files: opened once, regular, bounded, and with a checksum of what was read."""
 
+import contextlib
 import hashlib
+import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import final
 
@@ -10,6 +14,7 @@ from runtime.errors import InputError
 from runtime.files import path_error, shown
 
 LIMIT = 1 << 30  # bytes, of a file and of what it unpacks to: 22 times the images of MNIST
+MOST_COLUMNS = 100_000  # inputs of a sample
 
 
 @final
@@ -30,19 +35,62 @@ def read_source(path: Path, limit: int = LIMIT) -> Source:
     InputError
         If it is not there, is no regular file, is too large, or cannot be read.
     """
+    with _opened(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        content = stream.read(min(limit, size) + 1)
+    if len(content) > limit:
+        raise InputError(f"{shown(path)}: has {size} bytes; files of at most {limit} are read.")
+    return Source(path=path, content=content, sha256=hashlib.sha256(content).hexdigest())
+
+
+@contextlib.contextmanager
+def open_source(path: Path) -> Iterator[tuple[BufferedReader, str]]:
+    """Give a regular file of any size, and its SHA-256, to be read piece by piece.
+
+    Raises
+    ------
+    InputError
+        As `read_source` does, and at the end if the file changed meanwhile: then what was
+        read is not what was hashed.
+    """
+    with _opened(path) as stream:
+        before = os.fstat(stream.fileno())
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        stream.seek(0)
+        yield stream, digest
+        after = os.fstat(stream.fileno())
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise InputError(f"{shown(path)}: it was changed while it was read. Try again.")
+
+
+def refuse_unbearable(size: int, where: str) -> None:
+    """Refuse what would take more than three quarters of the machine's memory.
+
+    The system would kill the process, not refuse it.
+
+    Raises
+    ------
+    InputError
+        If `size` bytes are too many.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if 4 * size > 3 * memory:
+        raise InputError(
+            f"{where}: {size / 1e9:,.1f} GB of inputs, and the machine has {memory / 1e9:,.1f} "
+            "GB of memory. Give fewer rows, or use --dtype float32."
+        )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would block, a device never ends
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # a pipe would block, a device never ends
+            kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
             raise InputError(f"{shown(path)}: it is {kind}. Give the path of a file.")
         with path.open("rb") as stream:
-            content = stream.read(min(limit, status.st_size) + 1)
+            yield stream
     except FileNotFoundError:
         raise InputError(f"{shown(path)}: there is no such file. Check the path.") from None
     except OSError as error:
         raise path_error(error, path, "read") from error
-    if len(content) > limit:
-        raise InputError(
-            f"{shown(path)}: has {status.st_size} bytes; files of at most {limit} are read."
-        )
-    return Source(path=path, content=content, sha256=hashlib.sha256(content).hexdigest())

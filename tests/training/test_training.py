@@ -150,7 +150,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("names", {"spec": "2-nh-2"}, "Write every size as an integer"),
     ("giant", {"spec": "2-9999999-9999999-2"}, "not enough memory. Use smaller layers"),
     ("loss", {"loss": "hubber"}, '"hubber" is not known'),
-    ("data", {"data": "moons"}, "data: moons is not known"),
+    ("data", {"data": "moon"}, "data: moon is not known"),
     ("epochs", {"epochs": 0}, "epochs: 0"),
     ("data seed", {"data_seed": -1}, "data seed -1"),
 ]

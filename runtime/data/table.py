@@ -1,0 +1,239 @@
+"""Rows of inputs with their labels, read piece by piece straight into their places.
+
+A table knows its size and its labels before a single input is read. So the split is drawn
+first, both parts are allocated once in the type of the training, and every piece is
+converted, checked and written to where it belongs: the inputs are in memory once.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.data.dataset import Dataset, Option
+from runtime.data.labels import Labels, targets_of
+from runtime.data.options import DataOptions
+from runtime.data.scaling import fit_scaling
+from runtime.data.source import MOST_COLUMNS, refuse_unbearable
+from runtime.data.split import checked_fraction, held_out
+from runtime.errors import InputError
+
+Columns = slice | NDArray[np.intp]
+Piece = tuple[slice, Columns, NDArray[Any]]
+_BLOCK = 1 << 19  # entries of a piece of an array
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Table:
+    """Inputs (rows, columns) that are still where they come from, and their labels.
+
+    Attributes
+    ----------
+    where
+        What messages call it: ``iris.csv``, ``set.npz: Xtrain``.
+    rows, columns
+        Its size.
+    pieces
+        Reads the inputs, once: gives (rows, columns, numbers) until all were given.
+    place
+        What messages call an input, by row and column counted from 0.
+    labels
+        One for each row; None if it has none.
+    names
+        Names of the columns; empty if they have none.
+    """
+
+    where: str
+    rows: int
+    columns: int
+    pieces: Callable[[], Iterator[Piece]]
+    place: Callable[[int, int], str]
+    labels: Labels | None
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.rows < 1 or self.columns < 1:
+            missing = "rows" if self.rows < 1 else "inputs"
+            raise InputError(f"{self.where}: there are no {missing}. Expected at least one.")
+        if self.columns > MOST_COLUMNS:
+            raise InputError(
+                f"{self.where}: {self.columns} columns; at most {MOST_COLUMNS} are read. Has the "
+                "table been transposed? Expected a row for each sample."
+            )
+        if self.labels is not None and len(self.labels) != self.rows:
+            raise InputError(
+                f"{self.labels.where}: {len(self.labels)} labels for the {self.rows} rows of "
+                f"{self.where}: every sample needs one label. Check that both belong together."
+            )
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Parts:
+    """What a file holds: a table, or one for training and one for test.
+
+    Attributes
+    ----------
+    train
+        The training part, or everything.
+    test
+        The test part, if the file has one.
+    sources
+        SHA-256 by file name.
+    """
+
+    train: Table
+    test: Table | None
+    sources: Mapping[str, str]
+
+
+def array_table(where: str, X: NDArray[Any], labels: Labels | None) -> Table:
+    """Return a table of an array (rows, ...) that is in memory already."""
+    X = X.reshape(len(X), -1) if X.ndim > 1 and len(X) else np.atleast_2d(X.T).T
+    if X.dtype.kind not in "fiub":
+        raise InputError(f"{where}: holds {X.dtype}, expected real numbers.")
+
+    def pieces() -> Iterator[Piece]:
+        step = max(1, _BLOCK // X.shape[1])
+        for first in range(0, len(X), step):
+            rows = slice(first, min(first + step, len(X)))
+            yield rows, slice(None), X[rows]
+
+    def place(row: int, column: int) -> str:
+        return f"{where}, row {row}, column {column} (counted from 0)"
+
+    rows, columns = X.shape
+    return Table(where=where, rows=rows, columns=columns, pieces=pieces, place=place, labels=labels)
+
+
+def number_labels(where: str, y: NDArray[Any]) -> Labels:
+    """Return the labels in an array of numbers (rows,) or (rows, k)."""
+
+    def place(row: int) -> str:
+        return f"{where}, row {row} (counted from 0)"
+
+    y = y.reshape(len(y), -1) if y.ndim > 1 and len(y) else y
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    return Labels(
+        numbers=y.astype(np.int64) if y.dtype.kind == "b" else y, where=where, place=place
+    )
+
+
+def read_inputs(table: Table, dtype: np.dtype[Any]) -> NDArray[np.floating[Any]]:
+    """Return all inputs of a table.
+
+    Raises
+    ------
+    InputError
+        If one is not finite, or too large for the type.
+    """
+    return _filled(table, None, dtype)[0]
+
+
+def dataset_of(
+    name: str, parts: Parts, options: DataOptions, more: Mapping[str, Option] | None = None
+) -> Dataset:
+    """Return the data set that is in a file: split if it has no test part, and scaled.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    parts
+        What the file holds.
+    options
+        How it is to be read.
+    more
+        Further options to record.
+
+    Raises
+    ------
+    InputError
+        If there are no labels, or something is wrong with them, with an input or an option.
+    """
+    train, test = parts.train, parts.test
+    if train.labels is None or (test is not None and test.labels is None):
+        raise InputError(f"{train.where}: there are no labels. Expected one for each row.")
+    dtype = np.dtype(options.dtype or "float64")
+    record: dict[str, Option] = dict(more or {})
+    targets = targets_of(train.labels, options.aim)
+    one_output = options.aim.outputs == 1
+    if test is not None and test.labels is not None:
+        if test.columns != train.columns:
+            raise InputError(
+                f"{test.where}: {test.columns} columns, and {train.where} has {train.columns}: "
+                "training and test need the same inputs."
+            )
+        tested = targets_of(test.labels, options.aim, targets.classes or None)
+        X_train, X_test = _filled(train, None, dtype)[0], _filled(test, None, dtype)[0]
+        Y_train = targets.matrix(None, dtype, one_output=one_output)
+        Y_test = tested.matrix(None, dtype, one_output=one_output)
+    else:
+        fraction = checked_fraction(options.test_fraction)
+        chosen = held_out(train.rows, targets.codes, fraction, options.data_seed, train.where)
+        X_train, X_test = _filled(train, chosen, dtype)
+        Y_train = targets.matrix(~chosen, dtype, one_output=one_output)
+        Y_test = targets.matrix(chosen, dtype, one_output=one_output)
+        record["test_fraction"] = fraction
+    scaling = fit_scaling(X_train, options.scale)
+    if scaling is not None:
+        scaling.apply(X_train)
+        scaling.apply(X_test)
+        record["scale"] = options.scale
+    if train.names:
+        record["columns"] = train.names
+    return Dataset(
+        name=name,
+        X_train=X_train,
+        Y_train=Y_train,
+        X_test=X_test,
+        Y_test=Y_test,
+        classes=targets.classes,
+        grid=None,
+        sources=parts.sources,
+        scaling=scaling,
+        options=record,
+    )
+
+
+def _filled(
+    table: Table, chosen: NDArray[np.bool_] | None, dtype: np.dtype[Any]
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
+    """Return the inputs that are not chosen, and those that are."""
+    refuse_unbearable(table.rows * table.columns * dtype.itemsize, table.where)
+    second = 0 if chosen is None else int(np.count_nonzero(chosen))
+    others = np.empty((table.rows - second, table.columns), dtype)
+    those = np.empty((second, table.columns), dtype)
+    for rows, columns, raw in table.pieces():
+        numbers = _converted(raw, dtype, rows.start, columns, table)
+        if chosen is None:
+            others[rows, columns] = numbers
+            continue
+        before = int(np.count_nonzero(chosen[: rows.start]))
+        mask = chosen[rows]
+        count = int(np.count_nonzero(mask))
+        start = rows.start - before
+        those[before : before + count, columns] = numbers[mask]
+        others[start : start + len(mask) - count, columns] = numbers[~mask]
+    return others, those
+
+
+def _converted(
+    raw: NDArray[Any], dtype: np.dtype[Any], first: int, columns: Columns, table: Table
+) -> NDArray[np.floating[Any]]:
+    with np.errstate(over="ignore", invalid="ignore"):  # found below, with its place
+        numbers = raw.astype(dtype, copy=False)
+    if np.isfinite(numbers).all():
+        return numbers
+    row, column = np.unravel_index(int(np.isfinite(numbers).argmin()), numbers.shape)
+    value = raw[row, column]
+    original = np.arange(table.columns)[columns][column]
+    place = table.place(first + int(row), int(original))
+    if np.isfinite(value):
+        raise InputError(f"{place}: {value!s} is too large for {dtype}. Use --dtype float64.")
+    raise InputError(
+        f"{place}: {value!s}, expected a finite number. Remove or replace such values."
+    )

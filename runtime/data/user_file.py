@@ -1,0 +1,229 @@
+"""A user's own data: which format a path is in, and what comes out of it."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.data.circles import VARIABLES, circles_from_mat
+from runtime.data.csv_file import read_csv
+from runtime.data.dataset import Dataset, Option
+from runtime.data.idx_folder import read_idx_folder
+from runtime.data.labels import Labels, labels_from_texts
+from runtime.data.matlab import parse_matlab
+from runtime.data.npz_file import open_npz
+from runtime.data.options import DataOptions
+from runtime.data.scaling import fit_scaling
+from runtime.data.source import open_source, read_source
+from runtime.data.table import Parts, Table, array_table, dataset_of, number_labels
+from runtime.errors import InputError
+from runtime.files import shown
+
+_ZIP, _NUMPY = b"PK\x03\x04", b"\x93NUMPY"
+_NAMES = ("X", "y", "X_test", "y_test")
+
+
+def load_file(path: Path, name: str, options: DataOptions) -> Dataset:
+    """Return the data set in a file or folder of the user's.
+
+    Parameters
+    ----------
+    path
+        A CSV file, an NPZ archive, a MATLAB file, or a folder of IDX files.
+    name
+        What the set is called.
+    options
+        How it is to be read.
+
+    Raises
+    ------
+    InputError
+        If it is missing, damaged, or does not suit the options.
+    """
+    if _format(path) == "mat":
+        return _load_mat(path, options)
+    with open_parts(path, options) as parts:
+        return dataset_of(name, parts, options, _record(path, options))
+
+
+@contextlib.contextmanager
+def open_parts(
+    path: Path,
+    options: DataOptions,
+    *,
+    inputs: int | None = None,
+    names: tuple[str, ...] = (),
+    label: str | None = None,
+) -> Iterator[Parts]:
+    """Give what a file holds, to be read while this is open.
+
+    Parameters
+    ----------
+    path
+        As for `load_file`.
+    options
+        Only the label's name and the type matter here.
+    inputs, names
+        As for `read_csv`.
+    label
+        The label's name where `options` has none and the file is CSV.
+
+    Raises
+    ------
+    InputError
+        If it is missing or damaged.
+    """
+    kind = _format(path)
+    if kind != "csv" and options.label is not None:
+        raise InputError(
+            f"label: {options.label} was given, and {shown(path)} is no CSV file: its labels "
+            "have a place of their own. Leave out --label."
+        )
+    if kind == "npz":
+        with open_npz(path) as parts:
+            yield parts
+    elif kind == "idx":
+        yield read_idx_folder(path)
+    elif kind == "mat":
+        yield _mat_parts(path)
+    else:
+        yield read_csv(
+            path, label=options.label or label, dtype=options.dtype, inputs=inputs, names=names
+        )
+
+
+def load_arrays(data: object, options: DataOptions, name: str = "arrays") -> Dataset:
+    """Return the data set in arrays: ``(X, y)``, ``(X, y, X_test, y_test)``, or by such names.
+
+    Parameters
+    ----------
+    data
+        `X` (rows, ...) holds numbers; `y` (rows,) integers, texts or real targets, or (rows,
+        k) one-hot rows or k real targets.
+    options
+        As for `load_file`.
+    name
+        What the set is called.
+
+    Raises
+    ------
+    InputError
+        If they are not such arrays.
+    """
+    given: dict[str, Any] = {}
+    if isinstance(data, Mapping):
+        given = dict(data)
+    elif isinstance(data, Sequence) and not isinstance(data, str | bytes) and len(data) in (2, 4):
+        given = dict(zip(_NAMES, data, strict=False))
+    if set(given) not in ({*_NAMES[:2]}, {*_NAMES}):
+        raise InputError(
+            "data: expected the name of a set, a path, a Dataset, or arrays: (X, y) or (X, y, "
+            "X_test, y_test)."
+        )
+    tables = [
+        array_table(x, _array(x, given[x]), _array_labels(y, given[y]))
+        for x, y in (_NAMES[:2], _NAMES[2:])
+        if x in given
+    ]
+    test = tables[1] if len(tables) > 1 else None
+    return dataset_of(name, Parts(train=tables[0], test=test, sources={}), options)
+
+
+def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # rows of different lengths
+        raise InputError(f"data: {name} is no array ({error}).") from None
+    if array.ndim == 0:
+        raise InputError(f"data: {name} is {type(value).__name__}, expected an array (rows, ...).")
+    return array
+
+
+def _array_labels(name: str, value: Any) -> Labels:
+    array = _array(name, value)
+    if array.dtype.kind in "fiub" and array.ndim <= 2:
+        return number_labels(name, array)
+    if array.ndim == 1 and all(isinstance(text, str) for text in array.tolist()):
+        return labels_from_texts(
+            [text.strip() for text in array.tolist()], name, lambda row: f"{name}[{row}]"
+        )
+    raise InputError(
+        f"data: {name} holds {array.dtype} of shape {array.shape}, expected numbers or texts "
+        "(rows,), or numbers (rows, k)."
+    )
+
+
+def _format(path: Path) -> str:
+    """Return ``idx``, ``mat``, ``npz`` or ``csv``; the content decides, then the ending."""
+    if path.is_dir():
+        return "idx"
+    ending = path.suffix.lower()
+    if ending == ".mat":
+        return "mat"
+    with open_source(path) as (stream, _):
+        first = stream.read(16)
+    if first.startswith(_NUMPY):
+        raise InputError(
+            f"{shown(path)}: a single array of NumPy's. Save inputs and labels together, with "
+            "np.savez(FILE, X=X, y=y)."
+        )
+    if first.startswith(_ZIP) or ending == ".npz":
+        return "npz"
+    return "mat" if first.startswith(b"MATLAB 5.0 MAT") else "csv"
+
+
+def _record(path: Path, options: DataOptions) -> dict[str, str]:
+    label = {} if options.label is None else {"label": options.label}
+    return {"source": str(path), **label}
+
+
+def _load_mat(path: Path, options: DataOptions) -> Dataset:
+    """Return the set in a MATLAB file: one-hot labels as Circles has, or a single column."""
+    if options.label is not None:
+        raise InputError(f"label: {shown(path)} is no CSV file. Leave out --label.")
+    parts = _mat_parts(path)
+    labels = parts.train.labels
+    assert labels is not None and labels.numbers is not None  # noqa: PT018
+    if labels.numbers.ndim == 1 or options.aim.wants_numbers(labels):
+        return dataset_of(path.stem, parts, options, {"source": str(path)})
+    data = circles_from_mat(path)
+    data = data.astype(options.dtype or data.X_train.dtype)
+    if options.aim.outputs == 1:
+        data = data.with_one_output()
+    return scaled(data, options.scale, source=str(path))
+
+
+def scaled(data: Dataset, scale: str, **record: str) -> Dataset:
+    """Return a set that is in memory with its inputs scaled; nothing is changed in place."""
+    scaling = fit_scaling(data.X_train, scale)
+    options: dict[str, Option] = {**data.options, **record}
+    if scaling is None:
+        return replace(data, options=options)
+    X_train, X_test = data.X_train.copy(), data.X_test.copy()
+    scaling.apply(X_train)
+    scaling.apply(X_test)
+    options["scale"] = scale
+    return replace(
+        data,
+        X_train=X_train,
+        X_test=X_test,
+        grid=None,  # it is of the inputs as they were
+        scaling=scaling,
+        options=options,
+    )
+
+
+def _mat_parts(path: Path) -> Parts:
+    source = read_source(path)
+    try:
+        found = parse_matlab(source.content, VARIABLES)
+    except InputError as error:
+        raise InputError(f"{shown(path)}: {error}") from None
+    tables: list[Table] = []
+    for x, y in (VARIABLES[:2], VARIABLES[2:]):
+        labels = number_labels(f"{shown(path)}: {y}", found[y])
+        tables.append(array_table(f"{shown(path)}: {x}", found[x], labels))
+    return Parts(train=tables[0], test=tables[1], sources={path.name: source.sha256})
