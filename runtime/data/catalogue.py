@@ -97,10 +97,10 @@ SETS: Mapping[str, Choice] = {
         name="fashion-mnist", shape=(784, 10), spec="784-100-10", epochs=10, batch=100
     ),
     # networks and epochs that solve them at the default learning rate: see the README
-    "moons": Choice(name="moons", shape=(2, 2), spec="2-10-2", epochs=300),
-    "spirals": Choice(name="spirals", shape=(2, 2), spec="2-32-32-2", epochs=1000),
+    "moons": Choice(name="moons", shape=(2, 2), spec="2-10-2", epochs=1000),
+    "spirals": Choice(name="spirals", shape=(2, 2), spec="2-32-32-2", epochs=2000),
     "blobs": Choice(name="blobs", shape=(2, 3), spec="2-10-3", epochs=50),
-    "xor": Choice(name="xor", shape=(2, 2), spec="2-10-2", epochs=300),
+    "xor": Choice(name="xor", shape=(2, 2), spec="2-10-2", epochs=1000),
 }
 
 

@@ -11,7 +11,7 @@ from runtime.data.scaling import Scaling
 from runtime.errors import InputError
 
 _FLOATS = (np.float32, np.float64)
-_BLOCK = 1 << 20  # entries looked at together, so that a check takes no memory to speak of
+_BLOCK = 1 << 18  # entries looked at together, so that a check takes no memory to speak of
 
 Option = str | float | tuple[str, ...] | None
 

@@ -27,7 +27,7 @@ from runtime.data.table import Parts, Piece, Table, number_labels
 from runtime.errors import InputError
 from runtime.files import shown
 
-_BLOCK = 4 << 20  # bytes read at once
+_BLOCK = 1 << 18  # bytes read at once
 _LONGEST_HEADER = 10_000
 _MOST_MEMBERS = 10_000
 _LONGEST_TEXT = 1 << 12  # bytes of a label

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from runtime.errors import InputError
 
 SCALES = ("none", "standard", "minmax")
-_BLOCK = 1 << 20  # entries scaled together
+_BLOCK = 1 << 16  # entries scaled together
 
 Array = NDArray[np.floating[Any]]
 

@@ -22,7 +22,7 @@ from runtime.errors import InputError
 
 Columns = slice | NDArray[np.intp]
 Piece = tuple[slice, Columns, NDArray[Any]]
-_BLOCK = 1 << 19  # entries of a piece of an array
+_BLOCK = 1 << 16  # entries of a piece of an array
 
 
 @final
