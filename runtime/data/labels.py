@@ -107,20 +107,36 @@ class Targets:
         Place of each row's label among the classes; None for a regression.
     numbers
         Real targets (rows, k), float64; None for a classification.
+    place
+        What messages call the label of a row.
     """
 
     classes: tuple[Class, ...]
     codes: NDArray[np.int64] | None = None
     numbers: NDArray[np.float64] | None = None
+    place: Callable[[int], str]
 
     def matrix(
         self, chosen: NDArray[np.bool_] | None, dtype: DTypeLike, *, one_output: bool
     ) -> NDArray[np.floating[Any]]:
-        """Return Y for the rows that are chosen, or for all of them."""
+        """Return Y for the rows that are chosen, or for all of them.
+
+        Raises
+        ------
+        InputError
+            If a real target is too large for the type.
+        """
         rows = slice(None) if chosen is None else chosen
         if self.numbers is not None:
-            with np.errstate(over="ignore"):  # inf is found by the data set's own check
-                return np.ascontiguousarray(self.numbers[rows], dtype=dtype)
+            with np.errstate(over="ignore"):
+                numbers = self.numbers.astype(dtype)
+            if (bad := ~np.isfinite(numbers).all(axis=1)).any():
+                row = int(bad.argmax())
+                raise InputError(
+                    f"{self.place(row)}: the target is too large for {np.dtype(dtype)}. Use "
+                    "--dtype float64."
+                )
+            return np.ascontiguousarray(numbers[rows])
         assert self.codes is not None
         if one_output and len(self.classes) == 2:
             return one_column(self.codes[rows], dtype)
@@ -192,14 +208,14 @@ def targets_of(labels: Labels, aim: Aim, known: tuple[Class, ...] | None = None)
         that are known. The message names the place.
     """
     if aim.wants_numbers(labels):
-        return Targets(classes=(), numbers=_real(labels))
+        return Targets(classes=(), numbers=_real(labels), place=labels.place)
     known = aim.classes if known is None else known
     if labels.numbers is not None and labels.numbers.ndim == 2:
         return _from_one_hot(labels, labels.numbers, known)
     distinct, codes = _distinct(labels)
     if known is None:
         _refuse_useless(labels, distinct)
-        return Targets(classes=distinct, codes=codes)
+        return Targets(classes=distinct, codes=codes, place=labels.place)
     places = {label: place for place, label in enumerate(known)}
     for place, label in enumerate(distinct):
         if label not in places:
@@ -209,7 +225,7 @@ def targets_of(labels: Labels, aim: Aim, known: tuple[Class, ...] | None = None)
                 f"training part: {_listed(known)}. Remove the row, or train on such labels too."
             )
     renamed = np.array([places[label] for label in distinct], dtype=np.int64)
-    return Targets(classes=known, codes=renamed[codes])
+    return Targets(classes=known, codes=renamed[codes], place=labels.place)
 
 
 def _distinct(labels: Labels) -> tuple[tuple[Class, ...], NDArray[np.int64]]:
@@ -273,7 +289,7 @@ def _from_one_hot(
             f"{labels.where}: {columns} columns of labels, expected 2 to {MOST_CLASSES} classes."
         )
     codes = numbers.argmax(axis=1).astype(np.int64)
-    return Targets(classes=known or tuple(range(columns)), codes=codes)
+    return Targets(classes=known or tuple(range(columns)), codes=codes, place=labels.place)
 
 
 def _real(labels: Labels) -> NDArray[np.float64]:

@@ -135,7 +135,9 @@ class _Header:
         return prod(self.shape) * self.dtype.itemsize
 
 
-def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> _Header:
+def _header(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str, kinds: str, expected: str
+) -> _Header:
     """Read and compare what is said about a member, before its numbers are read."""
     if info.flag_bits & 0x1:
         raise InputError(f"{where}: it is encrypted. {_SAVE}.")
@@ -155,6 +157,9 @@ def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> _Hea
         except tokenize.TokenError as error:
             raise _no_array(where, error) from None
         header = _Header(shape=shape, by_columns=by_columns, dtype=dtype, start=stream.tell())
+    if dtype.kind not in kinds:
+        found = _KINDS.get(dtype.kind, "something else")
+        raise InputError(f"{where}: holds {found} ({_quoted(str(dtype))}), expected {expected}.")
     if min(shape, default=1) < 0:
         raise InputError(f"{where}: its header announces the shape {shape}. {_SAVE}.")
     if header.bytes != info.file_size - header.start:
@@ -174,18 +179,11 @@ def _no_array(where: str, error: BaseException) -> InputError:
     return InputError(f"{where}: no array of NumPy's ({_one_line(error)}). {_SAVE}.")
 
 
-def _refuse_kind(where: str, dtype: np.dtype[Any], expected: str) -> None:
-    found = _KINDS.get(dtype.kind, "something else")
-    raise InputError(f"{where}: holds {found} ({_quoted(str(dtype))}), expected {expected}.")
-
-
 def _table(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, labels: zipfile.ZipInfo | None, name: str
 ) -> Table:
     where = f"{name}: {info.filename.removesuffix('.npy')}"
-    header = _header(archive, info, where)
-    if header.dtype.kind not in "fiub":
-        _refuse_kind(where, header.dtype, "real numbers")
+    header = _header(archive, info, where, "fiub", "real numbers")
     if not header.shape:
         raise InputError(f"{where}: a single number, expected (rows, columns).")
     rows, columns = header.shape[0], prod(header.shape[1:])
@@ -250,9 +248,7 @@ def _exactly(stream: IO[bytes], size: int, where: str) -> bytearray:
 
 def _labels(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Labels:
     where = f"{name}: {info.filename.removesuffix('.npy')}"
-    header = _header(archive, info, where)
-    if header.dtype.kind not in "fiubUS":
-        _refuse_kind(where, header.dtype, "numbers or texts")
+    header = _header(archive, info, where, "fiubUS", "numbers or texts")
     if len(header.shape) not in (1, 2) or 0 in header.shape:
         raise InputError(f"{where}: has shape {header.shape}, expected (rows,) or (rows, k).")
     if header.dtype.kind in "US" and header.dtype.itemsize > _LONGEST_TEXT:

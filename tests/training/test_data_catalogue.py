@@ -55,7 +55,10 @@ def test_a_file_is_known_by_its_ending_or_by_being_there(tmp_path: Path) -> None
         ("cirlces", 'Did you mean "circles"?'),
         ("MNIST", 'Did you mean "mnist"?'),
         ("2-10-2", "gradwright train circles 2-10-2"),
-        ("rings", "data: rings is not known. Known: circles, mnist, fashion-mnist, moons, spirals,"),
+        (
+            "rings",
+            "data: rings is not known. Known: circles, mnist, fashion-mnist, moons,",
+        ),
         ("nowhere/", "or the path of a CSV, NPZ or MATLAB file, or of a folder of IDX files."),
         ("", "data: '' is not known"),
         ("a\nb", r"data: 'a\nb' is not known"),
