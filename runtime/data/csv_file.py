@@ -235,7 +235,9 @@ class _Reading:
             at = self._numbered(cells) if has_labels else -1
             rest = [cell for column, cell in enumerate(cells) if column != at]
             is_header = bool(rest) and all(as_number(cell) is None for cell in rest)
-            if is_header and self.label is not None and has_labels:
+            if is_header and named:  # a name that is a number, such as 2024
+                at = cells.index(str(self.label))
+            elif is_header and self.label is not None and has_labels:
                 raise InputError(
                     f"{self.name}: there is no column {_cell(self.label)}. Its columns: "
                     f"{_listed(cells)}."
