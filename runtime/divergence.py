@@ -45,4 +45,5 @@ def refuse_divergence(history: History, model: Model, data: Dataset, settings: S
     raise RunError(
         f"training diverged: {found}, and was {before:.4g} before the first. Try a smaller "
         f"learning rate, for example --eta {eta:g}, or smaller initial weights (--init-scale)."
+        + (" Large targets are best divided by their spread." if data.is_regression else "")
     )

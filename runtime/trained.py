@@ -36,7 +36,7 @@ Array = NDArray[np.floating[Any]]
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """A trained network with its kernels.
+    """A trained network.
 
     Attributes
     ----------
@@ -48,15 +48,12 @@ class Trained:
         Its weights and biases.
     scaling
         How inputs are scaled before they reach it; None if they are not.
-    module
-        Its kernels, generated from the specification.
     """
 
     record: RunRecord
     network: NetworkSpec
     params: dict[str, Array]
     scaling: Scaling | None
-    module: ModuleType
 
     @property
     def dtype(self) -> str:
@@ -113,7 +110,7 @@ class Samples:
 
 
 def load_trained(folder: Path) -> Trained:
-    """Read the run in a folder, and generate its kernels again.
+    """Read the run in a folder.
 
     Raises
     ------
@@ -154,13 +151,11 @@ def load_trained(folder: Path) -> Trained:
         raise InputError(
             f"{shown(weights)}: its scaling is not that of run.json. Both must be of one run."
         )
-    module = _module(network, record)
     return Trained(
         record=record,
         network=network,
         params={name: params[name] for name in expected},
         scaling=scaling,
-        module=module,
     )
 
 
@@ -172,6 +167,8 @@ def _network(record: RunRecord, source: str) -> NetworkSpec:
             raise InputError(f'{source}: "settings.{name}" is missing or not of its type.')
     if settings["dtype"] not in DTYPES or not all(isinstance(t, str) for t in settings["define"]):
         raise InputError(f'{source}: "settings.dtype" or "settings.define" is not known.')
+    if settings["labels"] not in ("one-hot", "any"):
+        raise InputError(f'{source}: "settings.labels" is not known. Known: one-hot, any.')
     try:
         network = parse_spec(
             record.spec, loss=record.loss, define=settings["define"], l2=settings["l2"]
@@ -187,12 +184,19 @@ def _network(record: RunRecord, source: str) -> NetworkSpec:
     return network
 
 
-def _module(network: NetworkSpec, record: RunRecord) -> ModuleType:
+def kernels_of(trained: Trained) -> ModuleType:
+    """Return a trained network's kernels, generated from its specification.
+
+    Raises
+    ------
+    InputError, RunError
+        If the folder of compiled kernels cannot be used.
+    """
     import codegen
     from codegen.cache import cache_folder
 
-    dtype, labels = record.settings["dtype"], record.settings["labels"]
-    source = codegen.generate(network, dtype=dtype, labels=labels)
+    labels = trained.record.settings["labels"]
+    source = codegen.generate(trained.network, dtype=trained.dtype, labels=labels)
     try:
         return codegen.compile_module(source)
     except OSError as error:

@@ -1,5 +1,6 @@
 """Train a network with its generated kernels. No mathematics here: all of it is codegen's."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,7 +65,7 @@ Report = Callable[[Progress], object]
 
 
 def train(
-    data: Dataset | str | Sequence[Any] | Mapping[str, Any],
+    data: Dataset | str | os.PathLike[str] | Sequence[Any] | Mapping[str, Any],
     spec: str | None = None,
     *,
     loss: str = DEFAULT_LOSS,
@@ -151,6 +152,8 @@ def train(
     (200, 2)
     """
     refuse_options(test_fraction, scale)
+    if isinstance(data, os.PathLike):  # a file, though it were called circles
+        data = os.path.join(os.curdir, data)  # noqa: PTH118  (Path would drop the dot)
     if isinstance(data, str):
         choice = choose(data)
     elif isinstance(data, Dataset):

@@ -54,14 +54,14 @@ def command(
     from pathlib import Path
 
     from runtime.evaluation import evaluate
-    from runtime.trained import load_samples, load_trained
+    from runtime.trained import kernels_of, load_samples, load_trained
 
     trained = load_trained(Path(folder))
     options = data_options(trained, label, data_seed, data_dir, offline)
     samples = load_samples(trained, data, options, part=part, labels=True)
     assert samples.Y is not None
     found = evaluate(
-        trained.module,
+        kernels_of(trained),
         trained.params,
         samples.X,
         samples.Y,

@@ -76,8 +76,9 @@ def prediction_csv(trained: "Trained", samples: "Samples") -> str:
     import numpy as np
 
     from runtime.evaluation import outputs_of, predicted_labels
+    from runtime.trained import kernels_of
 
-    P = outputs_of(trained.module, trained.params, samples.X, samples.place)
+    P = outputs_of(kernels_of(trained), trained.params, samples.X, samples.place)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if not trained.classes:

@@ -120,7 +120,8 @@ def choose(data: str) -> Choice:
     # os.path, not Path: a name that is too long is no file, and no error either; what is there
     # but is no file, such as a pipe or a link that leads nowhere, is refused in words later
     if path.suffix.lower() in _ENDINGS or os.path.lexists(data):
-        return Choice(name=path.stem or path.resolve().name or "data", path=path)
+        name = path.resolve().name if path.name in ("", "..") else path.stem
+        return Choice(name=name or "data", path=path)
     given = shown(data if len(data) <= _LONGEST else f"{data[:_LONGEST]}...")
     close = difflib.get_close_matches(data.lower(), SETS, n=1, cutoff=0.7)
     hint = f' Did you mean "{close[0]}"?' if close else ""

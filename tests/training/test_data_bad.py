@@ -17,7 +17,7 @@ from runtime.errors import InputError
 
 ROOM = 600 << 20  # bytes of addresses beyond what the process has
 PATIENCE = 5.0  # seconds
-TRIES = 200  # of damage at random, for each format
+TRIES = 100  # of damage at random, for each format
 
 
 @contextmanager

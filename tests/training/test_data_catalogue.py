@@ -49,6 +49,15 @@ def test_a_file_is_known_by_its_ending_or_by_being_there(tmp_path: Path) -> None
         choose(f"{tmp_path}/no/such.MAT").load()
 
 
+def test_a_folder_is_called_by_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "letters" / "more").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "letters" / "more")
+    names = {".": "more", "..": "letters", "../more/..": "letters", "../more": "more", "/": "data"}
+    assert {data: choose(data).name for data in names} == names
+
+
 @pytest.mark.parametrize(
     ("data", "part"),
     [

@@ -185,7 +185,10 @@ print((after - before) * 1024 / size)
 """
 
 
-@pytest.mark.parametrize(("scale", "fortran"), [("standard", False), ("none", True)])
+@pytest.mark.parametrize(
+    ("scale", "fortran"),
+    [("standard", False), pytest.param("none", True, marks=pytest.mark.slow)],
+)
 def test_inputs_are_in_memory_once(scale: str, fortran: bool, tmp_path: Path) -> None:
     """50,000 x 100 in float64 on disk, float32 in memory: at most 1.3 times the latter."""
     X = np.random.default_rng(0).normal(size=(50_000, 100))
