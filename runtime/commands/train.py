@@ -150,7 +150,7 @@ def command(
     latter four, or a folder of IDX files. SPEC is the network, such as 2-10-2 or
     784-100:relu-10; the default is the set's own, and one hidden layer of 32 units for a file.
     Labels are classes: integers or texts. Under --loss mse, mae or huber numbers are real
-    targets, and RMSE and R² are printed in place of the accuracy.
+    targets, and RMSE and R squared are printed in place of the accuracy.
 
     The folder then holds model.safetensors (weights), history.csv, run.json (all that is
     needed to do it again), kernels.py (the generated module), curves.png and, for

@@ -67,7 +67,7 @@ def test_version() -> None:
 
 
 def test_the_module_is_the_command(tmp_path: Path) -> None:
-    for arguments, status in ((["train", "--help"], 0), (["train", "moons"], 2), ([], 2)):
+    for arguments, status in ((["train", "--help"], 0), (["train", "moon"], 2), ([], 2)):
         command = run(*arguments, cwd=tmp_path)
         as_module = subprocess.run(
             [sys.executable, "-P", "-m", "runtime", *arguments],
@@ -221,7 +221,7 @@ def test_without_standard_output(tmp_path: Path) -> None:
 def test_messages_that_nobody_reads_stop_nothing(tmp_path: Path) -> None:
     for redirection in ("2>&-", "2>/dev/full"):
         closed = ("sh", "-c", f'exec "$@" {redirection}', "sh")
-        assert run("train", "moons", cwd=tmp_path, prefix=closed) == Outcome(
+        assert run("train", "moon", cwd=tmp_path, prefix=closed) == Outcome(
             status=2, out="", err=""
         )
 
