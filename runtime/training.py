@@ -232,7 +232,7 @@ def prepare(
     network, data, settings
         What is to be trained, on what, and how.
     labels
-        As for `train`.
+        As for `train`; targets that are no one-hot rows are derived for as ``"any"``.
     notice
         Called before the kernels are compiled, unless they are in the cache.
 
@@ -250,6 +250,8 @@ def prepare(
     what = "real targets" if data.is_regression else "classes"
     refuse_misfit(network, data.name, shape, what)
     one_sample = np.zeros((1, shape[0]), settings.dtype), np.eye(1, shape[1], dtype=settings.dtype)
+    if data.is_regression or shape[1] == 1:
+        labels = "any"  # a row of such targets does not sum to 1
     source = codegen.generate(network, dtype=settings.dtype, labels=labels)
     try:
         module = codegen.compile_module(source)

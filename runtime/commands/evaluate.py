@@ -45,7 +45,7 @@ def command(
     offline: bool,
     form: str,
 ) -> int:
-    """Print loss, accuracy and confusion matrix of a trained network; or how far a regression is off.
+    """Print loss, accuracy and confusion matrix of a trained network, or how far it is off.
 
     FOLDER is that of a run, as gradwright train made it; DATA is the name of a set, or a path
     as for train, with labels that the network knows. --part test of the file that the run was

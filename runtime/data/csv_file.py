@@ -38,6 +38,7 @@ def read_csv(
     path: Path,
     *,
     label: str | None = None,
+    usual: str | None = None,
     dtype: str | None = None,
     inputs: int | None = None,
     names: tuple[str, ...] = (),
@@ -51,6 +52,8 @@ def read_csv(
     label
         Name of the label's column; its number from 1 where there is no header; None for
         the last.
+    usual
+        The label that a trained network had, where `label` is None: it may be missing.
     dtype
         Type of the inputs, float64 unless given.
     inputs
@@ -65,7 +68,7 @@ def read_csv(
         With the file and the line of the first thing that is wrong.
     """
     with open_source(path) as (stream, digest):
-        reading = _Reading(path, stream, label, np.dtype(dtype or "float64"), inputs)
+        reading = _Reading(path, stream, label, usual, np.dtype(dtype or "float64"), inputs)
         table = reading.table()
     if names and table.names:
         _refuse_other_columns(table, names)
@@ -137,11 +140,13 @@ class _Reading:
         path: Path,
         stream: BinaryIO,
         label: str | None,
+        usual: str | None,
         dtype: np.dtype[Any],
         inputs: int | None,
     ) -> None:
         self.name = shown(path)
-        self.label, self.dtype, self.inputs = label, dtype, inputs
+        self.label, self.dtype, self.inputs = label or usual, dtype, inputs
+        self.needed = inputs is None or label is not None  # whether there must be labels
         self.lines = _Lines(stream, self.name)
         self.blocks: list[NDArray[Any]] = []
         self.numbers = array("d")  # of the rows that are in no block yet
@@ -226,7 +231,7 @@ class _Reading:
                 "for each sample."
             )
         cells = [cell.strip() for cell in first]
-        has_labels = self.inputs is None or self.columns != self.inputs
+        has_labels = self.needed or self.columns != self.inputs
         named = self.label is not None and self.label in cells
         if named and as_number(str(self.label)) is None:
             has_labels, is_header = True, True

@@ -91,7 +91,12 @@ def open_parts(
         yield _mat_parts(path)
     else:
         yield read_csv(
-            path, label=options.label or label, dtype=options.dtype, inputs=inputs, names=names
+            path,
+            label=options.label,
+            usual=label,
+            dtype=options.dtype,
+            inputs=inputs,
+            names=names,
         )
 
 

@@ -38,6 +38,7 @@ def raising(error: BaseException) -> Callable[[], NoReturn]:
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["-h"], ["train", "--help"], ["cache", "--help"]]
+    + [["predict", "--help"], ["evaluate", "--help"]]
     + [["cache", name, "--help"] for name in ("list", "clear", "where")],
     ids=" ".join,
 )

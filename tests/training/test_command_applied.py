@@ -187,6 +187,7 @@ REFUSED: list[tuple[list[str], list[str]]] = [
     (["predict", "runs/two", "three.csv"], ["4 columns, and the network has 2 inputs"]),
     (["predict", "runs/two", "three.npz"], ["3 inputs, and the network has 2"]),
     (["predict", "runs/two", "swapped.csv"], ["input 1 is 'b'", "trained with 'a' there"]),
+    (["predict", "runs/two", "bare.csv", "--label", "x"], ["there is no column 'x'"]),
     (["predict", "runs/two", "mnist"], ["784 inputs, and the network has 2"]),
     (["evaluate", "runs/two", "bare.csv"], ["there are no labels to compare with"]),
     (["evaluate", "runs/two", "other.csv"], ["'maybe' is not one of the classes", "'no', 'yes'"]),
