@@ -130,7 +130,8 @@ def _commonest(found: "Evaluation", classes: tuple[int | str, ...]) -> list[str]
 
 
 def _short(label: int | str) -> str:
-    text = str(label)
+    # a label is a stranger's text: it must not reach the terminal as a command
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(label))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 

@@ -56,7 +56,7 @@ def command(
     samples = load_samples(trained, data, options, part=part, labels=False)
     text = prediction_csv(trained, samples)
     if output is None:
-        click.echo(text, nl=False)
+        click.echo(text, nl=False, color=True)  # else it would take codes out of labels
     else:
         write_atomically(output, text)
     return 0

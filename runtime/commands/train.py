@@ -49,7 +49,10 @@ into the next free folder.
 @click.argument("data")
 @click.argument("spec", required=False)
 @click.option(
-    "--epochs", type=int, metavar="N", help="Passes over the data. [circles 150, mnist 10]"
+    "--epochs",
+    type=int,
+    metavar="N",
+    help="Passes over the data. [150; mnist 10, other sets their own]",
 )
 @click.option("--batch", type=int, metavar="N", help="Samples per step. [circles 10, mnist 100]")
 @click.option("--eta", type=float, default=0.03, show_default=True, help="Learning rate.")

@@ -288,6 +288,16 @@ def test_a_named_set_and_one_output() -> None:
     assert name == ("inner" if float(inner) > 0.5 else "outer")
 
 
+def test_a_label_is_no_command_to_the_terminal(here: Path) -> None:
+    rows = [(n, n % 2, ("no", "\x1b[31mred")[n % 2]) for n in range(20)]
+    write_csv(here / "red.csv", rows)
+    outcome = run_here("train", "red.csv", "2-10-2", "--epochs", "1", "--no-plot")
+    assert outcome.status == 0, outcome.err
+    assert "\x1b" not in run_here("evaluate", "runs/red", "red.csv").out
+    # but what programmes read is the label as it is
+    assert "\x1b[31mred" in run_here("predict", "runs/red", "red.csv").out
+
+
 def test_notes_on_options_without_effect(here: Path) -> None:
     write_set(here / "two.mat")
     options = ["--epochs", "1", "--no-plot", "--test-fraction", "0.3", "--data-dir", "x"]

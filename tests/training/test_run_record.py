@@ -69,7 +69,23 @@ def test_labels_keep_their_type() -> None:
     assert RunRecord.from_json(changed(data=data)).data.classes == (3, "3", "three", "drei ä")
 
 
+def test_how_data_were_loaded_comes_back() -> None:
+    options = {"source": "a.csv", "label": "kind", "scale": "minmax", "test_fraction": 0.25}
+    data = {"name": "a", "sha256": {}, "classes": [], "options": {**options, "columns": ["x", "y"]}}
+    record = RunRecord.from_json(changed(data=data))
+    assert record.data.options == {**options, "columns": ("x", "y")}
+    assert RunRecord.from_json(record.to_json()) == record
+
+
 REFUSED = {
+    "unknown option of data": (
+        changed(data={"name": "a", "sha256": {}, "classes": [], "options": {"path": "b"}}),
+        '"data.options.path" is not known',
+    ),
+    "option of data of wrong type": (
+        changed(data={"name": "a", "sha256": {}, "classes": [], "options": {"scale": 1}}),
+        '"data.options.scale" is 1, expected text',
+    ),
     "empty": ("", "line 1, column 1: not JSON"),
     "cut short": (TEXT[:-20], "not JSON"),
     "list": ("[]", "expected an object"),
