@@ -8,18 +8,17 @@ be read beside one's own.
 import re
 import textwrap
 from collections.abc import Iterable
-from dataclasses import replace
 from importlib import resources
 from itertools import pairwise
 from string import Template
 from typing import final
 
-from codegen.emit.matrix_text import Place, matrix_text
-from codegen.errors import InputError, InternalError
+from codegen.emit.matrix_text import Place
+from codegen.emit.statements import needed, statement_value
+from codegen.errors import InputError
 from codegen.kernel import Dtype
-from derive.matrix_form import matrix_form
 from derive.printing import shape_text, statement_text
-from derive.program import ONE_HOT, MaxOver, Program, Statement, Tensor
+from derive.program import ONE_HOT, Program, Statement
 
 _TOLERANCE = {"float32": "2e-3", "float64": "1e-6"}  # of the self-check
 _WIDTH = 100
@@ -109,9 +108,9 @@ class _Network:
         self.shapes = {name: tuple(map(str, tensor.shape)) for name, tensor in self.tensors.items()}
         gradients = {gradient: name for name, gradient in stable.gradients.items()}
         self.grads = {gradient: f'grads["{name}"]' for gradient, name in gradients.items()}
-        self.forward = _needed(stable, {"yhat"})
+        self.forward = needed(stable, {"yhat"})
         computed = {statement.name for statement in self.forward}
-        self.backward = tuple(s for s in _needed(stable, set(gradients)) if s.name not in computed)
+        self.backward = tuple(s for s in needed(stable, set(gradients)) if s.name not in computed)
         read = {name for statement in self.backward for name in statement.reads()}
         # what sound forms added is of this function only, unless the gradients need it
         self.kept = tuple(
@@ -154,39 +153,7 @@ class _Network:
         return lines
 
     def value(self, statement: Statement, place: Place) -> str:
-        if isinstance(statement.body, MaxOver):
-            return f"np.max({self.value(_entries_of(statement), place)}, axis=1, keepdims=True)"
-        expression = matrix_form(statement)
-        if expression is None:
-            raise InternalError(f"{statement} has no form in NumPy")
-        shape = tuple(map(str, statement.target.shape))
-        return matrix_text(expression, shape, shapes=self.shapes, place=place)
-
-
-def _needed(program: Program, wanted: set[str]) -> tuple[Statement, ...]:
-    """Return the statements that compute `wanted`, in order."""
-    wanted = set(wanted)
-    kept = []
-    for statement in reversed(program.statements):
-        if statement.name in wanted:
-            wanted |= set(statement.reads())
-            kept.append(statement)
-    return tuple(reversed(kept))
-
-
-def _entries_of(statement: Statement) -> Statement:
-    """Return the statement of the matrix whose largest entries by row `statement` takes."""
-    limits = statement.body.limits
-    if len(statement.indices) != 1 or len(limits) != 1:
-        raise InternalError(f"{statement} is not the largest entry of each row")
-    ((k, _, last),) = limits
-    shape = (*statement.target.shape, last + 1)
-    return replace(
-        statement,
-        target=Tensor(name=statement.name, shape=shape),
-        indices=(*statement.indices, k),
-        body=statement.body.function,
-    )
+        return statement_value(statement, shapes=self.shapes, place=place)
 
 
 # an exponential that is not that of `… - row's largest`

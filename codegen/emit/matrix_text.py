@@ -4,7 +4,7 @@ A row or column that is repeated stays as narrow as it is, and NumPy broadcasts 
 meets a whole matrix; a product with ones is a sum. Tensors with one axis are columns (n, 1).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import reduce
@@ -99,6 +99,8 @@ def matrix_text(
     *,
     shapes: Mapping[str, tuple[str, ...]],
     place: Place,
+    vectors: Collection[str] = (),
+    zero_log: bool = True,
 ) -> str:
     """Return a matrix expression as NumPy source.
 
@@ -112,19 +114,18 @@ def matrix_text(
         The shape of every tensor that may be read.
     place
         Returns how a tensor is written.
-
-    Returns
-    -------
-    str
-        A factor ``log(x)`` is written ``_times_log(other factors, x)``, a function that the
-        module has to provide: there, 0 · log 0 is 0.
+    vectors
+        Tensors with one axis that are held with one axis (n,), not as columns.
+    zero_log
+        Whether a factor ``log(x)`` is written ``_times_log(other factors, x)``, a function
+        that the module has to provide: there, 0 · log 0 is 0.
 
     Raises
     ------
     InternalError
         For a function that NumPy does not have.
     """
-    code = _Writer(shapes, place).code(expression)
+    code = _Writer(shapes, place, vectors, zero_log=zero_log).code(expression)
     if shape:
         return _whole(code, _as_column(shape)).signed
     return f"{code.factor(_Level.ATOM)}[0, 0]" if code.has_axes else code.signed
@@ -134,12 +135,25 @@ def matrix_text(
 class _Writer:
     """Writes the expressions of one statement."""
 
-    def __init__(self, shapes: Mapping[str, tuple[str, ...]], place: Place) -> None:
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[str, ...]],
+        place: Place,
+        vectors: Collection[str],
+        *,
+        zero_log: bool,
+    ) -> None:
         self.shapes = shapes
         self.place = place
+        self.vectors = vectors
+        self.zero_log = zero_log
 
     def code(self, expression: Matrix) -> _Code:
         match expression:
+            case Transpose(Name(name)) if name in self.vectors:  # as a row, it is as it lies
+                return _array(self.place(name), ("1", self.shapes[name][0]))
+            case Name(name) if name in self.vectors:
+                return _array(f"{self.place(name)}[:, None]", (self.shapes[name][0], "1"))
             case Name(name):
                 shape = self.shapes[name]
                 written = self.place(name)
@@ -229,7 +243,9 @@ class _Writer:
 
     def hadamard(self, factors: list[Matrix]) -> _Code:
         for n, factor in enumerate(factors):
-            if isinstance(factor, Apply) and factor.function == "log" and len(factors) > 1:
+            is_log = isinstance(factor, Apply) and factor.function == "log"
+            if self.zero_log and is_log and len(factors) > 1:
+                assert isinstance(factor, Apply)
                 rest = self.hadamard(factors[:n] + factors[n + 1 :])
                 operand = self.code(factor.operands[0])
                 text = f"_times_log({rest.signed}, {operand.signed})"

@@ -4,18 +4,23 @@ The text is the same for the same input. It imports NumPy and Numba, and SciPy w
 product goes through BLAS; nothing of this project.
 """
 
-import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import resources
 from math import prod
-from string import Template
 
 from codegen.approximation import KNOWN, elementary_function
 from codegen.emit.lane_functions import lane_source
 from codegen.emit.lanes import Layout, block_source, layout_of
 from codegen.emit.loops import LANES, kernel_inputs, kernel_source, sparse_weights, uses_blas
-from codegen.emit.numpy_text import numpy_lines
+from codegen.emit.pieces import (
+    ROWS_SUM_TO_ONE,
+    constants,
+    docstring,
+    fill,
+    indented,
+    reference_lines,
+    tidy,
+)
 from codegen.emit.sparse import sparse_placeholders
 from codegen.kernel import Buffer, Call, Elementwise, KernelProgram, Reduce, Update, Value, parts
 from derive.program import ONE_HOT
@@ -38,7 +43,7 @@ _FROM_MATH = {
     )
 }
 _BUILT_IN = {"abs"}
-_EVALUATED = 512  # samples evaluated together: enough to fill BLAS, little enough for the cache
+_LANES = f"T = DTYPE\nLANES = {LANES}  # a batch is padded to whole vectors of so many samples\n"
 
 
 def module_source(
@@ -90,40 +95,41 @@ def module_source(
         sparse=weights is not None,
         checked=assumptions,
     )
-    values["reference"] = _indented(_reference_lines(reference, tuple(parameters)), 4)
-    values |= _second_order(programs.get("hvp"), gradient_reference, tuple(parameters))
+    values["reference"] = indented(reference_lines(reference, tuple(parameters)), 4)
+    values |= second_order(programs.get("hvp"), gradient_reference, tuple(parameters))
     if lanes:
         layout = layout_of(unified, parameters)
         values |= _block_placeholders(layout, unified["step"])
     values |= sparse_placeholders(weights, tuple(parameters))
-    values["work"] = _fill("work_of_one" if lanes else "work_of_team", values)
+    values |= _kernel_calls(sizes[0], sizes[-1], by_rows, values["no_nonzeros"])
+    values["work"] = fill("work_of_one" if lanes else "work_of_team", values)
     values["members"] = "1" if lanes else "members"
     values["threads_text"] = _ONE_THREAD if lanes else _THREADS
     vectors = lanes or weights is not None
     if vectors:
         values |= _vector_placeholders(dtype)
     sections = [
-        _docstring(header),
+        docstring(header),
         _imports(blas=blas, vectors=vectors, team=not lanes),
-        _constants(spec, objective, sizes, parameters, dtype),
+        constants(spec, objective, sizes, parameters, dtype, _LANES),
         "\n".join(layout.constants()) + "\n" if lanes else "",
-        _fill("support", values),
-        _fill("vectors", values) if vectors else "",
+        fill("support", values),
+        fill("vectors", values) if vectors else "",
         _elementary(unified, dtype, lanes=lanes),
-        _fill("blas", values) if blas else "",
+        fill("blas", values) if blas else "",
         "# ------------------------------------------------------------------ kernels\n",
         *_kernels(unified, layout if lanes else None),
-        _fill("blocks", values) if lanes else "",
-        _fill("order", values),
-        "" if lanes else _fill("team", values),
+        fill("blocks", values) if lanes else "",
+        fill("order", values),
+        "" if lanes else fill("team", values),
         values["prefetch"] if by_rows or weights is not None else "",
-        _fill("sparse", values) if weights is not None else "",
-        _fill("block_training" if lanes else "training", values),
-        _fill("interface", values),
-        _fill("second_order", values) if gradient_reference else "",
-        _fill("self_check", values),
+        fill("sparse", values) if weights is not None else "",
+        fill("block_training" if lanes else "training", values),
+        fill("interface", values),
+        fill("second_order", values) if gradient_reference else "",
+        fill("self_check", values),
     ]
-    return _tidy("\n".join(section for section in sections if section))
+    return tidy("\n".join(section for section in sections if section))
 
 
 def _same_layout(programs: Mapping[str, KernelProgram]) -> dict[str, KernelProgram]:
@@ -170,21 +176,21 @@ def _block_placeholders(layout: Layout, step: KernelProgram) -> dict[str, str]:
     return {
         "parameters": ", ".join(layout.parameters),
         "gradients": ", ".join(layout.gradients[name] for name in layout.parameters),
-        "take": _indented(
+        "take": indented(
             [
                 f"_copy(numbers({name}, 0, 1), numbers(room, {first[name]}, 1), {count})"
                 for name, count in entries.items()
             ],
             4,
         ),
-        "give": _indented(
+        "give": indented(
             [
                 f"_copy(numbers(memory, start + {first[name]}, 1), numbers({name}, 0, 1), {count})"
                 for name, count in entries.items()
             ],
             4,
         ),
-        "updates": _indented([f"#   {formula}" for formula in updates], 4),
+        "updates": indented([f"#   {formula}" for formula in updates], 4),
     }
 
 
@@ -222,23 +228,6 @@ def _imports(*, blas: bool, vectors: bool, team: bool) -> str:
     for part in (lines, third):
         part.sort(key=lambda line: (line.startswith("from"), line))  # modules first
     return "\n".join([*lines, "", *third]) + "\n"
-
-
-def _constants(
-    spec: str,
-    objective: Mapping[str, object],
-    sizes: tuple[int, ...],
-    parameters: Mapping[str, tuple[int, ...]],
-    dtype: str,
-) -> str:
-    entries = "".join(f"    {name!r}: {shape},\n" for name, shape in parameters.items())
-    minimised = "".join(f"{name} = {value!r}\n" for name, value in objective.items())
-    return (
-        f"SPEC = {spec!r}\n{minimised}DTYPE = np.{dtype}\nSIZES = {sizes}\n"
-        f"PARAMETERS = {{\n{entries}}}\n\n"
-        f"T = DTYPE\nLANES = {LANES}  # a batch is padded to whole vectors of so many samples\n"
-        f"EVALUATED = {_EVALUATED}  # samples that are evaluated together\n"
-    )
 
 
 def _elementary(programs: Mapping[str, KernelProgram], dtype: str, *, lanes: bool) -> str:
@@ -316,20 +305,73 @@ def _placeholders(
         "numba_type": f"types.{dtype}",
         "padded": "n" if blas else "-(-n // LANES) * LANES",
         "gather_padding": padding,
-        "gather_x": _indented(gather_by_rows if by_rows else gather_by_columns, 8),
+        "gather_x": indented(gather_by_rows if by_rows else gather_by_columns, 8),
         "prefetch": _PREFETCH,
         "ahead": str(_AHEAD),
         "x_shape": f"(n, {n_in})" if by_rows else f"({n_in}, n)",
-        "stored_x": "X" if by_rows else "_batch_last(X, n)",
         "held": "_one_blas_thread()" if blas else "nullcontext()",
         "with_blas": "with _one_blas_thread():\n            " if blas else "",
-        "count_hits": _indented(_hit_lines(n_out, output), 8),
+        "count_hits": indented(_hit_lines(n_out, output), 8),
         "check_rows": "    _rows_sum_to_one(y_name, Y)" if one_hot else "",
-        "rows_function": _ROWS_SUM_TO_ONE if one_hot else "",
+        "rows_function": ROWS_SUM_TO_ONE if one_hot else "",
         "if_one_hot": ", or a row of Y does not sum to 1" if one_hot else "",
         "tolerance": "2e-3" if dtype == "float32" else "1e-6",
     }
 
+
+def _kernel_calls(n_in: int, n_out: int, by_rows: bool, no_nonzeros: str) -> dict[str, str]:
+    """Return how the interface calls the kernels, whose arrays are stored samples last."""
+    written = {
+        "N_IN": str(n_in),
+        "N_OUT": str(n_out),
+        "STORED": "X" if by_rows else "_batch_last(X, n)",
+        ", NO_NONZEROS": no_nonzeros,
+    }
+    calls = dict(_CALLS)
+    for name, value in written.items():
+        calls = {call: text.replace(name, value) for call, text in calls.items()}
+    return calls
+
+
+_CALLS = {
+    "call_forward": """\
+    n = _padded(count)
+    P = np.zeros((N_OUT, n), DTYPE)
+    _forward(values, _stored(X, n), P, _forward_work(n))
+    return np.ascontiguousarray(P[:, :count].T)""",
+    "call_loss": """\
+    n = w.size
+    P = np.zeros((N_OUT, n), DTYPE)
+    return float(_loss(values, X, Y, w, P, _loss_work(n), NO_NONZEROS))""",
+    "call_gradients": """\
+    gradients = {name: np.zeros(shape, DTYPE) for name, shape in PARAMETERS.items()}
+    value = _gradients(values, X, Y, w, *gradients.values(), _gradients_work(w.size))
+    return float(value), gradients""",
+    "call_vjp": """\
+    dX = np.zeros((N_IN, count), DTYPE)
+    cotangent = _batch_last(dP, count)
+    _vjp(values, _stored(X, count), cotangent, dX, *gradients.values(), _vjp_work(count))
+    return np.ascontiguousarray(dX.T), gradients""",
+    "store_samples": '''\
+    return _stored(X, count), _batch_last(Y, count), w
+
+
+def _batch_last(array, n):
+    """Return (B, k) as (k, n); what pads the batch repeats its last sample."""
+    stored = np.empty((array.shape[1], n), DTYPE)
+    stored[:, : array.shape[0]] = array.T
+    stored[:, array.shape[0] :] = array[-1][:, None]
+    return stored
+
+
+def _stored(X, n):
+    """Return the inputs as the kernels store them."""
+    return STORED''',
+}
+_CALL_HVP = """\
+    products = {name: np.zeros(shape, DTYPE) for name, shape in PARAMETERS.items()}
+    _hvp(values, INPUTS, *products.values(), _hvp_work(w.size))
+    return products"""
 
 _AHEAD = 2  # samples; 1 and 4 were slower on MNIST
 
@@ -359,19 +401,6 @@ _THREADS = (
     "        step is too small to share. For the same number results are the same bit by bit."
 )
 
-_ROWS_SUM_TO_ONE = '''
-def _rows_sum_to_one(name, Y):
-    """Check what the derivation takes for granted: every row of Y sums to 1."""
-    with np.errstate(invalid="ignore"):  # inf - inf is refused below, as NaN is
-        totals = Y.sum(axis=1, dtype=np.float64)
-    wrong = np.flatnonzero(~(np.abs(totals - 1) <= 1e-6))
-    if wrong.size:
-        raise ValueError(
-            f"{name}[{wrong[0]}] sums to {totals[wrong[0]]:g}; expected 1, as in a one-hot row"
-        )
-
-'''
-
 
 def _hit_lines(n_out: int, output: str) -> list[str]:
     if n_out == 1:
@@ -391,16 +420,7 @@ def _hit_lines(n_out: int, output: str) -> list[str]:
     ]
 
 
-def _reference_lines(reference: KernelProgram, parameters: tuple[str, ...]) -> list[str]:
-    names = ", ".join(parameters)
-    return [
-        f"{names} = (params[name] for name in PARAMETERS)",
-        "X, Y = X.T, Y.T  # samples last",
-        *numpy_lines(reference),
-    ]
-
-
-def _second_order(
+def second_order(
     hvp: KernelProgram | None, gradient: KernelProgram | None, parameters: tuple[str, ...]
 ) -> dict[str, str]:
     """Return how `hvp` calls its kernel, and how the self-check tries it; nothing without it."""
@@ -413,8 +433,8 @@ def _second_order(
     names = zip(parameters, gradient.outputs, strict=True)
     results = ", ".join(f'"{name}": {grad}' for name, grad in names)
     return {
-        "hvp_inputs": "".join(f"{name}, " for name in given),
-        "gradient_reference": _indented(_reference_lines(gradient, parameters), 4),
+        "call_hvp": _CALL_HVP.replace("INPUTS, ", "".join(f"{name}, " for name in given)),
+        "gradient_reference": indented(reference_lines(gradient, parameters), 4),
         "reference_gradients": f"{{{results}}}",
         "check_hvp": "    right = _check_hvp(params, X, Y) and right\n",
         "hvp_is_finite": (
@@ -422,25 +442,3 @@ def _second_order(
             "    finite = finite and all(np.isfinite(h).all() for h in products.values())\n"
         ),
     }
-
-
-def _docstring(header: str) -> str:
-    return f'"""{header.rstrip()}\n"""\n'
-
-
-def _fill(name: str, values: Mapping[str, str]) -> str:
-    folder = resources.files("codegen") / "templates"
-    return Template((folder / f"{name}.txt").read_text("utf-8")).substitute(values)
-
-
-def _indented(lines: list[str], spaces: int) -> str:
-    return textwrap.indent("\n".join(lines), " " * spaces)
-
-
-def _tidy(source: str) -> str:
-    """Return the source with two blank lines at most, and one at its end."""
-    lines: list[str] = []
-    for line in source.split("\n"):
-        if line.strip() or lines[-2:] != ["", ""]:
-            lines.append(line.rstrip())
-    return "\n".join(lines).rstrip("\n") + "\n"

@@ -1,0 +1,247 @@
+"""The emitted module in plain NumPy: the same interface, formulas and runs, made to be read.
+
+The lines of each function are printed from the derived programme, one a statement, its
+formula above it: a matrix product is ``@``, arrays hold one sample a row. Nothing is fused,
+and nothing is compiled. What checks the arrays, trains and reports is the text that the
+module for Numba has too.
+"""
+
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from codegen.emit.module import second_order
+from codegen.emit.numpy_functions import erf_source
+from codegen.emit.pieces import (
+    ROWS_SUM_TO_ONE,
+    constants,
+    docstring,
+    fill,
+    indented,
+    reference_lines,
+    tidy,
+)
+from codegen.emit.statements import needed, statement_value
+from codegen.emit.values import text
+from codegen.kernel import KernelProgram, Load, Update
+from derive.printing import shape_text, statement_text
+from derive.program import BATCH as BATCH_SIZE
+from derive.program import ONE_HOT, Program, Statement
+
+
+def numpy_source(
+    *,
+    header: str,
+    spec: str,
+    objective: Mapping[str, object],
+    sizes: tuple[int, ...],
+    output: str,
+    parameters: Mapping[str, tuple[int, ...]],
+    gradient: Program,
+    pullback: Program,
+    second: Program | None,
+    programs: Mapping[str, KernelProgram],
+) -> str:
+    """Return the module's text; the same for the same input.
+
+    Parameters
+    ----------
+    header
+        The module's docstring.
+    spec, objective, sizes, output, parameters
+        What the module says of its network, as for `codegen.emit.module.module_source`.
+    gradient, pullback, second
+        The programmes of loss and gradients, of the vector-Jacobian product, and of the
+        Hessian-vector product or None, in sound forms and with the samples' weights ``w``.
+    programs
+        The kernel programmes before any pass: the self-check computes by these, and the
+        parameters are changed as those of ``step`` are.
+    """
+    names = tuple(parameters)
+    gradients = tuple(gradient.gradients[name] for name in names)
+    loss = programs["loss"]
+    one_hot = ONE_HOT in gradient.assumptions
+    kernels = [
+        _function("_forward", "the output P of every sample", gradient, ("P",), names, ("X",)),
+        _function(
+            "_loss", "the loss: w holds a share for each sample", gradient, ("loss",), names, _BATCH
+        ),
+        _function(
+            "_gradients", "the gradient in each parameter", gradient, gradients, names, _BATCH
+        ),
+        _function(
+            "_vjp",
+            "dP pulled back to the inputs and the parameters",
+            pullback,
+            ("dX", *(pullback.gradients[name] for name in names)),
+            names,
+            ("X", "dP"),
+        ),
+    ]
+    if second is not None:
+        products = tuple(second.hessian_products[name] for name in names)
+        kernels.append(
+            _function(
+                "_hvp", "the Hessian times a direction", second, products, names, (*_BATCH, "along")
+            )
+        )
+    n_in, n_out = sizes[0], sizes[-1]
+    values = {
+        "n_in": str(n_in),
+        "n_out": str(n_out),
+        "check_rows": "    _rows_sum_to_one(y_name, Y)" if one_hot else "",
+        "rows_function": ROWS_SUM_TO_ONE if one_hot else "",
+        "if_one_hot": ", or a row of Y does not sum to 1" if one_hot else "",
+        "tolerance": "2e-3" if loss.dtype == "float32" else "1e-6",
+        "with_blas": "",
+        "threads_text": "This module runs on one thread, and NumPy's products on as many as they do.",
+        "members": "1",
+        "work": fill("work_of_one", {}),
+        "sparse_text": "This module multiplies by every input, whatever is asked for.",
+        "parameters": _listed(names),
+        "gradients": _listed(gradients),
+        "updates": indented(_update_lines(programs["step"]), 4),
+        "hits": _hits(n_out, output),
+        "reference": indented(reference_lines(loss, names), 4),
+        **_CALLS,
+    }
+    reference = replace(programs["gradients"], outputs=gradients)
+    values |= second_order(programs.get("hvp"), reference, names) | {"call_hvp": _CALL_HVP}
+    has_erf = any("_erf(" in kernel for kernel in kernels)
+    sections = [
+        docstring(header),
+        _IMPORTS,
+        constants(spec, objective, sizes, parameters, loss.dtype),
+        _KERNELS,
+        erf_source(loss.dtype) if has_erf else "",
+        *kernels,
+        fill("numpy_training", values),
+        fill("interface", values),
+        fill("second_order", values) if second is not None else "",
+        fill("self_check", values),
+    ]
+    return tidy("\n".join(section for section in sections if section))
+
+
+_BATCH = ("X", "Y", "w")
+
+_IMPORTS = """\
+import itertools
+import math
+import sys
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import numpy as np
+"""
+
+_KERNELS = """\
+# ------------------------------------------------------------------ formulas
+
+# Arrays hold one sample a row. Of what belongs to a sample, such as w, there is a column (B, 1),
+# and biases are vectors (n,): NumPy repeats both where they meet a matrix. Overflow to inf and
+# the NaN of inf - inf are values like others, and no reason to warn.
+_quiet = np.errstate(all="ignore")
+
+"""
+
+_CALLS = {
+    "call_forward": "    return np.asarray(_forward(values, X), DTYPE)",
+    "call_loss": "    return float(_loss(values, X, Y, w))",
+    "call_gradients": """\
+    found = _gradients(values, X, Y, w)
+    gradients = {
+        name: np.asarray(value, DTYPE) for name, value in zip(PARAMETERS, found, strict=True)
+    }
+    return float(_loss(values, X, Y, w)), gradients""",
+    "call_vjp": """\
+    dX, *found = _vjp(values, X, dP)
+    for name, value in zip(PARAMETERS, found, strict=True):
+        gradients[name][...] = value
+    return np.asarray(dX, DTYPE), gradients""",
+    "store_samples": "    return X, Y, w[:, None]",
+}
+_CALL_HVP = """\
+    found = _hvp(values, X, Y, w, along)
+    return {name: np.asarray(value, DTYPE) for name, value in zip(PARAMETERS, found, strict=True)}"""
+
+
+def _function(
+    name: str,
+    what: str,
+    program: Program,
+    wanted: tuple[str, ...],
+    parameters: tuple[str, ...],
+    arguments: tuple[str, ...],
+) -> str:
+    """Return a function of the parameters that computes some tensors, a line a statement."""
+    statements = needed(program, set(wanted))
+    lines = _statement_lines(program, statements)
+    read = {n for statement in statements for n in statement.reads()}
+    head = [f"{_listed(parameters)} = params"] if read & set(parameters) else []
+    tangents = [f"v{parameter}" for parameter in parameters]
+    if read & set(tangents):
+        head.append(f"{_listed(tangents)} = along")
+    if any(re.search(r"\bB\b", line) for line in lines if not line.startswith("#")):
+        head.append("B = X.shape[0]")
+    body = [f'"""Return {what}."""', *head, *lines, f"return {', '.join(wanted)}"]
+    return "\n".join(
+        ["@_quiet", f"def {name}(params, {', '.join(arguments)}):", indented(body, 4), "\n"]
+    )
+
+
+def _statement_lines(program: Program, statements: Iterable[Statement]) -> list[str]:
+    tensors = program.tensors()
+    shapes = {name: tuple(map(str, tensor.shape)) for name, tensor in tensors.items()}
+    vectors = {
+        name for name, shape in shapes.items() if len(shape) == 1 and shape[0] != str(BATCH_SIZE)
+    }
+    lines = []
+    for statement in statements:
+        value = statement_value(
+            statement, shapes=shapes, place=lambda name: name, vectors=vectors, zero_log=False
+        )
+        formula = statement_text(statement, form="matrix")
+        lines.append(f"# {formula}    {shape_text(statement.target.shape)}")
+        lines += _folded(f"{statement.name} = {value}")
+    return lines
+
+
+def _folded(line: str) -> list[str]:
+    """Return a statement on lines that are not too long, in brackets if it takes several."""
+    if len(line) <= _WIDTH - 4:
+        return [line]
+    target, value = line.split(" = ", 1)
+    parts = textwrap.wrap(value, _WIDTH - 8, break_long_words=False, break_on_hyphens=False)
+    return [f"{target} = (", *(f"    {part}" for part in parts), ")"]
+
+
+_WIDTH = 100
+
+
+def _update_lines(step: KernelProgram) -> list[str]:
+    """Return how each parameter is changed."""
+    lines = []
+    for node in step.nodes:
+        if isinstance(node, Update):
+            lines += [f"# {formula}" for formula in node.origin]
+            rate = text(node.rate, _no_entry)
+            lines.append(f"{node.parameter} -= {rate} * {node.gradient}")
+    return lines
+
+
+def _no_entry(load: Load) -> str:
+    return load.buffer
+
+
+def _listed(names: Iterable[str]) -> str:
+    listed = list(names)
+    return f"({listed[0]},)" if len(listed) == 1 else ", ".join(listed)
+
+
+def _hits(n_out: int, output: str) -> str:
+    if n_out == 1:
+        threshold = "0" if output == "identity" else "0.5"
+        right = f"(P[:, 0] > {threshold}) == (Y[:, 0] > 0.5)"
+        return f"return ({right}) & (P[:, 0] == P[:, 0])"
+    return "return (P.argmax(axis=1) == Y.argmax(axis=1)) & (P == P).all(axis=1)"
