@@ -80,7 +80,7 @@ def _is_of_units_and_samples(program: KernelProgram, node: Node) -> bool:
         case Contract() | Reduce():
             if node.beta:
                 return False
-            over_samples = _extents(program, node)[node.axis] == BATCH
+            over_samples = extents_of(program, node)[node.axis] == BATCH
             has_samples = BATCH in program.buffer(node.out).shape
             return has_samples != over_samples
         case Elementwise():
@@ -89,7 +89,8 @@ def _is_of_units_and_samples(program: KernelProgram, node: Node) -> bool:
             return constant or all(BATCH in shape for shape in shapes)
 
 
-def _extents(program: KernelProgram, node: Contract | Reduce) -> dict[str, int | str]:
+def extents_of(program: KernelProgram, node: Contract | Reduce) -> dict[str, int | str]:
+    """Return the extent of every axis of a node."""
     used = [node.left, node.right] if isinstance(node, Contract) else list(loads(node.value))
     used.append(Load(node.out, node.out_axes))
     return {
@@ -187,7 +188,7 @@ def _rows(shape: tuple[int | str, ...]) -> int:
     return prod(int(extent) for extent in shape if extent != BATCH)
 
 
-def _units(program: KernelProgram, load: Load) -> tuple[str, ...]:
+def units_of(program: KernelProgram, load: Load) -> tuple[str, ...]:
     """Return a load's axes but for that of the samples."""
     shape = program.buffer(load.buffer).shape
     return tuple(a for a, extent in zip(load.axes, shape, strict=True) if extent != BATCH)
@@ -291,7 +292,7 @@ class _Kernel:
             return False
         written = {name for earlier in group for name in writes(earlier)}
         return all(
-            _units(self.program, load)[:1] == axis[:1]
+            units_of(self.program, load)[:1] == axis[:1]
             for load in _loads(node)
             if load.buffer in written
         )
@@ -300,7 +301,7 @@ class _Kernel:
         """Return the first axis of units that a node loops over, and its extent."""
         name = writes(node)[0]
         axes = node.axes if isinstance(node, Elementwise) else node.out_axes  # type: ignore[union-attr]
-        axes = _units(self.program, Load(name, axes))
+        axes = units_of(self.program, Load(name, axes))
         return (axes[0], int(self.buffers[name].shape[0])) if axes else ()
 
     # lines
@@ -355,7 +356,7 @@ class _Kernel:
         if not self.buffers[load.buffer].shape:
             return load.buffer
         self.used[load.buffer] = None
-        axes = _units(self.program, load)
+        axes = units_of(self.program, load)
         return f"{load.buffer}[{', '.join(axes) or '0'}]"
 
     def inner_loops(self, out: Load, depth: int) -> int:
@@ -372,7 +373,7 @@ class _Kernel:
         name = out.buffer
         variable = self.variable(name)
         readers = [node for node in self.program.nodes if name in reads(node)]
-        alone = not _units(self.program, out)  # one vector, which stays in a variable
+        alone = not units_of(self.program, out)  # one vector, which stays in a variable
         inside = alone or (all(node in group for node in readers) and len(out.axes) == 2)
         if inside and name not in self.program.outputs:
             if value != variable:
@@ -408,7 +409,7 @@ class _Kernel:
         return text(value, self.place, lanes=True)
 
     def product(self, node: Contract, group: list[Node], depth: int) -> None:
-        extents = _extents(self.program, node)
+        extents = extents_of(self.program, node)
         out = Load(node.out, node.out_axes)
         depth = self.inner_loops(out, depth)
         product = Binary("*", node.left, node.right)
@@ -427,7 +428,7 @@ class _Kernel:
         self.keep(out, total, group, depth)
 
     def reduce(self, node: Reduce, group: list[Node], depth: int) -> None:
-        extents = _extents(self.program, node)
+        extents = extents_of(self.program, node)
         out = Load(node.out, node.out_axes)
         depth = self.inner_loops(out, depth)
         scaled = node.value
@@ -443,11 +444,11 @@ class _Kernel:
         total = self.variable(node.out)
         names, value = named_parts(scaled, "part")
         if extent > 1 and not names:
-            self.add(depth, f"{total} = {self.text(_at(scaled, node.axis, '0'))}")
+            self.add(depth, f"{total} = {self.text(fixed_at(scaled, node.axis, '0'))}")
             self.add(depth, f"for {node.axis} in range(1, {extent}):")
             self.combine(depth + 1, total, node.op, self.text(value))
         else:
-            first = _at(scaled, node.axis, "0")
+            first = fixed_at(scaled, node.axis, "0")
             self.add(depth, f"{total} = {self.text(first)}")
             if extent > 1:
                 self.add(depth, f"for {node.axis} in range(1, {extent}):")
@@ -462,6 +463,8 @@ class _Kernel:
         else:
             self.add(depth, f"{total} = maximum({total}, {value})")
 
+
+BlockKernel = _Kernel  # what the kernels in C share: groups of nodes, and what stays in variables
 
 _PURPOSES = {
     "forward": "Write the output of a block of samples.",
@@ -503,8 +506,8 @@ def _loads(node: Node) -> Iterator[Load]:
             return
 
 
-def _at(value: Value, axis: str, position: str) -> Value:
+def fixed_at(value: Value, axis: str, position: str) -> Value:
     """Return a value with an axis fixed, for the first term of a sum."""
     if isinstance(value, Load):
         return Load(value.buffer, tuple(position if a == axis else a for a in value.axes))
-    return rebuild(value, tuple(_at(part, axis, position) for part in parts(value)))
+    return rebuild(value, tuple(fixed_at(part, axis, position) for part in parts(value)))

@@ -162,8 +162,8 @@ _CALLS = {
     "store_samples": "    return X, Y, w[:, None]",
 }
 _CALL_HVP = """\
-    found = _hvp(values, X, Y, w, along)
-    return {name: np.asarray(value, DTYPE) for name, value in zip(PARAMETERS, found, strict=True)}"""
+    products = zip(PARAMETERS, _hvp(values, X, Y, w, along), strict=True)
+    return {name: np.asarray(value, DTYPE) for name, value in products}"""
 
 
 def _function(

@@ -1,0 +1,253 @@
+"""The network in C99: a source file and its header, which need the C library alone.
+
+The kernels are those of the same kernel programmes that Numba gets, after the passes of
+`codegen.passes.LANES_PIPELINE`. Those of a small network keep a block of samples in
+registers (`codegen.emit.c_blocks`); those of a larger one are loops over a chunk of samples
+(`codegen.emit.c_loops`).
+"""
+
+import re
+from collections.abc import Mapping
+from itertools import accumulate
+from math import prod
+
+from codegen.emit.c_blocks import block_function
+from codegen.emit.c_functions import function_sources, literal
+from codegen.emit.c_loops import CHUNK, chunk_function, work_rows
+from codegen.emit.c_values import functions
+from codegen.emit.lanes import fits, layout_of
+from codegen.emit.pieces import fill, tidy
+from codegen.kernel import Elementwise, KernelProgram, Reduce, Update
+from derive.program import ONE_HOT
+
+_BLOCK_CHUNK = 256  # samples that a small network gathers at a time
+_CALLS = ("forward", "loss", "gradients", "step")
+_KEYWORDS = """
+auto break case char const continue default do double else enum extern float for goto if inline
+int long register restrict return short signed sizeof static struct switch typedef union unsigned
+void volatile while main
+""".split()  # noqa: SIM905  # a list of strings would take ten lines
+
+
+def is_prefix(name: str) -> bool:
+    """Whether a name can begin the names of a C file."""
+    return re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) is not None and name not in _KEYWORDS
+
+
+def c_source(
+    *,
+    prefix: str,
+    header: str,
+    sizes: tuple[int, ...],
+    output: str,
+    parameters: Mapping[str, tuple[int, ...]],
+    programs: Mapping[str, KernelProgram],
+    assumptions: tuple[str, ...],
+) -> tuple[str, str]:
+    """Return the text of the source file and of its header.
+
+    Parameters
+    ----------
+    prefix
+        What every public name begins with: a C identifier.
+    header
+        What the header says of the network.
+    sizes, output, parameters
+        The network's sizes, its last activation, and the shape of each parameter.
+    programs
+        The kernel programmes ``forward``, ``loss``, ``gradients`` and ``step``, after the
+        passes.
+    assumptions
+        What the kernels take for granted about the targets.
+    """
+    dtype = programs["forward"].dtype
+    updates = [node for node in programs["step"].nodes if isinstance(node, Update)]
+    gradients = {update.gradient: update.parameter for update in updates}
+    one_hot = ONE_HOT in assumptions
+    small = fits(programs)
+    values = {
+        "prefix": prefix,
+        "PREFIX": prefix.upper(),
+        "T": "float" if dtype == "float32" else "double",
+        "header": _comment(header),
+        "n_in": str(sizes[0]),
+        "n_out": str(sizes[-1]),
+        "parameters": ", ".join(parameters),
+        "offsets": _offsets(prefix.upper(), parameters),
+        "entries": str(sum(map(prod, parameters.values()))),
+        "where_checked": "" if one_hot else ": not asked for by this loss",
+        "if_one_hot": ", and where a row of y does not sum to 1" if one_hot else "",
+        "chunk": str(_BLOCK_CHUNK if small else CHUNK),
+        "updates": "\n".join(f" *   {formula}" for update in updates for formula in update.origin),
+        **_vector_values(dtype),
+        **_row_values(prefix.upper(), one_hot=one_hot),
+    }
+    if small:
+        layout = layout_of(programs, parameters)
+        kernels = [block_function(programs[name], layout) for name in _CALLS]
+        values["work_rows"] = "0"
+    else:
+        starts = accumulate(map(prod, parameters.values()), initial=0)
+        first = dict(zip(parameters, starts, strict=False))
+        kernels = [chunk_function(programs[name], first, gradients) for name in _CALLS]
+        rows = [work_rows(programs[name]) + sizes[-1] for name in _CALLS]
+        values["work_rows"] = str(max(rows))
+    values |= {
+        f"{name}_arguments": ", ".join(_passed(kernel))
+        for name, kernel in zip(_CALLS, kernels, strict=True)
+    }
+    called = sorted({f for name in _CALLS for f in _functions(programs[name])})
+    sections = [
+        fill("c_begin", values),
+        fill("c_support", values),
+        _FUNCTIONS if called else "",
+        *function_sources(called, dtype),
+        "" if small else fill("c_products", values),
+        _KERNELS,
+        *kernels,
+        fill("c_output", values),
+        fill("c_blocks" if small else "c_chunks", values),
+        fill("c_interface", values),
+    ]
+    if sizes[0] == _PLANE and sizes[-1] <= _RINGS:
+        sections.append(fill("c_main", values | _main_values(sizes, output, parameters, dtype)))
+    return tidy("\n".join(part for part in sections if part)), tidy(fill("c_header", values))
+
+
+_PLANE = _RINGS = 2
+_FUNCTIONS = f"/* {'-' * 66} elementary functions */\n"
+_KERNELS = f"/* {'-' * 66} kernels */\n"
+
+
+def _comment(text: str) -> str:
+    safe = text.replace("*/", "* /").replace("/*", "/ *")
+    return "\n".join([(" * " + line).rstrip() for line in safe.split("\n")]).removeprefix(" * ")
+
+
+def _offsets(prefix: str, parameters: Mapping[str, tuple[int, ...]]) -> str:
+    lines, start = [], 0
+    for name, shape in parameters.items():
+        lines.append(f"    {prefix}_{name} = {start}, /* ({', '.join(map(str, shape))}) */")
+        start += prod(shape)
+    return "\n".join(lines)
+
+
+def _passed(kernel: str) -> list[str]:
+    """Return the names of a function's parameters: who calls it has the same names for them."""
+    found = re.search(r"^static [^(]*\(([^{]*)\)\n\{$", kernel, re.MULTILINE)
+    assert found is not None
+    return [parameter.split()[-1].lstrip("*") for parameter in found[1].split(",")]
+
+
+def _functions(program: KernelProgram) -> set[str]:
+    found: set[str] = set()
+    for node in program.nodes:
+        match node:
+            case Elementwise(stores=stores):
+                found = found.union(*(functions(store.value) for store in stores))
+            case Reduce(value=value):
+                found |= functions(value)
+            case _:
+                pass
+    return found
+
+
+def _vector_values(dtype: str) -> dict[str, str]:
+    bits = int(dtype.removeprefix("float"))
+    sign = 1 << (bits - 1)
+    widths = [size * 8 // bits for size in (64, 32, 16)]  # lanes in a register
+    pairs = [1 << n for n in range(widths[0].bit_length() - 1)]
+    lines = []
+    for number, distance in enumerate(pairs):
+        lines += [
+            f"#if LANES > {distance}",
+            f"    for (int s = 0; s < LANES / {2 << number}; s++)",
+            f"        sum[s] = PAIR_{distance}(sum[2 * s], sum[2 * s + 1]);",
+            "#endif",
+        ]
+    return {
+        "word": f"uint{bits}_t",
+        "signed_word": f"int{bits}_t",
+        "magnitude": f"0x{sign - 1:X}",
+        "sign": f"0x{sign:X}",
+        "lanes_64": str(widths[0]),
+        "lanes_32": str(widths[1]),
+        "lanes_16": str(widths[2]),
+        "pairs": "\n".join(lines),
+        "pair_macros": "\n".join(_pair_macros(widths)),
+    }
+
+
+def _pair_macros(widths: list[int]) -> list[str]:
+    """Return, for each number of lanes, how two vectors are added across each distance."""
+    lines = []
+    for number, count in enumerate(widths):
+        lines.append(f"#{'el' * bool(number)}if LANES == {count}")
+        lines.append(f"#define LANE_NUMBERS {', '.join(map(str, range(count)))}")
+        distance = 1
+        while distance < count:
+            of_a = [lane & distance == 0 for lane in range(count)]
+            straight = [lane + (0 if a else count) for lane, a in enumerate(of_a)]
+            crossed = [(lane ^ distance) + (0 if a else count) for lane, a in enumerate(of_a)]
+            lists = [", ".join(map(str, places)) for places in (straight, crossed)]
+            lines += [
+                f"#define PAIR_{distance}(a, b) \\",
+                f"    (SHUFFLE(a, b, {lists[0]}) + \\",
+                f"     SHUFFLE(a, b, {lists[1]}))",
+            ]
+            distance *= 2
+    return [*lines, "#endif"]
+
+
+def _row_values(prefix: str, *, one_hot: bool) -> dict[str, str]:
+    if not one_hot:
+        return {"rows_function": "", "refuse_rows": "", "refuse_training": ""}
+    return {
+        "rows_function": _ROWS_SUM_TO_ONE,
+        "refuse_rows": "!rows_sum_to_one(y, b) || ",
+        "refuse_training": (
+            f"    if (!rows_sum_to_one(y, m))\n        return {prefix}_BAD_TARGET;\n"
+        ),
+    }
+
+
+_ROWS_SUM_TO_ONE = """
+/* Check what the derivation takes for granted: every row of y sums to 1. */
+static int rows_sum_to_one(const T *y, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        double total = 0;
+        for (size_t k = 0; k < OUTPUTS; k++)
+            total += (double)y[i * OUTPUTS + k];
+        if (!(fabs(total - 1) <= 1e-6))
+            return 0;
+    }
+    return 1;
+}
+"""
+
+
+def _main_values(
+    sizes: tuple[int, ...], output: str, parameters: Mapping[str, tuple[int, ...]], dtype: str
+) -> dict[str, str]:
+    if sizes[-1] == 1:
+        threshold = "0" if output == "identity" else "(T)0.5"
+        target = "        y[i] = is_inner ? 1 : 0;"
+        hit = f"(p[i] > {threshold}) == (y[i] > (T)0.5)"
+    else:
+        target = "        y[2 * i] = is_inner ? 0 : 1;\n        y[2 * i + 1] = is_inner ? 1 : 0;"
+        hit = "(p[2 * i + 1] > p[2 * i]) == (y[2 * i + 1] > y[2 * i])"
+    lines, start = [], 0
+    for name, shape in parameters.items():
+        if name.startswith("W"):
+            lines += [
+                f"    for (int i = 0; i < {prod(shape)}; i++) /* {name}; biases are 0 */",
+                f"        params[{start} + i] = (T)(0.3 * normal(&state));",
+            ]
+        start += prod(shape)
+    return {
+        "draw_target": target,
+        "hit": hit,
+        "draw_weights": "\n".join(lines),
+        "eta": literal(0.03, "float32" if dtype == "float32" else "float64"),
+    }
