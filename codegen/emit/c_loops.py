@@ -5,6 +5,7 @@ one after another; the two kinds of matrix product are functions of the template
 on blocks of entries at a time.
 """
 
+from collections.abc import Collection
 from math import prod
 
 from codegen.emit.c_blocks import function_head, opened
@@ -15,6 +16,7 @@ from codegen.errors import InternalError
 from codegen.kernel import (
     BATCH,
     Binary,
+    Buffer,
     Const,
     Contract,
     Elementwise,
@@ -54,24 +56,25 @@ def chunk_function(program: KernelProgram, first: dict[str, int], gradients: dic
     return _Kernel(program, first, gradients).source()
 
 
-def work_rows(program: KernelProgram) -> int:
+def work_rows(program: KernelProgram, gradients: Collection[str]) -> int:
     """Return how many rows of a chunk's numbers a programme needs for its tensors."""
-    return sum(_rows(shape) for shape in _work(program).values())
+    return sum(_rows(shape) for shape in _work(program, gradients).values())
 
 
-def _work(program: KernelProgram) -> dict[str, tuple[int | str, ...]]:
+def _work(program: KernelProgram, gradients: Collection[str]) -> dict[str, tuple[int | str, ...]]:
+    """Return the shapes of the tensors that nobody else gives room to."""
     nodes = (node for node in program.nodes if not isinstance(node, Update))
     written = {name for node in nodes for name in writes(node)}
     return {
         b.name: b.shape
         for b in program.buffers
-        if b.name in written and b.shape and (b.role != "output" or _is_inside(program, b.shape))
+        if b.name in written - set(gradients) and b.shape and _is_inside(program, b)
     }
 
 
-def _is_inside(program: KernelProgram, shape: tuple[int | str, ...]) -> bool:
-    """Whether an output is not asked for by who calls the function."""
-    return BATCH in shape and program.name != "forward"
+def _is_inside(program: KernelProgram, buffer: Buffer) -> bool:
+    """Whether who calls the function does not ask for a tensor."""
+    return buffer.name not in program.outputs or program.name != "forward"
 
 
 def _rows(shape: tuple[int | str, ...]) -> int:
@@ -100,11 +103,11 @@ class _Kernel:
                 self.node(node)
         program = self.program
         used = {x for node in program.nodes for x in (*reads(node), *writes(node))}
-        outputs = [n for n in program.outputs if n in self.gradients]
+        outputs = [n for n in self.gradients if n in used]
         scalars = [n for n in program.outputs if not self.buffers[n].shape]
         parameters = [n for n in self.first if n in used]
         inputs = [n for n in ("X", "Y") if n in used]
-        work = _work(program)
+        work = _work(program, self.gradients)
         body = "\n".join(self.lines)
         arguments = ["const T *restrict params"] if parameters else []
         arguments += [f"const lanes *restrict {name}" for name in inputs]

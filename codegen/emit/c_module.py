@@ -90,7 +90,7 @@ def c_source(
         starts = accumulate(map(prod, parameters.values()), initial=0)
         first = dict(zip(parameters, starts, strict=False))
         kernels = [chunk_function(programs[name], first, gradients) for name in _CALLS]
-        rows = [work_rows(programs[name]) + sizes[-1] for name in _CALLS]
+        rows = [work_rows(programs[name], gradients) + sizes[-1] for name in _CALLS]
         values["work_rows"] = str(max(rows))
     values |= {
         f"{name}_arguments": ", ".join(_passed(kernel))
