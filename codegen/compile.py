@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import BinaryIO
 
 from codegen.cache import note_written, prepare, seal, seal_at_exit
-from codegen.errors import InternalError
+from codegen.errors import InputError, InternalError
 from codegen.generation import GeneratedSource
 
 _OpenForWrite = Callable[[str], AbstractContextManager[BinaryIO]]
@@ -30,8 +30,15 @@ def compile_module(source: GeneratedSource) -> ModuleType:
     Parameters
     ----------
     source
-        The result of `codegen.generate`.
+        The result of `codegen.generate`, for Numba or NumPy.
+
+    Raises
+    ------
+    InputError
+        If the source is in C.
     """
+    if source.header is not None:
+        raise InputError("the source is in C; write it to a file, and compile it with cc")
     with _one_at_a_time:
         return _imported(prepare(source.text))
 

@@ -223,6 +223,20 @@ class _Recogniser:
             if row in used and column in used and row is not None and column is not None:
                 return self._distributed(body, limits, row, column)
             (left if row in used else right if column in used else alone).append(factor)
+        number = Mul(*(factor for factor in alone if factor.is_number))
+        alone = [factor for factor in alone if not factor.is_number]
+        return scaled(number, [], [], self._sum_of(left, alone, right, k, row, column))
+
+    def _sum_of(
+        self,
+        left: list[Expr],
+        alone: list[Expr],
+        right: list[Expr],
+        k: Symbol,
+        row: Index,
+        column: Index,
+    ) -> Matrix:
+        """Return the sum over k of factors with the row, of those with k alone, of the others."""
         if not left and not right:
             return self._sum_of_column(alone, k)
         if left and right:
@@ -242,7 +256,7 @@ class _Recogniser:
         if len(split) > 1 and not product.denominator:
             *first, final_ = split
             return matmul(transpose(self.over(Mul(*first), k, None)), self.over(final_, k, None))
-        return matmul(transpose(Ones(self.extents[k])), self.over(Mul(*factors), k, None))
+        return matmul(transpose(Ones(self.extents[k])), self._column(factors, k))
 
     def _distributed(
         self, body: Expr, limits: tuple[Limit, ...], row: Index, column: Index

@@ -10,7 +10,7 @@ from runtime.commands.objective import objective_options, reader
 if TYPE_CHECKING:
     from codegen.passes.run import PassReport
 
-TARGETS = ("numba",)
+TARGETS = ("numba", "numpy", "c")
 
 EPILOG = """\b
 Examples:
@@ -20,6 +20,9 @@ Examples:
   gradwright generate 2-10-2 --names lab -o lab.py
   gradwright generate 8-32-1 --loss mse --explain > net.py
   gradwright generate 2-10-2 --hvp -o net.py     # with Hessian times a direction
+  gradwright generate 2-10-2 --target numpy      # to be read; NumPy is all it needs
+  gradwright generate 2-10-2 --target c -o net.c # C99: net.c and net.h
+  cc -std=c99 -O3 -march=native -DNET_MAIN net.c -lm && ./a.out
 
 \b
 SPEC holds the sizes from input to output, with an optional :activation after
@@ -27,8 +30,15 @@ a layer's size. Hidden layers are tanh unless written; the output follows the
 loss, softmax for cross-entropy. Every size must be a number.
 
 \b
-The module needs NumPy, and for the plain names Numba (SciPy and threadpoolctl
-too in larger networks), but nothing of gradwright. With --names lab it holds
+The module needs NumPy, and for the target numba Numba (SciPy and threadpoolctl
+too in larger networks), but nothing of gradwright. --target numpy is the same
+module in plain NumPy, a line for each statement of the derivation. --target c
+needs a C compiler: FILE.c and FILE.h hold NAME_forward, NAME_loss_and_gradients
+and NAME_train, NAME being the file's name without .c; where the network takes
+two numbers, -DNAME_MAIN adds a programme that trains Circles.
+
+\b
+With --names lab the module holds
 the functions of the lab, init_params, forward, loss_accuracy, backward and
 sgd, in plain NumPy that is made to be read; they take NumPy arrays and
 PyTorch tensors.
@@ -40,16 +50,17 @@ PyTorch tensors.
 @click.option(
     "-o",
     "output",
-    metavar="FILE.py",
+    metavar="FILE",
     default="-",
-    help="Write to FILE.py, which is replaced, in place of standard output.",
+    help="Write to FILE, which is replaced, in place of standard output. With --target c, "
+    "FILE.c, and FILE.h beside it.",
 )
 @click.option(
     "--target",
     metavar="|".join(TARGETS),
     default="numba",
     show_default=True,
-    help="What compiles the kernels; the lab's functions are plain NumPy.",
+    help="numba: compiled kernels; numpy: the same to be read; c: C99 and a header.",
 )
 @click.option(
     "--dtype",
@@ -92,8 +103,13 @@ def command(
     from codegen.generation import generate
 
     network = reader(loss, define, l2)(spec)
-    source = generate(network, dtype=dtype, labels=labels, names=names, hvp=hvp)
-    if output == "-":
+    prefix = _prefix(output) if target == "c" else ""
+    source = generate(
+        network, target=target, prefix=prefix, dtype=dtype, labels=labels, names=names, hvp=hvp
+    )
+    if source.header is not None:
+        _write_both(output, source.text, source.header)
+    elif output == "-":
         click.echo(source.text.encode(), nl=False)  # Python source is UTF-8, whatever the locale
     else:
         from runtime.files import shown, write_atomically
@@ -113,7 +129,7 @@ def explanation(reports: "Mapping[str, Sequence[PassReport]]") -> str:
         As `codegen.GeneratedSource` holds them; none for a module that no pass has seen.
     """
     if not reports:
-        return "No pass has run: the lab's functions are as they were derived, line by line.\n"
+        return "No pass has run: plain NumPy is as it was derived, line by line.\n"
     head = ("kernel", "pass", "nodes", "buffers")
     rows = [head]
     for kernel, passes in reports.items():
@@ -147,6 +163,36 @@ def _purposes(ran: set[str]) -> dict[str, str]:
         if step.__name__ in ran:
             found[step.__name__] = described.partition("\n")[0]
     return found
+
+
+def _prefix(output: str) -> str:
+    """Return what the names in a C file begin with."""
+    from pathlib import Path
+
+    from runtime.errors import InputError
+
+    path = Path(output)
+    if output == "-" or path.suffix != ".c":
+        given = "" if output == "-" else f", and {output} does not end in .c"
+        raise InputError(
+            f"--target c writes two files, FILE.c and FILE.h{given}. "
+            "Name the first one: for example -o net.c."
+        )
+    return path.stem
+
+
+def _write_both(output: str, text: str, header: str) -> None:
+    """Write a C file and its header; both are whole before either is put in place."""
+    from pathlib import Path
+
+    from runtime.files import replacing, shown
+
+    path = Path(output)
+    beside = path.with_suffix(".h")
+    with replacing(path) as source_file, replacing(beside) as header_file:
+        source_file.write_bytes(text.encode())
+        header_file.write_bytes(header.encode())
+    click.echo(f"{shown(path)} and {shown(beside)} are written", err=True)
 
 
 def _check_target(target: str) -> None:

@@ -21,6 +21,7 @@ from emitted import (
     BLAS_IN_PYTHON,
     LAB,
     LAB32,
+    LAB_IN_NUMPY,
     LAB_IN_PYTHON,
     Case,
     assert_all_near,
@@ -38,6 +39,7 @@ from codegen.generation import generate
 from derive.spec import parse_spec
 
 EVERY = list(cases())
+IN_NUMPY = [replace(case, target="numpy") for case in EVERY if case.dtype == "float64"]
 COMPILED = [LAB, LAB32, BLAS]
 ALL_COMPILED = [
     pytest.param(replace(case, is_compiled=True), id=str(case), marks=pytest.mark.slow)
@@ -47,7 +49,7 @@ ALL_COMPILED = [
 # ---------------------------------------------------------------- values and gradients
 
 
-@pytest.mark.parametrize("case", [*EVERY, *COMPILED, *ALL_COMPILED], ids=str)
+@pytest.mark.parametrize("case", [*EVERY, *IN_NUMPY, *COMPILED, *ALL_COMPILED], ids=str)
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 def test_it_agrees_with_autograd(case: Case, weighted: bool) -> None:
     module, params = case.module, case.params()
@@ -62,7 +64,7 @@ def test_it_agrees_with_autograd(case: Case, weighted: bool) -> None:
     assert all(g.dtype == module.DTYPE for g in found_gradients.values())
 
 
-@pytest.mark.parametrize("case", [*EVERY, *COMPILED, *ALL_COMPILED], ids=str)
+@pytest.mark.parametrize("case", [*EVERY, *IN_NUMPY, *COMPILED, *ALL_COMPILED], ids=str)
 def test_output_and_vjp_agree_with_autograd(case: Case) -> None:
     module, params = case.module, case.params()
     X, _, _ = case.batch(9)
@@ -194,7 +196,7 @@ def layouts(array: np.ndarray) -> Iterator[tuple[str, Any]]:
     yield "objects", array.astype(object)
 
 
-@pytest.mark.parametrize("case", [LAB, LAB32, LAB_IN_PYTHON, BLAS], ids=str)
+@pytest.mark.parametrize("case", [LAB, LAB32, LAB_IN_PYTHON, LAB_IN_NUMPY, BLAS], ids=str)
 def test_any_layout(case: Case) -> None:
     module, params = case.module, case.params()
     # numbers that every type holds exactly
@@ -223,7 +225,7 @@ def test_any_type_of_number(dtype: str) -> None:
     assert same_bytes(found[1], expected[1])
 
 
-@pytest.mark.parametrize("case", [LAB, LAB_IN_PYTHON, BLAS], ids=str)
+@pytest.mark.parametrize("case", [LAB, LAB_IN_PYTHON, LAB_IN_NUMPY, BLAS], ids=str)
 def test_parameters_in_any_layout(case: Case) -> None:
     module, params = case.module, case.params()
     X, Y, _ = case.batch(9)
@@ -248,7 +250,7 @@ def test_no_layout_is_compiled_anew() -> None:
             assert len(kernel.signatures) <= 1, kernel.signatures
 
 
-@pytest.mark.parametrize("case", [LAB, LAB_IN_PYTHON, BLAS], ids=str)
+@pytest.mark.parametrize("case", [LAB, LAB_IN_PYTHON, LAB_IN_NUMPY, BLAS], ids=str)
 def test_nothing_that_was_given_is_changed(case: Case) -> None:
     module, params = case.module, case.params()
     X, Y, weights = case.batch(9)
@@ -261,7 +263,7 @@ def test_nothing_that_was_given_is_changed(case: Case) -> None:
     assert same_bytes(given, before)
 
 
-@pytest.mark.parametrize("case", [LAB, LAB_IN_PYTHON, BLAS], ids=str)
+@pytest.mark.parametrize("case", [LAB, LAB_IN_PYTHON, LAB_IN_NUMPY, BLAS], ids=str)
 def test_results_are_the_callers_own(case: Case) -> None:
     module, params = case.module, case.params()
     X, Y, _ = case.batch(9)
@@ -316,7 +318,7 @@ SHAPES: dict[str, tuple[str, tuple[Any, ...], str]] = {
 
 
 @pytest.mark.parametrize(("function", "arguments", "message"), SHAPES.values(), ids=SHAPES)
-@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB], ids=str)
+@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB_IN_NUMPY, LAB], ids=str)
 def test_wrong_shapes(case: Case, function: str, arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         getattr(case.module, function)(PARAMS, *arguments)
@@ -343,7 +345,7 @@ def test_wrong_parameters(function: str, params: dict[str, Any], message: str) -
         getattr(LAB_IN_PYTHON.module, function)(params, *arguments)
 
 
-@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB, LAB32], ids=str)
+@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB_IN_NUMPY, LAB, LAB32], ids=str)
 def test_the_first_row_that_does_not_sum_to_one_is_named(case: Case) -> None:
     module = case.module
     wrong = Y.copy()
@@ -424,7 +426,7 @@ def test_only_the_ratio_of_weights_counts() -> None:
 # ---------------------------------------------------------------- extremes
 
 
-@pytest.mark.parametrize("case", [LAB, LAB32, LAB_IN_PYTHON, BLAS], ids=str)
+@pytest.mark.parametrize("case", [LAB, LAB32, LAB_IN_PYTHON, LAB_IN_NUMPY, BLAS], ids=str)
 @pytest.mark.parametrize("scale", [1e3, 1e15])
 def test_extreme_inputs_give_finite_results(case: Case, scale: float) -> None:
     module = case.module
@@ -446,7 +448,7 @@ def test_the_loss_of_a_hopeless_case_is_its_margin() -> None:
     np.testing.assert_array_equal(gradients["b1"], [1.0, -1.0])
 
 
-@pytest.mark.parametrize("case", [LAB, LAB_IN_PYTHON, BLAS], ids=str)
+@pytest.mark.parametrize("case", [LAB, LAB_IN_PYTHON, LAB_IN_NUMPY, BLAS], ids=str)
 @pytest.mark.parametrize("row", [0, 8])
 def test_nan_in_the_inputs_is_not_hidden(case: Case, row: int) -> None:
     inputs, targets, _ = case.batch(9)

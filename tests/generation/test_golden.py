@@ -16,6 +16,11 @@ GOLDEN = {
     "784-100-10.py.txt": ("784-100-10", "cross-entropy", "float32"),
     "mixed.py.txt": ("4-3:relu-5:sigmoid-6:softmax-7:tanh-2", "mse", "float64"),
 }
+OTHER_TARGETS = {
+    "2-10-2.numpy.txt": lambda: source("2-10-2", dtype="float32", target="numpy").text,
+    "2-10-2.c.txt": lambda: source("2-10-2", dtype="float32", target="c").text,
+    "2-10-2.h.txt": lambda: source("2-10-2", dtype="float32", target="c").header,
+}
 
 
 @pytest.mark.parametrize(("name", "network"), GOLDEN.items(), ids=GOLDEN)
@@ -25,8 +30,15 @@ def test_the_text_is_as_it_was(
     golden(name, without_versions(source(*network).text))
 
 
+@pytest.mark.parametrize(("name", "text"), OTHER_TARGETS.items(), ids=OTHER_TARGETS)
+def test_the_text_of_another_target_is_as_it_was(
+    name: str, text: Callable[[], str], golden: Callable[[str, str], None]
+) -> None:
+    golden(name, without_versions(text()))
+
+
 def test_no_file_is_left_over() -> None:
-    assert {path.name for path in FOLDER.glob("*.py.txt")} == set(GOLDEN)
+    assert {path.name for path in FOLDER.glob("*.txt")} == {*GOLDEN, *OTHER_TARGETS}
 
 
 def test_only_versions_are_left_open() -> None:

@@ -25,7 +25,9 @@ from emitted import (
     BLAS_IN_PYTHON,
     LAB,
     LAB32,
+    LAB32_IN_NUMPY,
     LAB32_IN_PYTHON,
+    LAB_IN_NUMPY,
     LAB_IN_PYTHON,
     Case,
     assert_all_near,
@@ -42,8 +44,8 @@ N, BATCH, ETA = 23, 5, 0.3  # the last batch of an epoch has three samples
 # one network is compiled by default, as that takes most of the time; `-m slow` compiles more
 SLOW_BLAS = pytest.param(BLAS, marks=pytest.mark.slow, id=str(BLAS))
 SLOW_LAB32 = pytest.param(LAB32, marks=pytest.mark.slow, id=str(LAB32))
-BOTH = [LAB_IN_PYTHON, BLAS_IN_PYTHON, LAB, SLOW_BLAS]
-QUICK = [LAB_IN_PYTHON, BLAS_IN_PYTHON]
+BOTH = [LAB_IN_PYTHON, LAB_IN_NUMPY, BLAS_IN_PYTHON, LAB, SLOW_BLAS]
+QUICK = [LAB_IN_PYTHON, LAB_IN_NUMPY, BLAS_IN_PYTHON]
 
 
 def trained(
@@ -90,7 +92,7 @@ def test_sample_weights_count_within_each_batch(case: Case) -> None:
     assert_all_near(found, expected, 1e-10)
 
 
-@pytest.mark.parametrize("case", [LAB32_IN_PYTHON, SLOW_LAB32], ids=str)
+@pytest.mark.parametrize("case", [LAB32_IN_PYTHON, LAB32_IN_NUMPY, SLOW_LAB32], ids=str)
 def test_float32(case: Case) -> None:
     X, Y, weights = case.batch(N)
     orders = drawn_orders(3)
@@ -170,7 +172,7 @@ def test_the_same_seed_gives_the_same_bytes(case: Case) -> None:
     assert not same_bytes(first, other)
 
 
-@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB, SLOW_BLAS], ids=str)
+@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB_IN_NUMPY, LAB, SLOW_BLAS], ids=str)
 @pytest.mark.parametrize("parts", [(4, 6), (1,) * 10, (0, 10), (3, 3, 4)], ids=str)
 def test_start_continues_exactly(case: Case, parts: tuple[int, ...]) -> None:
     test = case.batch(11)[:2]
@@ -383,7 +385,7 @@ def test_one_output_has_a_threshold(text: str, loss: str, threshold: float) -> N
     assert history[-1, 1] == ((threshold < P) == (Y > 0.5)).mean()
 
 
-@pytest.mark.parametrize("case", [LAB_IN_PYTHON, BLAS_IN_PYTHON, LAB], ids=str)
+@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB_IN_NUMPY, BLAS_IN_PYTHON, LAB], ids=str)
 def test_nan_is_no_hit(case: Case) -> None:
     params = case.params()
     params["b1"][0] = np.nan
@@ -419,7 +421,7 @@ def test_no_epoch() -> None:
 # ---------------------------------------------------------------- callback and stop
 
 
-@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB], ids=str)
+@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB_IN_NUMPY, LAB], ids=str)
 def test_every_row_is_called_back_once_in_order(case: Case) -> None:
     rows: list[np.ndarray] = []
     epochs = 30 if case is LAB_IN_PYTHON else 60_000
@@ -458,7 +460,7 @@ def test_the_callback_runs_in_the_callers_thread_also_where_that_is_not_the_main
     assert set(threads) == {threads[0]} != {threading.get_ident()}
 
 
-@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB], ids=str)
+@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB_IN_NUMPY, LAB], ids=str)
 def test_a_true_return_stops_after_the_epoch(case: Case) -> None:
     params, history = trained(case, epochs=10**6, callback=lambda rows: True, seed=2)
     done = len(history)
@@ -481,7 +483,7 @@ def test_what_the_callback_raises_ends_the_training() -> None:
     assert time.monotonic() - begun < 10
 
 
-@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB], ids=str)
+@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB_IN_NUMPY, LAB], ids=str)
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, MemoryError])
 def test_rows_that_nobody_has_seen_are_shown_before_an_exception_goes_on(
     case: Case, kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
@@ -846,7 +848,7 @@ def test_parts_of_one_array_that_do_not_overlap_are_trained() -> None:
 
 
 @pytest.mark.parametrize(("changed", "message"), REFUSED.values(), ids=REFUSED)
-@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB], ids=str)
+@pytest.mark.parametrize("case", [LAB_IN_PYTHON, LAB_IN_NUMPY, LAB], ids=str)
 def test_what_is_refused(case: Case, changed: dict[str, Any], message: str) -> None:
     params = LAB_IN_PYTHON.params()
     given = {"params": params, "X": X, "Y": Y, "epochs": 3, "batch": BATCH, "eta": ETA} | changed

@@ -5,12 +5,14 @@ update or the number of steps. After thousands of steps every one of them shows.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from c_library import CNetwork
 from numpy.typing import NDArray
 from numpy_loop import SLIPS, draw_orders, train_loop
 from real_mnist import real_mnist
@@ -250,6 +252,42 @@ class TestTheComparisonCanFail:
         ours[name].flat[0] = np.nan
         with pytest.raises(AssertionError):
             assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_run_in_c_and_in_numpy_is_the_compiled_one(
+    kernels64: ModuleType, kernels32: ModuleType, tmp_path: Path, dtype: str
+) -> None:
+    """With the same seed, and so the same order, and with a given order."""
+    data = circles()
+    module = kernels64 if dtype == "float64" else kernels32
+    in_c = CNetwork.built(codegen.generate(CIRCLES, target="c", dtype=dtype), tmp_path, ("-O3",))
+    in_numpy = ModuleType("in_numpy")
+    exec(codegen.generate(CIRCLES, target="numpy", dtype=dtype).text, vars(in_numpy))
+    tolerance = PRECISE if dtype == "float64" else 1e-4
+    order = draw_orders(1, 20, 200, 5)[0]
+    runs: list[tuple[int, dict[str, Any]]] = [
+        (10, {"seed": 2**63 + 5}),
+        (17, {"order": order}),
+        (300, {"seed": 1}),
+    ]
+    for batch, options in runs:
+        start = module.init_params(3)
+        given = {"epochs": 20, "batch": batch, "eta": ETA, **options}
+        histories, results = [], []
+        for one in (module, in_numpy):
+            results.append({name: value.copy() for name, value in start.items()})
+            X, Y = data.X_train, data.Y_train
+            histories.append(one.train(results[-1], X, Y, evaluate=True, **given))
+        status, ours, losses = in_c.train(
+            start, data.X_train, data.Y_train, with_losses=True, **given
+        )
+        assert status == 0
+        assert_same(ours, results[0], tolerance)
+        assert_same(results[1], results[0], tolerance)
+        np.testing.assert_allclose(losses, histories[0][:, 0], rtol=10 * tolerance)
+        np.testing.assert_allclose(histories[1][:, 0], histories[0][:, 0], rtol=10 * tolerance)
+        assert any(np.abs(ours[name] - start[name]).max() > 1e-3 for name in start)
 
 
 def test_an_epoch_of_mnist_is_pytorchs(mnist_kernels: ModuleType) -> None:

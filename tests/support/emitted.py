@@ -1,7 +1,7 @@
 """Emitted modules for tests: compiled once a session, or run by Python at once."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -25,9 +25,11 @@ def source(
     dtype: str = "float64",
     labels: str = "one-hot",
     hvp: bool = False,
+    target: str = "numba",
 ) -> GeneratedSource:
     """Return the generated source of a network."""
-    return generate(parse_spec(text, loss=loss), dtype=dtype, labels=labels, hvp=hvp)
+    spec = parse_spec(text, loss=loss)
+    return generate(spec, target=target, dtype=dtype, labels=labels, hvp=hvp)
 
 
 @cache
@@ -36,6 +38,14 @@ def interpreted(
 ) -> ModuleType:
     """Return the module of a network, run by Python."""
     return uncompiled(source(text, loss, dtype, labels).text)
+
+
+@cache
+def in_numpy(text: str, loss: str = "cross-entropy", dtype: str = "float64") -> ModuleType:
+    """Return the module of a network in plain NumPy."""
+    module = ModuleType("numpy_module")
+    exec(source(text, loss, dtype, target="numpy").text, vars(module))
+    return module
 
 
 def compiled(text: str, loss: str = "cross-entropy", dtype: str = "float64") -> ModuleType:
@@ -51,13 +61,17 @@ class Case:
     loss: str
     dtype: str
     is_compiled: bool
+    target: str = "numba"
 
     def __str__(self) -> str:
-        return f"{self.text} {self.loss} {self.dtype}" + " compiled" * self.is_compiled
+        kind = " compiled" if self.is_compiled else " in NumPy" * (self.target == "numpy")
+        return f"{self.text} {self.loss} {self.dtype}{kind}"
 
     @property
     def module(self) -> ModuleType:
         made = compiled if self.is_compiled else interpreted
+        if self.target == "numpy":
+            made = in_numpy
         return made(self.text, self.loss, self.dtype)
 
     @property
@@ -107,6 +121,9 @@ BLAS = Case(text="20-40-30-3", loss="cross-entropy", dtype="float64", is_compile
 LAB_IN_PYTHON = Case(text="2-10-2", loss="cross-entropy", dtype="float64", is_compiled=False)
 LAB32_IN_PYTHON = Case(text="2-10-2", loss="cross-entropy", dtype="float32", is_compiled=False)
 BLAS_IN_PYTHON = Case(text="20-40-30-3", loss="cross-entropy", dtype="float64", is_compiled=False)
+# the module in plain NumPy, which has the same interface
+LAB_IN_NUMPY = replace(LAB_IN_PYTHON, target="numpy")
+LAB32_IN_NUMPY = replace(LAB32_IN_PYTHON, target="numpy")
 
 
 def assert_near(found: Any, expected: Any, tolerance: float, name: str = "") -> None:

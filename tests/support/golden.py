@@ -15,7 +15,8 @@ def without_versions(text: str) -> str:
     """Return a text with the versions in its ``Versions:`` line left open."""
     lines = text.split("\n")
     return "\n".join(
-        _VERSION.sub("…", line) if line.startswith("Versions: ") else line for line in lines
+        _VERSION.sub("…", line) if line.removeprefix(" * ").startswith("Versions: ") else line
+        for line in lines
     )
 
 
