@@ -95,7 +95,7 @@ def numpy_source(
         "if_one_hot": ", or a row of Y does not sum to 1" if one_hot else "",
         "tolerance": "2e-3" if loss.dtype == "float32" else "1e-6",
         "with_blas": "",
-        "threads_text": "This module runs on one thread, and NumPy's products on as many as they do.",
+        "threads_text": "One here; NumPy's own products may take more.",
         "members": "1",
         "work": fill("work_of_one", {}),
         "sparse_text": "This module multiplies by every input, whatever is asked for.",

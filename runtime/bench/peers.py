@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.bench import c_peer
+from runtime.bench.c_peer import CPeer
 from runtime.bench.workload import Array, Params, Workload, batches
 from runtime.errors import InputError, InternalError
 from runtime.torch_oracle import names_of, oracle_loss
@@ -22,7 +24,9 @@ OURS = "gradwright"
 PEERS: Mapping[str, tuple[str, str, str | None]] = {
     "torch": ("torch", "PyTorch", "torch"),
     "numpy": ("numpy", "NumPy", None),
+    "c": ("ctypes", "our own C", None),
 }
+ON_REQUEST = ("c",)  # a yardstick of ours, and no other tool
 _SMALL = 1 << 18  # bytes: a training set that stays in the processor's cache
 
 Order = NDArray[np.int64]
@@ -49,11 +53,15 @@ def contender(name: str, work: Workload, X: Array, Y: Array, threads: int) -> Co
         return TorchPeer(work, X, Y, threads)
     if name == "numpy":
         return NumPyPeer(work, X, Y)
+    if name == "c":
+        return CPeer(work, X, Y)
     raise InternalError(f"no contender is called {name!r}")
 
 
 def why_not(name: str, work: Workload) -> str | None:
     """Return why a peer cannot do this work, or None."""
+    if name == "c" and not c_peer.is_there():
+        return f"there is no C compiler called {c_peer.COMPILER}"
     if name == "numpy":
         *hidden, output = work.activations
         strangers = {*hidden} - {"tanh"} or {output} - {"softmax"}

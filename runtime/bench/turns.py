@@ -12,7 +12,7 @@ from statistics import median
 
 import numpy as np
 
-from runtime.bench.peers import OURS, PEERS, why_not
+from runtime.bench.peers import ON_REQUEST, OURS, PEERS, why_not
 from runtime.bench.process import Process
 from runtime.bench.result import BenchResult
 from runtime.bench.workload import Array, Params, Workload, start, workload
@@ -185,7 +185,8 @@ def _choose_peers(
     """Return who takes part, and of those not asked for why they do not."""
     peers: list[str] = []
     left_out: dict[str, str] = {}
-    for name in dict.fromkeys(PEERS if against is None else against):
+    by_default = [name for name in PEERS if name not in ON_REQUEST]
+    for name in dict.fromkeys(by_default if against is None else against):
         reason = why_not(name, work)
         if against is not None and reason:
             raise InputError(f"against {name}: {reason}. Leave {name} out.")

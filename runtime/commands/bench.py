@@ -11,6 +11,7 @@ Examples:
   gradwright bench circles
   gradwright bench mnist --against torch --repeats 9
   gradwright bench mnist --sparse never
+  gradwright bench circles --against c
   gradwright bench 784-256-256-10 --batch 128
   gradwright bench 8-64:relu-1 --loss mse --against torch --format json
 
@@ -26,7 +27,8 @@ turn. Run it on a machine that is otherwise idle.
 @click.option(
     "--against",
     metavar="PEER,…",
-    help="torch, numpy. [all that are installed and can compute the network]",
+    help="torch, numpy, c. [all that are installed and can compute the network; c, which is "
+    "what generate --target c writes, on request]",
 )
 @click.option("--threads", type=int, default=1, show_default=True, help="Of each contender.")
 @click.option("--repeats", type=int, default=5, show_default=True, help="Turns of each.")

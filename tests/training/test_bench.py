@@ -190,8 +190,8 @@ def test_the_loop_by_hand_refuses_what_it_is_not_written_for(
     ("target", "options", "message"),
     [
         ("circle", {}, '"circle" is not known. Expected circles, mnist, or a network'),
-        ("2-3-2", {"against": ["jax"]}, '"jax" is not known. Known: numpy, torch'),
-        ("2-3-2", {"against": []}, "no peer is named. Known: numpy, torch"),
+        ("2-3-2", {"against": ["jax"]}, '"jax" is not known. Known: c, numpy, torch'),
+        ("2-3-2", {"against": []}, "no peer is named. Known: c, numpy, torch"),
         ("2-3:relu-2", {"against": ["numpy"]}, "has the activation relu. Leave numpy out"),
         ("nx-2", {}, 'sizes\\[0\\] is called "nx"'),
         ("2--2", {}, "the size of layer 1 is missing"),
@@ -272,6 +272,28 @@ def test_a_peer_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run_bench("circles", repeats=1)  # not asked for, so no mistake
     assert list(result.seconds) == ["gradwright", "numpy"]
     assert result.left_out == {"torch": "not installed; pip install 'gradwright[torch]'"}
+
+
+def test_our_own_c_is_a_peer_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    compilers()  # or skip
+    work = workload("2-3-2", batch=4)
+    runs = {}
+    for name in ("c", "numpy"):
+        runs[name] = start(work)
+        runner = contender(name, work, *training_set(work), 1)
+        runner.train(runs[name], 1, one_order(work))
+        runner.train(runs[name], 1)
+        for value in runs[name].values():
+            assert np.isfinite(value).all()
+    runs = {}
+    for name in ("c", "numpy"):
+        runs[name] = start(work)
+        contender(name, work, *training_set(work), 1).train(runs[name], 1, one_order(work))
+    for key, value in runs["numpy"].items():
+        np.testing.assert_allclose(runs["c"][key], value, rtol=1e-4, atol=1e-6)
+    monkeypatch.setattr(c_peer, "COMPILER", "no-such-compiler")
+    with pytest.raises(InputError, match=r"against c: there is no C compiler .* Leave c out"):
+        run_bench("2-3-2", against=["c"])
 
 
 @pytest.mark.parametrize("wrong", [0.01, -3.0, float("nan"), float("inf")])

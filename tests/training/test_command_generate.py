@@ -86,10 +86,44 @@ def test_a_failed_run_leaves_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("names", ["plain", "lab"])
-def test_the_written_module_checks_itself(tmp_path: Path, names: str) -> None:
+def test_the_target_numpy_is_printed(tmp_path: Path) -> None:
+    result = call("2-3-2", "--target", "numpy", "--hvp", "--dtype", "float64")
+    expected = generate("2-3-2", target="numpy", hvp=True, dtype="float64").text
+    assert (result.stdout, result.stderr) == (expected, "")
+    result = call("2-3-2", "--target", "numpy", "--names", "lab")
+    assert result.stdout == generate("2-3-2", names="lab").text
+    result = call("2-3-2", "--target", "numpy", "--explain", "-o", str(tmp_path / "net.py"))
+    assert result.stdout.startswith("No pass has run: ")
+
+
+def test_the_target_c_writes_two_files_and_replaces_both(tmp_path: Path) -> None:
+    path = tmp_path / "rings.c"
+    path.write_text("old")
+    result = call("2-3-2", "--target", "c", "-o", str(path), "--explain")
+    source = generate("2-3-2", target="c", prefix="rings")
+    assert result.stdout == explanation(source.reports)
+    assert result.stderr == f"{path} and {tmp_path / 'rings.h'} are written\n"
+    assert path.read_text("utf-8") == source.text
+    assert (tmp_path / "rings.h").read_text("utf-8") == source.header
+    assert {p.name for p in tmp_path.iterdir()} == {"rings.c", "rings.h"}
+
+
+def test_where_the_header_cannot_be_written_the_c_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "net.c"
+    path.write_text("old")
+    (tmp_path / "net.h").mkdir()
+    error = refused("2-3-2", "--target", "c", "-o", str(path))
+    assert str(tmp_path / "net.h") in str(error)
+    assert path.read_text() == "old"
+    assert {p.name for p in tmp_path.iterdir()} == {"net.c", "net.h"}
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--names", "lab"), ("--target", "numpy")], ids=["numba", "lab", "numpy"]
+)
+def test_the_written_module_checks_itself(tmp_path: Path, options: Sequence[str]) -> None:
     path = tmp_path / "net.py"
-    assert call("2-4-3", "--names", names, "-o", str(path)).exit_code == 0
+    assert call("2-4-3", *options, "-o", str(path)).exit_code == 0
     done = subprocess.run(
         [sys.executable, path.name], cwd=tmp_path, capture_output=True, text=True, check=False
     )
@@ -134,8 +168,12 @@ def test_explain_says_that_no_pass_has_seen_the_labs_functions(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["2-3-2", "--target", "c"], '--target: "c" is not available. Available: numba.'),
-        (["2-3-2", "--target", "numpy"], '--target: "numpy" is not available.'),
+        (["2-3-2", "--target", "go"], '"go" is not available. Available: numba, numpy, c.'),
+        (["2-3-2", "--target", "c"], "Name the first one: for example -o net.c"),
+        (["2-3-2", "--target", "c", "-o", "net.py"], "net.py does not end in .c"),
+        (["2-3-2", "--target", "c", "-o", "2-3.c"], '"2-3" cannot begin names in C'),
+        (["2-3-2", "--target", "c", "-o", "net.c", "--hvp"], "Use --target numba or numpy"),
+        (["2-3-2", "--target", "c", "-o", "n.c", "--names", "lab"], "Leave out --names lab"),
         (["2-3:tahn-2"], 'Did you mean "tanh"?'),
         (["nx-nh-ny"], "Write every size as an integer"),
         (["2-3-2", "--loss", "mes"], 'loss: "mes" is not known. Did you mean "mse"?'),
