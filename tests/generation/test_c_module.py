@@ -46,7 +46,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     built: dict[object, CNetwork] = {}
 
     def get(
-        spec: NetworkSpec | str, dtype: str = "float64", flags: tuple[str, ...] = ("-O1",)
+        spec: NetworkSpec | str, dtype: str = "float64", flags: tuple[str, ...] = ("-O0",)
     ) -> CNetwork:
         key = (str(spec), getattr(spec, "loss", ""), getattr(spec, "l2", 0), dtype, flags)
         if key not in built:
@@ -76,7 +76,7 @@ NETWORKS = {
     "no hidden layer, l2": parse_spec("5-3", loss="mae", l2=0.3),
 }
 BATCHES = (1, 7, 16, 33, 300)  # 300: several chunks, and a part of a vector
-NATIVE, PORTABLE = ("-O3", "-march=native"), ("-O1", "-DNET_PORTABLE")
+NATIVE, PORTABLE = ("-O3", "-march=native"), ("-O2", "-DNET_PORTABLE")
 
 
 def assert_agrees(c: CNetwork, spec: NetworkSpec, batch: int, seed: int = 3) -> None:
@@ -233,7 +233,7 @@ def test_without_memory_nothing_is_done(tmp_path: Path) -> None:
         "static void *no_memory(size_t n, size_t m) { return n && m ? NULL : NULL; }\n/* ---",
         1,
     )
-    c = CNetwork.built(replace(source, text=text), tmp_path, ("-O1",))
+    c = CNetwork.built(replace(source, text=text), tmp_path, ("-O0",))
     case = draw_case(parse_spec("2-10-2"), 5, 0, "float32")
     status, after, _ = c.train(case.params, case.X, case.Y, epochs=1, batch=2, eta=0.1)
     assert status == 1
