@@ -112,7 +112,7 @@ def test_gradients_in_float32(build: Build) -> None:
         ("2-10-2", "float32", NATIVE),
         ("2-10-2", "float64", PORTABLE),
         (WIDE, "float64", NATIVE),
-        (WIDE, "float32", PORTABLE),
+        (WIDE, "float64", PORTABLE),
     ],
 )
 def test_however_it_is_compiled(
