@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from catalogue import ACTIVATIONS, LOSSES, PAIRS, named, network
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
-from oracles import draw_case, shapes_of
+from oracles import autograd_hvp, draw_case, shapes_of
 from second_order import FORMS, directions, second_order, wrong
 from strategies import batches, hidden_activations, layer_sizes, seeds
 
@@ -16,32 +15,8 @@ from derive.error_bound import evaluate_with_bound
 from derive.errors import InputError
 from derive.program import Program
 from derive.spec import OUTPUT_OF_LOSS, NetworkSpec, parse_spec
-from runtime.check_cases import Case
-from runtime.torch_oracle import oracle_loss
 
 FIGURE = 1e-10  # of the largest entry
-
-
-def autograd_hvp(
-    spec: NetworkSpec, case: Case, direction: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Return the Hessian times a direction by differentiating autograd's gradient again."""
-    given = {name: torch.tensor(array).requires_grad_() for name, array in case.params.items()}
-    loss = oracle_loss(spec, given, torch.tensor(case.X), torch.tensor(case.Y))
-    tensors = list(given.values())
-    gradients = torch.autograd.grad(loss, tensors, create_graph=True, allow_unused=True)
-    along = sum(
-        (gradient * torch.tensor(direction[name])).sum()
-        for name, gradient in zip(given, gradients, strict=True)
-        if gradient is not None
-    )
-    if not isinstance(along, torch.Tensor) or not along.requires_grad:
-        return {name: np.zeros_like(array) for name, array in case.params.items()}
-    found = torch.autograd.grad(along, tensors, allow_unused=True)
-    return {
-        name: np.zeros(tuple(tensor.shape)) if product is None else product.numpy()
-        for (name, tensor), product in zip(given.items(), found, strict=True)
-    }
 
 
 def worst(program: Program, spec: NetworkSpec, batch: int, seed: int) -> float:

@@ -8,16 +8,13 @@ import sympy
 import torch
 from catalogue import named, stable_gradient
 from sympy import Expr
-from sympy.logic.boolalg import BooleanFunction
 
-from derive.check import check_program
 from derive.error_bound import evaluate_with_bound
-from derive.errors import InternalError
 from derive.evaluate import evaluate
 from derive.program import ONE_HOT, Program
 from derive.spec import NetworkSpec
 from runtime.check_cases import Case, ordinary_case
-from runtime.torch_oracle import loss_and_gradients, names_of
+from runtime.torch_oracle import loss_and_gradients, names_of, oracle_loss
 
 _FUNCTIONS = {
     sympy.exp: torch.exp,
@@ -50,19 +47,6 @@ def torch_value(expression: Expr, values: Mapping[Expr, torch.Tensor]) -> torch.
     raise NotImplementedError(f"{expression.func} in {expression}")
 
 
-def has_a_meaning(program: Program) -> bool:
-    """Whether a random programme is of the grammar, and uses known functions only.
-
-    SymPy moves a Piecewise out of a sum within a sum although its condition needs the inner
-    index: what comes out is no programme, and `check_program` says so.
-    """
-    try:
-        check_program(program)
-    except InternalError:
-        return False
-    return not any(s.body.has(sympy.erf, BooleanFunction) for s in program.statements)
-
-
 def shapes_of(spec: NetworkSpec) -> dict[str, tuple[int, ...]]:
     """Return the shapes of a network's parameters."""
     pairs = zip(spec.sizes[1:], spec.sizes[:-1], strict=True)
@@ -81,6 +65,28 @@ def draw_case(spec: NetworkSpec, batch: int, seed: int, dtype: str = "float64") 
         dtype=dtype,
         rows_sum_to_one=used or spec.loss == "cross-entropy",
     )
+
+
+def autograd_hvp(
+    spec: NetworkSpec, case: Case, direction: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the Hessian times a direction by differentiating autograd's gradient again."""
+    given = {name: torch.tensor(array).requires_grad_() for name, array in case.params.items()}
+    loss = oracle_loss(spec, given, torch.tensor(case.X), torch.tensor(case.Y))
+    tensors = list(given.values())
+    gradients = torch.autograd.grad(loss, tensors, create_graph=True, allow_unused=True)
+    along = sum(
+        (gradient * torch.tensor(direction[name])).sum()
+        for name, gradient in zip(given, gradients, strict=True)
+        if gradient is not None
+    )
+    if not isinstance(along, torch.Tensor) or not along.requires_grad:
+        return {name: np.zeros_like(array) for name, array in case.params.items()}
+    found = torch.autograd.grad(along, tensors, allow_unused=True)
+    return {
+        name: np.zeros(tuple(tensor.shape)) if product is None else product.numpy()
+        for (name, tensor), product in zip(given.items(), found, strict=True)
+    }
 
 
 @dataclass(frozen=True)
