@@ -24,6 +24,7 @@ from codegen.kernel import (
     Select,
     Value,
 )
+from derive.kinks import Abs
 from derive.program import BATCH
 
 # SymPy function -> name of the elementary function that the emitters provide
@@ -39,6 +40,7 @@ FUNCTIONS = {
     sympy.cosh: "cosh",
     sympy.erf: "erf",
     sympy.Abs: "abs",
+    Abs: "abs",
     log1p: "log1p",
     expm1: "expm1",
 }

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import final
 
 import sympy
-from sympy import Expr, Max, Piecewise, Rational, Symbol
+from sympy import Expr, Piecewise, Rational, Symbol
 
 from derive.errors import InputError
 from derive.formula_sympy import to_sympy
 from derive.formula_tree import Definition, Formula
 from derive.indices import fresh
+from derive.kinks import Abs, Max
 from derive.program import Sum
 
 
@@ -208,7 +209,7 @@ def mean_squared_error(sample: Sample) -> Expr:
 def mean_absolute_error(sample: Sample) -> Expr:
     """``(1/n) sum_k |P[k] - Y[k]|``, the mean over the outputs."""
     P, Y = sample.P, sample.Y
-    return P.total(lambda k: sympy.Abs(P(k) - Y(k))) / P.extent
+    return P.total(lambda k: Abs(P(k) - Y(k))) / P.extent
 
 
 @loss("huber")
@@ -221,7 +222,7 @@ def huber(sample: Sample) -> Expr:
 
     def term(k: Expr) -> Expr:
         d = P(k) - Y(k)
-        return Piecewise((d**2 / 2, sympy.Abs(d) <= 1), (sympy.Abs(d) - Rational(1, 2), True))
+        return Piecewise((d**2 / 2, Abs(d) <= 1), (Abs(d) - Rational(1, 2), True))
 
     return P.total(term) / P.extent
 

@@ -350,7 +350,7 @@ class _Bounds:
 
     def _function(self, function: type[Expr], argument: _Ball) -> _Ball:
         value = apply(FUNCTIONS[function], argument.value)
-        if function is sympy.Abs:
+        if issubclass(function, sympy.Abs):
             return _Ball(value, argument.error)
         return self._rounded(argument, value, function(T), self.function_error)
 

@@ -23,6 +23,7 @@ from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.relational import Relational
 
 from derive.errors import InputError, InternalError
+from derive.kinks import Abs, Max, Min
 from derive.program import MaxOver, Program, Statement, Tensor
 from derive.shifts import counts_with_indices, is_index, is_shifted, shift
 
@@ -49,11 +50,14 @@ FUNCTIONS: dict[type[Expr], Callable[[Array], Array]] = {
     sympy.atan: np.arctan,
     sympy.erf: _erf,
     sympy.Abs: np.abs,
+    Abs: np.abs,
     sympy.sign: np.sign,
 }
 EXTREMES: dict[type[Expr], Callable[[Array, Array], Array]] = {
     sympy.Max: np.maximum,
     sympy.Min: np.minimum,
+    Max: np.maximum,
+    Min: np.minimum,
 }
 COMPARISONS: dict[str, Callable[[Array, Array], Array]] = {
     "<": np.less,

@@ -27,6 +27,7 @@ from derive.formula_tree import (
     Number,
     chain,
 )
+from derive.kinks import kept
 from derive.notation import FUNCTIONS as FROM_SYMPY
 
 Scalar = Callable[[Expr], Expr]
@@ -64,6 +65,7 @@ COMPARE: dict[str, type[Relational]] = {
     "==": sympy.Equality,
     "!=": sympy.Unequality,
 }
+_ARGUMENT = sympy.Dummy("u", real=True)
 _NOT_REAL = (S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity, S.ImaginaryUnit)
 
 
@@ -105,7 +107,7 @@ def to_sympy(
             formula.root.at, "its constants combine to one that is not finite in float64"
         )
     inexact = [n for n in numbers if n.is_Float or _bits(n) > LONGEST_EXACT]
-    return expression.xreplace({n: sympy.Float(n, FLOAT64_DIGITS) for n in inexact})
+    return kept(expression.xreplace({n: sympy.Float(n, FLOAT64_DIGITS) for n in inexact}))
 
 
 @final
@@ -176,27 +178,26 @@ class _Builder:
             case _:
                 pass
         if node.function in _FUNCTIONS:
-            if node.function in ("max", "min"):
-                return self._extreme(_FUNCTIONS[node.function], *arguments)
             if node.function not in _EXACT:
                 arguments = [_inexact(argument) for argument in arguments]
             return _FUNCTIONS[node.function](*arguments)
         if node.function in self.activations:
-            return self.activations[node.function](arguments[0])
+            return self._activated(self.activations[node.function], arguments[0], node)
         (own,) = (d for d in self.formula.definitions if d.name == node.function)
         return to_sympy(own.formula, {own.parameter: arguments[0]}, activations=self.activations)
 
-    def _extreme(self, function: Callable[..., Expr], a: Expr, b: Expr) -> Expr:
-        """Return the larger or smaller of two; one within another is written out.
-
-        SymPy makes ``max(a, max(b, c))`` one maximum of three, of which each has slope 1/2
-        where all are equal; as it is written, a has 1/2 and the others 1/4.
-        """
-        nested = any(side.func is function for side in (a, b))
-        if not nested or a.has(Piecewise) or b.has(Piecewise):
-            return function(a, b)
-        first, second = (a > b, a < b) if function is sympy.Max else (a < b, a > b)
-        return Piecewise((a, first), (Piecewise((b, second), ((a + b) / 2, True)), True))
+    def _activated(self, activation: Scalar, argument: Expr, node: Call) -> Expr:
+        """Return a built-in activation of an argument; its choice may be one of a choice."""
+        if not argument.has(Piecewise):
+            return activation(argument)
+        defined = activation(_ARGUMENT)
+        if not isinstance(defined, Piecewise):
+            return activation(argument)
+        (then, condition), (otherwise, _) = (
+            (value.xreplace({_ARGUMENT: argument}), case) for value, case in defined.args
+        )
+        left, right = (side.xreplace({_ARGUMENT: argument}) for side in condition.args)
+        return self._cases(node, condition.func, left, right, then, otherwise)
 
     def _power(self, base: Expr, exponent: Expr, node: Node) -> Expr:
         """Return the power, once it is sure that what SymPy makes of it stays small."""
@@ -249,10 +250,16 @@ class _Builder:
             raise InternalError(f"{self.formula}: where without a comparison")
         left, right = self.build(condition.left, values), self.build(condition.right, values)
         then, otherwise = (self.build(argument, values) for argument in arguments)
-        return self._cases(condition, left, right, then, otherwise)
+        return self._cases(condition, COMPARE[condition.operator], left, right, then, otherwise)
 
     def _cases(
-        self, node: Comparison, left: Expr, right: Expr, then: Expr, otherwise: Expr
+        self,
+        node: Node,
+        relation: type[Relational],
+        left: Expr,
+        right: Expr,
+        then: Expr,
+        otherwise: Expr,
     ) -> Expr:
         """Return the piecewise expression, of two branches.
 
@@ -273,13 +280,13 @@ class _Builder:
             )
         inner = left.atoms(Piecewise) | right.atoms(Piecewise)
         if not inner:
-            return Piecewise((then, COMPARE[node.operator](left, right)), (otherwise, True))
+            return Piecewise((then, relation(left, right)), (otherwise, True))
         innermost = min(inner, key=lambda p: (len(p.atoms(Piecewise)), sympy.default_sort_key(p)))
         branches = []
         for value, condition in innermost.args:
             chosen = {innermost: value}
             sides = left.xreplace(chosen), right.xreplace(chosen)
-            branches.append((self._cases(node, *sides, then, otherwise), condition))
+            branches.append((self._cases(node, relation, *sides, then, otherwise), condition))
         return Piecewise(*branches)
 
 

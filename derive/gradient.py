@@ -49,6 +49,7 @@ from sympy.concrete.expr_with_limits import ExprWithLimits
 from derive.check import check_program
 from derive.errors import InternalError
 from derive.indices import canonical, fresh, open_sum, rename, target_indices
+from derive.kinks import kept
 from derive.program import (
     Partial,
     Program,
@@ -198,6 +199,7 @@ def slopes(body: Expr, operand: str) -> Iterator[Slope]:
 
 def settled(derivative: Expr) -> Expr:
     """Return what ``sympy.diff`` gave with the contract's slopes at kinks and ties."""
+    derivative = kept(derivative)
     if not derivative.has(Heaviside, DiracDelta):
         return derivative
     values: dict[Expr, Expr] = {

@@ -18,6 +18,7 @@ from sympy.codegen.cfunctions import expm1, log1p
 from sympy.core.relational import Relational
 
 from derive.errors import InternalError
+from derive.kinks import Abs, Max, Min
 
 # every function that may stand in a programme, by the name in which formulas are read
 FUNCTIONS: dict[type[Expr], str] = {
@@ -37,6 +38,9 @@ FUNCTIONS: dict[type[Expr], str] = {
     sympy.sign: "sign",
     sympy.Max: "max",
     sympy.Min: "min",
+    Abs: "abs",
+    Max: "max",
+    Min: "min",
 }
 
 GENERAL_POWER = "pow"  # a power whose exponent is no constant

@@ -10,6 +10,7 @@ from sympy.core.relational import Relational
 from derive.formula_constants import FUNCTIONS
 from derive.formula_sympy import COMPARE, LARGEST_PLAIN
 from derive.formula_tree import Binary, Call, Comparison, Name, Negative, Node, Number
+from derive.kinks import PLAIN, Max, Min
 from derive.notation import FUNCTIONS as FROM_SYMPY
 
 VARIABLES = ("x", "y_1", "Z")
@@ -57,7 +58,8 @@ trees: st.SearchStrategy[Node] = st.recursive(numbers | names, _larger, max_leav
 
 
 rationals = st.builds(Rational, st.integers(-9, 9), st.integers(1, 9))
-_FUNCTIONS = [f for f in FROM_SYMPY if f not in (sympy.Max, sympy.Min)]
+# of those with a kink, those that a formula is read as
+_FUNCTIONS = [f for f in FROM_SYMPY if f not in (*PLAIN.values(), Max, Min)]
 
 
 RELATIONS = list(COMPARE.values())
@@ -74,8 +76,8 @@ def _larger_expression(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr
         st.builds(lambda a, b: a / (1 + b**2), inner, inner),
         st.builds(lambda a, n: (1 + a**2) ** n, inner, rationals),
         st.builds(lambda function, a: function(1 + a**2), st.sampled_from(_FUNCTIONS), inner),
-        st.builds(sympy.Max, inner, inner),
-        st.builds(sympy.Min, inner, inner),
+        st.builds(Max, inner, inner),
+        st.builds(Min, inner, inner),
         st.builds(_choice, st.sampled_from(RELATIONS), st.sampled_from(SYMBOLS), inner, inner),
     )
 
@@ -87,17 +89,12 @@ expressions: st.SearchStrategy[Expr] = st.recursive(
 
 
 def belongs(expression: Expr) -> bool:
-    """Return whether SymPy builds it from its parts, and all its constants stay exact.
-
-    SymPy may leave ``Max(x, Min(0, 1))`` in a result, which it does not build when asked to.
-    """
+    """Return whether SymPy builds it from its parts, and all its constants stay exact."""
     constants = [part for part in sympy.preorder_traversal(expression) if not part.free_symbols]
     plain = all(max(abs(n.p), n.q) <= LARGEST_PLAIN for n in expression.atoms(Rational))
     values = [sympy.N(part, 30) for part in constants if isinstance(part, Expr) and part != 0]
     moderate = all(v.is_comparable and 1e-20 < abs(v) < 1e90 for v in values)  # none cancels
-    extremes = expression.atoms(sympy.Max, sympy.Min)
-    pairs = all(len(extreme.args) == 2 for extreme in extremes)  # one in another is written out
-    return plain and moderate and pairs and _rebuilt(expression) == expression
+    return plain and moderate and _rebuilt(expression) == expression
 
 
 def _rebuilt(expression: Expr) -> Expr:
