@@ -16,6 +16,7 @@ from sympy import Expr, Indexed, Piecewise, Symbol
 from sympy.codegen.cfunctions import expm1, log1p
 
 from derive.errors import InternalError
+from derive.kinks import Abs, Max, Min
 from derive.program import MaxOver, Program, Sum
 from derive.shifts import counts_with_indices
 
@@ -36,10 +37,15 @@ _FUNCTIONS: dict[type[Expr], Callable[..., Real]] = {
     sympy.atan: mpmath.atan,
     sympy.erf: mpmath.erf,
     sympy.Abs: abs,
+    Abs: abs,
     sympy.sign: mpmath.sign,
     sympy.Max: max,
     sympy.Min: min,
+    Max: max,
+    Min: min,
 }
+_LARGEST = mpmath.mpf(10) ** 300  # the exponential of its exponential would take for ever
+
 _COMPARE: dict[str, Callable[[Real, Real], bool]] = {
     "<": lambda a, b: bool(a < b),
     "<=": lambda a, b: bool(a <= b),
@@ -69,7 +75,8 @@ def precise_values(
     Returns
     -------
     dict
-        Arrays of mpmath numbers, by the statements' names; None where a value is not real.
+        Arrays of mpmath numbers, by the statements' names; None where a value is not real, or
+        a function of more than 1e300 is in it.
     """
     with mpmath.workdps(digits):
         known: dict[str, Any] = {
@@ -90,7 +97,7 @@ def precise_values(
 def _checked(body: Expr, at: Place, known: Mapping[str, Any], batch: int) -> Real | None:
     try:
         value = _value(body, at, known, batch)
-    except (ZeroDivisionError, TypeError):  # of None too: what it reads is not real
+    except (ZeroDivisionError, OverflowError, TypeError):  # of None too, which it reads
         return None
     return value if isinstance(value, mpmath.mpf) and mpmath.isfinite(value) else None
 
@@ -130,10 +137,13 @@ def _value(expression: Expr, at: Place, known: Mapping[str, Any], batch: int) ->
                 return value(branch)
             if _COMPARE[condition.rel_op](value(condition.lhs), value(condition.rhs)):
                 return value(branch)
-    if expression.func in (sympy.Max, sympy.Min):
+    if isinstance(expression, sympy.Max | sympy.Min):
         return reduce(_FUNCTIONS[expression.func], map(value, expression.args))
     if expression.func in _FUNCTIONS:
-        return _FUNCTIONS[expression.func](*map(value, expression.args))
+        (argument,) = map(value, expression.args)
+        if abs(argument) > _LARGEST:
+            raise OverflowError(f"{expression.func.__name__} of a number beyond {_LARGEST}")
+        return _FUNCTIONS[expression.func](argument)
     raise InternalError(f"{expression.func} has no value here: {expression}")
 
 

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 
 import sympy
 from sympy import Expr, Rational
 
 from derive.check import check_program
+from derive.constancy import is_constant
 from derive.definitions import (
     ACTIVATIONS,
     LOSSES,
@@ -19,13 +21,14 @@ from derive.definitions import (
     own_loss,
 )
 from derive.errors import InputError
+from derive.formula_tree import Definition
 from derive.gradient import gradient_program, slopes
 from derive.indices import canonical, fresh, target_indices
-from derive.program import BATCH, Program, Statement, Sum, Tensor, size
+from derive.program import BATCH, Program, Statement, Sum, Tensor, index, size
 from derive.spec import NetworkSpec, parse_spec
 
 _FEW = 3  # units of the network at which a loss is tried
-_ROUNDING = 1e-13
+_SCALES = (1.0, 30.0, 1e3, 1e6)  # of its parameters: a slope may begin far out
 
 
 def loss_program(spec: NetworkSpec | str, *, weighted: bool = False) -> Program:
@@ -51,11 +54,13 @@ def loss_program(spec: NetworkSpec | str, *, weighted: bool = False) -> Program:
     ------
     InputError
         If `spec` is text that cannot be read, or its loss is a formula that does not
-        change with the output, such as ``sum(sign(P))``, or ``sum(P)`` after softmax.
+        change with the output, such as ``sum(sign(P))``, or ``sum(P)`` after softmax, or an
+        activation of the user's own has slope 0 everywhere, such as ``sign(z)``.
     """
     if isinstance(spec, str):
         spec = parse_spec(spec)
     program = _program(spec, weighted=weighted)
+    _refuse_flat(spec, program.statement("loss"))
     if spec.formula is not None:
         _refuse_constant(spec, program.statement("loss"))
     return program
@@ -92,6 +97,27 @@ def _program(spec: NetworkSpec, *, weighted: bool) -> Program:
     )
 
 
+def _refuse_flat(spec: NetworkSpec, loss: Statement) -> None:
+    """Refuse an activation with slope 0 everywhere, unless the loss reads what is before it."""
+    for layer, name in enumerate(spec.activations, 1):
+        own = spec.definition(name)
+        if own is None or (layer == spec.depth and f"Z{layer}" in loss.reads()):
+            continue
+        if _is_flat(own):
+            raise InputError(
+                f'define: "{own}" has slope 0 everywhere, so nothing can be learnt through it. '
+                "Use an activation that changes with its argument."
+            )
+
+
+@lru_cache(maxsize=256)
+def _is_flat(definition: Definition) -> bool:
+    k = index("k")
+    z = Tensor(name="Z", shape=(size(1),))
+    row = Row(entry=lambda place: z[place], extent=z.shape[0])
+    return is_constant(own_activation(definition)(row, k), z[k])
+
+
 def _refuse_constant(spec: NetworkSpec, loss: Statement) -> None:
     """Refuse a loss that teaches nothing: its slope in the output is 0 wherever one looks."""
     sloped = any(True for name in ("P", f"Z{spec.depth}") for _ in slopes(loss.body, name))
@@ -113,19 +139,21 @@ def _teaches(last: NetworkSpec) -> bool:
     """
     import numpy as np  # only a formula of the user's own needs numbers here
 
-    from derive.evaluate import evaluate
+    from derive.error_bound import evaluate_with_bound
 
     gradient = gradient_program(_program(last, weighted=False))
     generator = np.random.default_rng(0)
-    for low in (-1.0, 0.1):  # logarithms and roots want what is positive
+    for scale, low in product(_SCALES, (-1.0, 0.1)):  # logarithms and roots want what is positive
         values = {
-            tensor.name: generator.uniform(
+            tensor.name: (scale if tensor.name in gradient.parameters else 1.0)
+            * generator.uniform(
                 low, 1, [_FEW if extent == BATCH else int(extent) for extent in tensor.shape]
             )
             for tensor in gradient.inputs
         }
-        found = evaluate(gradient, values, dtype="float64")["dW1"]
-        if not np.abs(found).max() <= _ROUNDING:  # NaN says nothing, and is not refused
+        found, bound = evaluate_with_bound(gradient, values, "float64")["dW1"]
+        says_nothing = np.isnan(found).any() and scale == _SCALES[0]  # and is not refused
+        if says_nothing or (np.abs(found) > bound).any():
             return True
     return False
 

@@ -120,6 +120,9 @@ def test_a_case_distinction_stays_within_the_sums_that_bind_its_indices() -> Non
         ("sum(sign(P))", "slope 0 everywhere"),
         ("sum(P)", "slope 0 everywhere"),  # 1, after softmax
         ("log(sum(P)**2)", "slope 0 everywhere"),
+        ("sum(max(P, Y) - where(P > Y, P, Y))", "slope 0 everywhere"),
+        ("sum(Y*(tanh(P) - sinh(P)/cosh(P)))", "slope 0 everywhere"),
+        ("sum(where(P > 3, P, 0))", "slope 0 everywhere"),  # no output of softmax is above 1
         ("sum(sqrt(-1-P**2))", "not real"),
         ("sum(log(-1-exp(P)))", "not real"),
         ("P*Y", "sum"),
@@ -131,6 +134,60 @@ def test_what_cannot_learn_is_refused(loss: str, words: str) -> None:
     with pytest.raises(InputError) as caught:
         loss_program(parse_spec("2-3-2", loss=loss))
     assert words in str(caught.value)
+
+
+FLAT = [
+    "sign(z)",
+    "sin(z)**2 + cos(z)**2",
+    "tanh(z) - sinh(z)/cosh(z)",
+    "z - z",
+    "max(z, 0) - relu(z)",
+    "max(min(z, 0), 0)",
+    "where(z > 0, 1, 2)",
+    "where(exp(z) > 2, 1, tanh(z)*cosh(z)/sinh(z))",
+    "abs(abs(z)) - sqrt(z**2)",
+    "atan(z) + atan(1/z)",
+    "exp(log(1 + exp(z))) - exp(z)",
+    "where(z**2 > 2, tanh(sign(z)), 3)",
+]
+SLOPED = [
+    "where(z > 3, z, 0)",
+    "max(z - 2, 0)",
+    "max(z - 1e9, 0)",
+    "where(z > 1e12, where(z < 1.0000001e12, z, 0), 0)",
+    "max(0, 1e-6 - abs(z - 5))",
+    "where(abs(z**3 - z - 7) < 1e-9, z, 1)",
+    "exp(-1e6*(z - 5)**2)",
+    "1e-30*z",
+    "exp(exp(exp(exp(z))))",
+    "log(z - 1e7)",
+    "sqrt(z**2 + z**4) - z*sqrt(1 + z**2)",
+]
+
+
+@pytest.mark.parametrize("formula", FLAT)
+def test_an_activation_that_is_a_constant_in_disguise_is_refused(formula: str) -> None:
+    for spec, loss in (("2-3:f-2", "cross-entropy"), ("2-3-2:f", "mse")):
+        with pytest.raises(InputError, match=r'^define: "f\(z\) = .*" has slope 0 everywhere'):
+            loss_program(parse_spec(spec, loss=loss, define=[f"f(z) = {formula}"]))
+
+
+@pytest.mark.parametrize("formula", SLOPED)
+def test_an_activation_with_a_slope_anywhere_is_not_refused(formula: str) -> None:
+    assert loss_program(parse_spec("2-3:f-2", define=[f"f(z) = {formula}"]))
+
+
+@pytest.mark.parametrize(
+    "loss", ["sum(where(P > 3, P, 0))", "sum(max(P - 1e4, Y))", "sum(1e-25*P)"]
+)
+def test_a_loss_with_a_slope_far_out_is_not_refused(loss: str) -> None:
+    assert loss_program(parse_spec("2-3-2:identity", loss=loss))
+
+
+def test_an_output_may_be_flat_where_the_loss_is_of_what_is_before_it() -> None:
+    step = ["f(z) = where(z > 0, 1, 0)"]
+    assert loss_program(parse_spec("2-3-2:f", loss="hinge", define=step))
+    assert loss_program(parse_spec("2-3-2", define=step))  # not used
 
 
 def test_a_branch_that_is_not_taken_adds_nothing_to_an_infinite_slope() -> None:
