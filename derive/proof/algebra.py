@@ -22,6 +22,7 @@ import heapq
 import math
 import random
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import sympy
 from sympy import (
@@ -55,6 +56,10 @@ _MOST_PRODUCTS = 60_000  # of terms, for one question: less than a second
 _MOST_CASES = 4  # within another case
 _PRIME = 2**61 - 1
 _SEED = 20080101  # any: it decides how fast a non-zero is seen, not the outcome
+
+
+# the few powers of a leading term, by their places, and the terms that it is equal to
+_Rule = tuple[list[tuple[int, int]], list[tuple[Any, Any]]]
 
 
 class _PoleError(Exception):
@@ -390,9 +395,7 @@ def _reduced(
     As ``PolyElement.rem``, which looks for the leading term anew in every step.
     """
     ring = element.ring
-    rules = [
-        (relation.LM, relation.LC, relation - relation.leading_term()) for relation in relations
-    ]
+    rules = [_rule(relation) for relation in relations]
     terms = dict(element.terms())
     heap = [tuple(-power for power in powers) for powers in terms]
     heapq.heapify(heap)
@@ -400,28 +403,51 @@ def _reduced(
     while heap:
         powers = tuple(-power for power in heapq.heappop(heap))
         coefficient = terms.pop(powers, 0)
-        rule = next((r for r in rules if ring.monomial_div(powers, r[0]) is not None), None)
         if not coefficient:
             continue
+        rule = _fitting(rules, powers)
         if rule is None:
             remainder[powers] = coefficient
             continue
-        leading, divisor, tail = rule
+        leading, tail = rule
         spend(len(tail))
-        quotient = ring.monomial_div(powers, leading)
-        for tail_powers, tail_coefficient in tail.terms():
+        quotient = list(powers)
+        for place, power in leading:
+            quotient[place] -= power
+        for tail_powers, factor in tail:
             product = ring.monomial_mul(quotient, tail_powers)
             if product not in terms:
                 heapq.heappush(heap, tuple(-power for power in product))
-            terms[product] = terms.get(product, 0) - coefficient / divisor * tail_coefficient
+                terms[product] = coefficient * factor
+            else:
+                terms[product] += coefficient * factor
     return remainder
+
+
+def _fitting(rules: list[_Rule], powers: tuple[int, ...]) -> _Rule | None:
+    """Return the first rule whose leading term divides a term."""
+    for rule in rules:
+        for place, power in rule[0]:
+            if powers[place] < power:
+                break
+        else:
+            return rule
+    return None
+
+
+def _rule(relation: PolyElement) -> _Rule:
+    """Return a relation as a rule for its leading term."""
+    leading = [(place, power) for place, power in enumerate(relation.LM) if power]
+    tail = [(powers, -c / relation.LC) for powers, c in relation.terms() if powers != relation.LM]
+    return leading, tail
 
 
 def _expanded(expression: Expr) -> Expr:
     """Multiply out what is not too large for it."""
     if (terms := _terms(expression, {})) > _MOST_TERMS:
         raise OutOfReachError(f"an argument has {terms} terms, multiplied out")
-    return sympy.expand(expression)
+    # of SymPy's hints those for polynomials: each is a walk through the whole expression
+    return expression.expand(power_base=False, power_exp=False, log=False, basic=False)
 
 
 def _terms(expression: Expr, known: dict[Expr, int]) -> int:

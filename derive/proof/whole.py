@@ -84,6 +84,7 @@ class _Whole:
         self.explicit = explicit
         self.loss = explicit.entry(of, ())
         self.effort = effort
+        self.algebra = Algebra(effort=effort)  # shared: the questions are about the same calls
         self.bodies: dict[Expr, Expr] = {}
         self.backward: set[Expr] = set()
         gradients = {statement.name for statement in program.backward}
@@ -109,7 +110,7 @@ class _Whole:
 
     def _agree(self, variable: Expr, stated: Expr, free: set[Expr] | None) -> bool:
         """Compare, with what reads none of `free` as symbols; None writes all of it out."""
-        algebra = Algebra(effort=self.effort)
+        algebra = self.algebra
         needed = self._needed(stated)
         depends = None if free is None else set(free)
         plain: dict[Expr, Expr] = {}
