@@ -20,7 +20,10 @@ _LEADING = (0.6, 1.2)  # size of the one large weight in each row
 _REST = 0.1  # the others together, relative to that
 _BIAS_SCALE = 0.1
 # where the outputs are tried: bias, and scale of the last weights; at last between 0 and 1
-_PLACES = ((0.0, 1.0), (1.0, 1.0), (2.0, 1.0), (4.0, 1.0), (8.0, 1.0), (0.5, 0.1), (0.5, 0.01))
+_PLACES = (
+    *((lift, 1.0) for lift in (0.0, 1.0, 2.0, 4.0, 8.0)),
+    *((0.5, scale) for scale in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)),
+)
 _LARGE_INPUT = 1e4
 _LARGE_LOGIT = 1e5
 

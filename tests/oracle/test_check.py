@@ -11,11 +11,13 @@ import pytest
 from catalogue import network, raw_gradient, stable_gradient
 from evaluated_module import EvaluatedModule
 from mutants import mutants, one_of_each_kind
+from oracles import draw_case
 
 from derive.spec import NetworkSpec, parse_spec
 from runtime.check_report import compare
 from runtime.errors import InputError
 from runtime.torch_check import DEFAULT_BATCH, check, spec_of
+from runtime.torch_oracle import loss_and_gradients
 
 LAB = network((2, 10, 2))
 SQUARE = network((3, 4, 4, 2), ("sigmoid",))
@@ -289,6 +291,15 @@ def test_a_network_and_loss_come_from_the_kernels_unless_given() -> None:
     assert spec_of(module, "2-3:f-1") == own
     with pytest.raises(InputError, match="without a SPEC"):
         spec_of(object())
+
+
+def test_outputs_that_start_far_out_are_brought_in() -> None:
+    """Eight layers of log_softmax give 50, and tanh of all but a few of them is 1 or -1."""
+    spec = network((1, 5, 8, 2, 3, 9, 3, 7, 2, 8), ["log_softmax"], "tanh", "cross-entropy")
+    case = draw_case(spec, 1, 0, "float32")
+    loss, gradients = loss_and_gradients(spec, case.params, case.X, case.Y, dtype="float32")
+    assert np.isfinite(loss)
+    assert all(np.isfinite(gradient).all() for gradient in gradients.values())
 
 
 def test_a_loss_that_is_nowhere_finite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
