@@ -140,7 +140,10 @@ def _bound(expression: Expr) -> set[Expr]:
 def _solve(body: Expr, call: Expr, value: Expr) -> Expr | None:
     """Return ``call`` from ``value = body``, if the body is a quotient linear in it."""
     unknown = Dummy("g", real=True)
-    numerator, denominator = sympy.fraction(sympy.together(body.xreplace({call: unknown})))
+    asked = body.xreplace({call: unknown})
+    if any(outer.has(unknown) for outer in asked.atoms(Function)):
+        return None  # not linear; of functions in functions the equation would be long
+    numerator, denominator = sympy.fraction(sympy.together(asked))
     equation = sympy.expand(numerator - value * denominator)
     slope = sympy.diff(equation, unknown)
     if slope == 0 or slope.has(unknown):
