@@ -156,6 +156,11 @@ def parse_spec(
     2-10:mish-2
     """
     definitions = _definitions(define)
+    if not loss.strip():
+        raise InputError(
+            f"loss: the formula is empty. Expected one of {', '.join(LOSSES)}, or a formula, "
+            "such as -sum(Y*log(P))."
+        )
     if loss not in OUTPUT_OF_LOSS:
         if _LOSS_NAME.fullmatch(loss):
             raise InputError(
@@ -169,6 +174,12 @@ def parse_spec(
         raise InputError(
             f"network: {len(text)} characters, at most {LONGEST_SPEC} are read. "
             f"Give at most {MOST_LAYERS} layers."
+        )
+    if is_any_depth(text):
+        raise InputError(
+            f"network: {_quoted(text)} stands for any number of hidden layers, and code needs a "
+            "depth. Write the sizes from input to output, for example 2-10-2; "
+            f"gradwright derive {text} derives for every depth."
         )
     parts = text.split("-")
     if len(parts) < 2:

@@ -85,7 +85,7 @@ def command(
         batch=batch,
         dtype=dtype,
         sparse=sparse,
-        loss=loss or DEFAULT_LOSS,
+        loss=DEFAULT_LOSS if loss is None else loss,
         define=define,
         l2=l2 or 0.0,
         labels=labels,

@@ -56,4 +56,6 @@ def reader(
     """Return what reads a network's text in the light of these options."""
     from derive.spec import DEFAULT_LOSS, parse_spec
 
-    return partial(parse_spec, loss=loss or DEFAULT_LOSS, define=define, l2=l2 or 0.0)
+    return partial(
+        parse_spec, loss=DEFAULT_LOSS if loss is None else loss, define=define, l2=l2 or 0.0
+    )

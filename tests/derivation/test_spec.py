@@ -36,6 +36,8 @@ def test_the_output_follows_the_loss() -> None:
     ("text", "words"),
     [
         ("", "has no layer"),
+        ("N", "code needs a depth"),
+        ("N:relu", "gradwright derive N:relu"),
         ("2", "has no layer"),
         ("2--2", "the size of layer 1 is missing"),
         ("-2", "the input size is missing"),

@@ -176,6 +176,13 @@ def test_the_example_shows_the_distribution(
     assert spec.loader is not None
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["seed_distribution.py", "--help"])
+    with pytest.raises(SystemExit) as left:
+        example.main()
+    assert left.value.code == 0
+    assert "PICTURE.png" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
     monkeypatch.setattr(example, "SEEDS", 20)
     monkeypatch.setattr(sys, "argv", ["seed_distribution.py", str(tmp_path / "seeds.png")])
     example.main()

@@ -165,6 +165,8 @@ def test_what_a_file_prints_does_not_reach_standard_output(kernels: Path) -> Non
         (["nx-2"], 'the size "nx" is a name'),
         (["2-tanh"], "network"),
         (["2-10-2", "--loss", "msee"], "msee"),
+        (["2-10-2", "--loss", " "], "the formula is empty"),
+        (["N"], "code needs a depth"),
         (["2-10:tahn-2"], 'Did you mean "tanh"?'),
         (["90000-90000-2"], "parameters; at most"),
     ],

@@ -176,6 +176,8 @@ def test_explain_says_that_no_pass_has_seen_the_labs_functions(tmp_path: Path) -
         (["2-3-2", "--target", "c", "-o", "n.c", "--names", "lab"], "Leave out --names lab"),
         (["2-3:tahn-2"], 'Did you mean "tanh"?'),
         (["nx-nh-ny"], "Write every size as an integer"),
+        (["2-3-2", "--loss", ""], "loss: the formula is empty"),
+        (["N"], "code needs a depth"),
         (["2-3-2", "--loss", "mes"], 'loss: "mes" is not known. Did you mean "mse"?'),
         (["2--2"], "the size of layer 1 is missing"),
         (["2-3-2", "--hvp", "--names", "lab"], "Leave out --names lab, or --hvp"),
