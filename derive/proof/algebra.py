@@ -234,7 +234,7 @@ class Algebra:
             return Integer(int(bool(difference > 0))), Integer(int(bool(difference < 0)))
         within = sorted(difference.free_symbols & self._bits.keys(), key=sympy.default_sort_key)
         if len(within) > _MOST_CASES:
-            raise OutOfReachError(f"the sign of {difference} has too many cases")
+            raise OutOfReachError("the sign of a difference has too many cases")
         if within:  # where a case holds, the difference is what it is there
             bit = within[0]
             other = self._symbol(not self._bits[bit][1], self._bits[bit][0])
