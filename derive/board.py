@@ -40,7 +40,7 @@ class Told:
 
 
 def told_steps(
-    program: Program, notation: Notation, *, matrix: bool = True
+    *programs: Program, notation: Notation, matrix: bool = True
 ) -> dict[str, tuple[Told, ...]]:
     """Return the steps by the name of the statement that they lead to, in reading order.
 
@@ -48,25 +48,26 @@ def told_steps(
 
     Parameters
     ----------
-    program
-        A programme with recorded steps.
+    programs
+        Programmes with recorded steps, which are numbered through.
     notation
         How formulas are written.
     matrix
         Whether the matrix form of a statement is told as its last step.
     """
-    teller = _Teller(program, notation)
+    teller = _Teller(programs, notation)
     return {
         name: tuple(teller.told(name, steps, matrix=matrix))
+        for program in programs
         for name, steps in grouped_steps(program).items()
     }
 
 
 class _Teller:
-    """Numbers the steps of a programme and writes them in a notation."""
+    """Numbers the steps of programmes and writes them in a notation."""
 
-    def __init__(self, program: Program, notation: Notation) -> None:
-        self.statements = {statement.name: statement for statement in program.statements}
+    def __init__(self, programs: tuple[Program, ...], notation: Notation) -> None:
+        self.statements = {s.name: s for program in programs for s in program.statements}
         self.notation = notation
         self.number = 0
 

@@ -2,18 +2,19 @@
 
 The writers, one for each format, are `derive.report` (text), `derive.latex_report`,
 `derive.markdown_report` and `derive.html_report`; each walks over a `Document` and adds
-nothing of its own.
+nothing of its own. `document` tells of one network, `derive.recurrence_document` of any depth.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, final
 
-from derive.board import told_steps
+from derive.board import Told, told_steps
 from derive.notation import Notation
 from derive.printing import TEXT, Form, sides, written_out
 from derive.program import Program, Statement, Tensor
-from derive.spec import NetworkSpec
+from derive.spec import LOSSES, NetworkSpec
 
 if TYPE_CHECKING:
     from derive.proof import Certificate
@@ -36,6 +37,9 @@ class Recorded:
 
 
 Sentence = tuple[str | Math | Recorded, ...]
+
+# a word, also one with a layer below it: W_ℓ, W_{ℓ+1}
+_WORD = re.compile(r"[A-Za-z]\w*(?:(?<=_)(?:ℓ|\{[^}]*\}))?|.", re.DOTALL | re.ASCII)
 
 
 @final
@@ -61,13 +65,31 @@ class Sentences:
 
     sentences: tuple[Sentence, ...]
     stop: str = "; "
-    each_on_a_line: bool = False
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paragraphs:
+    """Prose, each paragraph on lines of its own."""
+
+    paragraphs: tuple[Sentence, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows of short cells under a heading for each column."""
+
+    head: tuple[Sentence, ...]
+    rows: tuple[tuple[Sentence, ...], ...]
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenOut:
-    """The parameters' gradients, each as one formula."""
+    """The gradients of a programme's parameters, each as one formula."""
+
+    program: Program
 
 
 @final
@@ -83,8 +105,8 @@ class Proof:
 class Section:
     """A heading and what stands under it."""
 
-    heading: str
-    content: Tensors | Lines | Sentences | WrittenOut | Proof
+    heading: Sentence
+    content: Tensors | Lines | Sentences | Paragraphs | Table | WrittenOut | Proof
 
 
 @final
@@ -96,29 +118,61 @@ class Document:
     ----------
     title
         What was derived.
-    program
-        The programme that is told.
+    programs
+        The programmes that are told; no two of them write the same name.
     form
         ``"matrix"`` or ``"index"``; what has no matrix form is in index form in either.
     steps
         Whether the steps that led to each statement are told.
     sections
         In reading order.
+    told_as
+        The name of the line by which a value is told that has no line of its own.
     """
 
-    title: str
-    program: Program
+    title: Sentence
+    programs: tuple[Program, ...]
     form: Form
     steps: bool
     sections: tuple[Section, ...]
+    told_as: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> frozenset[str]:
-        """What words of a sentence are names of tensors, or of their gradients."""
-        tensors = self.program.tensors()
+        """What words of a sentence are names: of tensors, of their gradients, of sizes."""
+        tensors = {t.name: t for program in self.programs for t in program.tensors().values()}
+        extents = {extent for tensor in tensors.values() for extent in tensor.shape}
         return frozenset(
-            (*tensors, *(f"d{name}" for name in tensors), *(n.removeprefix("d") for n in tensors))
+            (
+                *tensors,
+                *(f"d{name}" for name in tensors),
+                *(name.removeprefix("d") for name in tensors),
+                *(extent.name for extent in extents if extent.is_Symbol),
+            )
         )
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """The statements that have a line, in reading order."""
+        contents = (section.content for section in self.sections)
+        return tuple(s for lines in contents if isinstance(lines, Lines) for s in lines.statements)
+
+    def told(self, notation: Notation) -> dict[str, tuple[Told, ...]]:
+        """Return the steps that led to each statement, none where they are not told."""
+        if not self.steps:
+            return {}
+        return told_steps(*self.programs, notation=notation, matrix=self.form == "matrix")
+
+
+def words_of(text: str) -> Iterator[str]:
+    """Yield the words of a text, names with a layer whole, and what stands between them.
+
+    Examples
+    --------
+    >>> list(words_of("Z_{ℓ+1} reads b"))
+    ['Z_{ℓ+1}', ' ', 'reads', ' ', 'b']
+    """
+    yield from (match[0] for match in _WORD.finditer(text))
 
 
 def document(
@@ -151,29 +205,49 @@ def document(
         What is given, forward, backward, gradients, written out, assumed, notation, proof;
         after `derive.hvp_program` also the second order and the Hessian times v.
     """
-    title = f"Network {spec}, {spec.loss} loss, mean over a batch of B samples"
+    title = (
+        f"Network {spec}, ",
+        *loss_words(spec),
+        ", mean over a batch of ",
+        name("B"),
+        " samples",
+    )
     sections = [
-        Section(heading="Given", content=Tensors(tensors=program.inputs)),
-        Section(heading="Forward", content=Lines(statements=program.forward)),
-        Section(heading="Backward", content=Lines(statements=program.backward)),
+        Section(heading=("Given",), content=Tensors(tensors=program.inputs)),
+        Section(heading=("Forward",), content=Lines(statements=program.forward)),
+        Section(heading=("Backward",), content=Lines(statements=program.backward)),
     ]
     if program.second_order:
         second = Lines(statements=program.second_order)
-        sections.append(Section(heading="Second order, along v", content=second))
-    sections.append(Section(heading="Gradients", content=_gradients(program)))
+        sections.append(Section(heading=("Second order, along ", name("v")), content=second))
+    sections.append(Section(heading=("Gradients",), content=gradients(program)))
     if program.second_order:
-        sections.append(Section(heading="Hessian times v", content=_hessian_products(program)))
+        content = _hessian_products(program)
+        sections.append(Section(heading=("Hessian times ", name("v")), content=content))
     if expand:
-        sections.append(Section(heading="Gradients written out", content=WrittenOut()))
-    if program.assumptions:
-        sections.append(Section(heading="Assumed", content=_assumed(program)))
-    symbols = "\n".join(_formulas(program, form, steps=steps, expand=expand))
-    words = legend(symbols, form, second_order=bool(program.second_order))
-    notation = Sentences(sentences=tuple(words))
-    sections.append(Section(heading="Notation", content=notation))
+        heading = ("Gradients written out",)
+        sections.append(Section(heading=heading, content=WrittenOut(program=program)))
+    sections += assumed(program)
     if certificate:
-        sections.append(Section(heading="Proof", content=Proof(certificate=certificate)))
-    return Document(title=title, program=program, form=form, steps=steps, sections=tuple(sections))
+        sections.append(Section(heading=("Proof",), content=Proof(certificate=certificate)))
+    told = Document(
+        title=title, programs=(program,), form=form, steps=steps, sections=tuple(sections)
+    )
+    return with_legend(told)
+
+
+def with_legend(doc: Document) -> Document:
+    """Return a document with what its symbols mean, before a proof or at the end."""
+    notation = Section(heading=("Notation",), content=Sentences(sentences=tuple(_legend(doc))))
+    is_proved = bool(doc.sections) and isinstance(doc.sections[-1].content, Proof)
+    end = len(doc.sections) - is_proved
+    return replace(doc, sections=(*doc.sections[:end], notation, *doc.sections[end:]))
+
+
+def loss_words(spec: NetworkSpec) -> Sentence:
+    """Return what to call the loss; one of the reader's own is a formula."""
+    own = spec.loss not in LOSSES
+    return (f"loss {spec.loss}",) if own else (f"{spec.loss} loss",)
 
 
 def name(text: str) -> Math:
@@ -188,53 +262,63 @@ def mark(letter: str) -> Math:
 
 def gradient_of(parameter: str) -> Math:
     """Return ``∂loss/∂W1`` as a formula."""
-    return Math(lambda n: n.partial(n.name("loss"), n.name(parameter)).text)
+    return Math(lambda n: n.partial_in_line(n.name("loss"), n.name(parameter)))
 
 
-def _gradients(program: Program) -> Sentences:
-    def equation(parameter: str, gradient: str) -> Math:
-        return Math(lambda n: gradient_of(parameter).write(n) + n.equals_sign + n.name(gradient))
+def equation(left: Math, right: Math) -> Math:
+    """Return two formulas with the sign of equality between them."""
+    return Math(lambda n: left.write(n) + n.equals_sign + right.write(n))
 
+
+def gradients(program: Program) -> Sentences:
+    """Return the names of the parameters' gradients."""
     pairs = program.gradients.items()
-    return Sentences(sentences=tuple((equation(*pair),) for pair in pairs), stop="   ")
+    told = ((equation(gradient_of(parameter), name(grad)),) for parameter, grad in pairs)
+    return Sentences(sentences=tuple(told), stop="   ")
 
 
 def _hessian_products(program: Program) -> Sentences:
-    def equation(parameter: str, product: str) -> Math:
-        return Math(lambda n: n.hessian_product(parameter).text + n.equals_sign + n.name(product))
+    def product_of(parameter: str) -> Math:
+        return Math(lambda n: n.hessian_product(parameter).text)
 
     pairs = program.hessian_products.items()
-    return Sentences(sentences=tuple((equation(*pair),) for pair in pairs), stop="   ")
+    told = ((equation(product_of(parameter), name(product)),) for parameter, product in pairs)
+    return Sentences(sentences=tuple(told), stop="   ")
 
 
-def _assumed(program: Program) -> Sentences:
+def assumed(program: Program) -> list[Section]:
+    """Return a section of what a programme assumes, or none where it assumes nothing."""
     lines = []
     for assumption in program.assumptions:
         users = [s.name for s in program.statements if f"identity: {assumption}" in s.origin]
         used = f" (used in {', '.join(users)})" if users else ""
         lines.append((Recorded(f"{assumption}{used}"),))
-    return Sentences(sentences=tuple(lines), each_on_a_line=True)
+    if not lines:
+        return []
+    return [Section(heading=("Assumed",), content=Paragraphs(paragraphs=tuple(lines)))]
 
 
-def _formulas(program: Program, form: Form, *, steps: bool, expand: bool) -> list[str]:
+def _formulas(doc: Document) -> list[str]:
     """Return every formula that is told, as text: the symbols in it are explained."""
-    found = [" = ".join(sides(statement, TEXT, form)) for statement in program.statements]
-    if steps:
-        told = told_steps(program, TEXT, matrix=form == "matrix")
-        found += [f"= {form}" for steps_ in told.values() for one in steps_ for form in one.forms]
-    if expand:
-        found += [f"= {right}" for _, _, right in written_out(program, TEXT, form=form)]
+    found = [" = ".join(sides(statement, TEXT, doc.form)) for statement in doc.statements]
+    steps = (step for told in doc.told(TEXT).values() for step in told)
+    found += [f"= {form}" for step in steps for form in step.forms]
+    for section in doc.sections:
+        if isinstance(section.content, WrittenOut):
+            lines = written_out(section.content.program, TEXT, form=doc.form)
+            found += [f"= {right}" for _, _, right in lines]
     return found
 
 
-def legend(symbols: str, form: Form, *, second_order: bool = False) -> list[Sentence]:
-    """Return what a reader must know about the symbols that occur in formulas as text."""
+def _legend(doc: Document) -> list[Sentence]:
+    """Return what a reader must know about the symbols that occur in the formulas."""
+    symbols, form = "\n".join(_formulas(doc)), doc.form
 
     def occurs(*any_of: str) -> bool:
         return any(symbol in symbols for symbol in any_of)
 
     words: list[Sentence] = [(name("dT"), " is ", gradient_of("T"))]
-    if second_order:
+    if any(program.second_order for program in doc.programs):
         # the names of no tensor: set as they are
         words.append((mark("v"), " is how ", name("T"), " changes along ", name("v")))
         words.append((mark("h"), " is how ", name("dT"), " changes along ", name("v")))
@@ -253,7 +337,7 @@ def legend(symbols: str, form: Form, *, second_order: bool = False) -> list[Sent
         words.append((choice, " is ", a, " where ", c, " holds, else ", b))
     if occurs("/∂"):
         T, U = name("T"), name("U")
-        slope = Math(lambda n: n.partial(n.name("T"), n.name("U")).text)
+        slope = Math(lambda n: n.partial_in_line(n.name("T"), n.name("U")))
         what = " is the derivative of what "
         words.append((slope, what, T, " is defined as, taken in ", U, " alone"))
     if occurs("δ["):

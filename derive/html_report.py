@@ -7,26 +7,28 @@ to it; with steps, to the step that used the rule.
 import re
 from html import escape
 
-from derive.board import Told, told_steps
+from derive.board import Told
 from derive.document import (
     Document,
     Lines,
     Math,
+    Paragraphs,
     Proof,
     Recorded,
     Section,
     Sentence,
     Sentences,
+    Table,
     Tensors,
     WrittenOut,
+    words_of,
 )
 from derive.html_style import PAGE_STYLE, STYLE
 from derive.mathml_notation import mathml
 from derive.printing import MATHML, Form, shape_mathml, sides, written_out
 from derive.program import Program, Statement
+from derive.report import text_sentence
 from derive.rules import OF_ORIGIN, RULES
-
-_WORD = re.compile(r"[A-Za-z]\w*|.", re.DOTALL | re.ASCII)
 
 
 def write_html(doc: Document) -> str:
@@ -34,7 +36,7 @@ def write_html(doc: Document) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(doc.title)}</title>\n<style>\n{PAGE_STYLE}{STYLE}</style>\n"
+        f"<title>{escape(text_sentence(doc.title))}</title>\n<style>\n{PAGE_STYLE}{STYLE}</style>\n"
         f"</head>\n<body>\n{_Writer(doc).body()}</body>\n</html>\n"
     )
 
@@ -46,7 +48,7 @@ def write_html_fragment(doc: Document) -> str:
 
 def program_html(program: Program, *, form: Form = "matrix") -> str:
     """Return the statements of a programme as a table, for a notebook."""
-    doc = Document(title="", program=program, form=form, steps=False, sections=())
+    doc = Document(title=(), programs=(program,), form=form, steps=False, sections=())
     table = _Writer(doc).lines(program.statements, linked=False)
     return f'<style>\n{STYLE}</style>\n<div class="gradwright">\n{table}\n</div>\n'
 
@@ -56,18 +58,18 @@ class _Writer:
 
     def __init__(self, doc: Document) -> None:
         self.doc = doc
-        self.told = (
-            told_steps(doc.program, MATHML, matrix=doc.form == "matrix") if doc.steps else {}
-        )
+        self.told = doc.told(MATHML)
         self.names = doc.names
-        self.forward = {statement.name for statement in doc.program.forward}
+        forward = {statement.name for program in doc.programs for statement in program.forward}
+        lines = {s.name: s.name for s in doc.statements if s.name in forward}
+        self.line = {**lines, **doc.told_as}  # the line that a forward value's name leads to
         self.used: dict[str, None] = {}  # the rules that are spoken of, in order
 
     def body(self, *, linked: bool = True) -> str:
         """Return everything that stands in the page; `linked` says whether within itself."""
-        parts = [f'<main class="gradwright">\n<h1>{escape(self.doc.title)}</h1>']
+        parts = [f'<main class="gradwright">\n<h1>{self.sentence(self.doc.title)}</h1>']
         for section in self.doc.sections:
-            parts.append(f"<section>\n<h2>{escape(section.heading)}</h2>")
+            parts.append(f"<section>\n<h2>{self.sentence(section.heading)}</h2>")
             parts.append(f"{self.content(section, linked=linked)}\n</section>")
         if linked:
             parts.append(self.rules())
@@ -85,16 +87,28 @@ class _Writer:
             case Lines(statements=statements):
                 return self.lines(statements, linked=linked)
             case Proof(certificate=certificate):
-                return f'<div class="wide">{certificate.to_html()}</div>'
-            case WrittenOut():
+                return f'<div class="wide">{certificate.to_html(self.prose)}</div>'
+            case WrittenOut(program=program):
                 rows = [
                     f"<tr>{_equation(left, right)}</tr>"
-                    for _, left, right in written_out(self.doc.program, MATHML, form=self.doc.form)
+                    for _, left, right in written_out(program, MATHML, form=self.doc.form)
                 ]
                 return _table(rows)
             case Sentences(sentences=sentences, stop=stop):
                 items = [f"<li>{self.sentence(sentence)}</li>" for sentence in sentences]
                 return _list(items, inline=not stop.strip())
+            case Paragraphs(paragraphs=paragraphs):
+                return "\n".join(f"<p>{self.sentence(paragraph)}</p>" for paragraph in paragraphs)
+            case Table(head=head, rows=rows):
+                first, *others = (
+                    "".join(f"<{tag}>{self.sentence(cell)}</{tag}>" for cell in row)
+                    for tag, row in (("th", head), *(("td", row) for row in rows))
+                )
+                body = "\n".join(f"<tr>{row}</tr>" for row in others)
+                return (
+                    f'<div class="wide"><table class="cells"><thead><tr>{first}</tr></thead>\n'
+                    f"<tbody>\n{body}\n</tbody></table></div>"
+                )
 
     def lines(self, statements: tuple[Statement, ...], *, linked: bool) -> str:
         """Return statements as the rows of a table, with shape and origin."""
@@ -175,16 +189,15 @@ class _Writer:
     def prose(self, text: str, *, linked: bool = False) -> str:
         """Return plain text with names set as formulas, and as links to their lines."""
 
-        def written(match: re.Match[str]) -> str:
-            word = match[0]
+        def written(word: str) -> str:
             if word not in self.names:
                 return escape(word)
             formula = _math(MATHML.name(word))
-            if linked and word in self.forward:
-                return f'<a href="#{_slug(word)}">{formula}</a>'
+            if linked and word in self.line:
+                return f'<a href="#{_slug(self.line[word])}">{formula}</a>'
             return formula
 
-        return _WORD.sub(written, text)
+        return "".join(map(written, words_of(text)))
 
     def linked_prose(self, text: str) -> str:
         return self.prose(text, linked=True)
@@ -214,4 +227,4 @@ def _list(items: list[str], *, inline: bool) -> str:
 
 def _slug(text: str) -> str:
     """Return a name that an anchor may have."""
-    return re.sub(r"[^A-Za-z0-9_-]", "-", text)
+    return re.sub(r"[^A-Za-z0-9_-]", "-", text.replace("ℓ", "l"))

@@ -23,6 +23,7 @@ from derive.spec import NetworkSpec
 
 if TYPE_CHECKING:
     from derive.proof import Certificate
+    from derive.recurrence import Recurrence, Unrolling
 
 _DISTRIBUTIONS = ("gradwright", "sympy")
 
@@ -99,6 +100,38 @@ def derivation_object(
     if expand:
         derivation["expanded"] = _expanded(program, form)
     return derivation
+
+
+def json_recurrence(recurrence: "Recurrence", *, form: Form = "matrix") -> str:
+    """Return the gradients of networks of any depth as JSON text.
+
+    The keys are those of `derivation_object`. The forward statements are those of layer ℓ and
+    then of the output layer, the backward ones in the other order. Without a
+    certificate, ``proof`` holds one claim for each depth compared.
+    """
+    output, layer = recurrence.output, recurrence.layer
+    certificate = recurrence.certificate
+    value = {
+        "spec": recurrence.text,
+        "loss": recurrence.spec.loss,
+        "forward": [statement_object(s, form) for s in (*recurrence.forward, *output.forward)],
+        "backward": [statement_object(s, form) for s in (*output.backward, *layer.backward)],
+        "gradients": {**layer.gradients, **output.gradients},
+        "steps": [*step_objects(output), *step_objects(layer)],
+        "proof": certificate.to_json()
+        if certificate
+        else [_compared(unrolling) for unrolling in recurrence.unrollings],
+        "versions": versions(),
+    }
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _compared(unrolling: "Unrolling") -> dict[str, str]:
+    return {
+        "claim": f"unrolled at N = {unrolling.hidden} it is the derivation of {unrolling.network}",
+        "method": f"exact comparison of {unrolling.statements} statements",
+        "status": "proved" if unrolling.holds else "failed",
+    }
 
 
 def _expanded(program: Program, form: Form) -> list[dict[str, Any]]:

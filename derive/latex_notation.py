@@ -117,9 +117,9 @@ class LatexNotation(Notation):
         r"""``\max_{k} Z_{ik}``."""
         return Piece(rf"\max_{{{index}}} {self.at_least(body, Level.PRODUCT)}", Level.TOTAL)
 
-    def partial(self, function: str, variable: str) -> Piece:
-        r"""``\frac{\partial P_{ik}}{\partial Z_{ij}}``."""
-        return Piece(rf"\frac{{\partial {function}}}{{\partial {variable}}}", Level.PRODUCT)
+    def differential(self, variable: str) -> str:
+        r"""``\partial Z_{ij}``."""
+        return rf"\partial {variable}"
 
     def hessian_product(self, parameter: str) -> Piece:
         r"""``(\nabla^{2} \mathrm{loss}\, v)_{W_{1}}``."""
@@ -154,7 +154,9 @@ def latex_name(name: str) -> str:
 
 
 def _word(text: str) -> str:
-    return text if len(text) == 1 else rf"\mathrm{{{_escaped(text)}}}"
+    if len(text) == 1:
+        return text.translate(_LAYER_SIGNS)
+    return rf"\mathrm{{{_escaped(text)}}}"
 
 
 def _escaped(text: str) -> str:

@@ -8,24 +8,26 @@ and no ``|`` stands in a table.
 import re
 from typing import final
 
-from derive.board import Told, told_steps
+from derive.board import Told
 from derive.document import (
     Document,
     Lines,
     Math,
+    Paragraphs,
     Proof,
     Recorded,
     Section,
     Sentence,
     Sentences,
+    Table,
     Tensors,
     WrittenOut,
+    words_of,
 )
 from derive.latex_notation import LatexNotation
 from derive.printing import aligned_rows, shape_latex, written_out
 from derive.program import Statement
 
-_WORD = re.compile(r"[A-Za-z]\w*|.", re.DOTALL | re.ASCII)
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~$&]")
 
 
@@ -43,56 +45,79 @@ MARKDOWN = MarkdownNotation()
 
 def write_markdown(doc: Document) -> str:
     """Return a document in Markdown, the last line ended."""
-    parts = [f"# {_escaped(doc.title)}"]
-    # steps follow all statements
-    last = "Second order, along v" if doc.program.second_order else "Backward"
-    for section in doc.sections:
-        parts += [f"## {_escaped(section.heading)}", _content(section, doc)]
-        if doc.steps and section.heading == last:
-            parts += _steps(doc)
+    writer = _Writer(doc)
+    parts = [f"# {writer.sentence(doc.title)}"]
+    parts += [part for section in doc.sections for part in writer.parts(section)]
     return "\n\n".join(parts) + "\n"
 
 
-def _content(section: Section, doc: Document) -> str:
-    match section.content:
-        case Tensors(tensors=tensors):
-            rows = [f"| ${MARKDOWN.name(t.name)}$ | ${shape_latex(t.shape)}$ |" for t in tensors]
-            return "\n".join(["| Name | Shape |", "|---|---|", *rows])
-        case Lines(statements=statements):
-            return _aligned(aligned_rows(statements, form=doc.form, notation=MARKDOWN))
-        case Proof(certificate=certificate):
-            return certificate.to_markdown()
-        case WrittenOut():
-            lines = written_out(doc.program, MARKDOWN, form=doc.form)
-            return _aligned([f"{left} &= {right}" for _, left, right in lines])
-        case Sentences(sentences=sentences):
-            return "\n".join(f"- {_sentence(sentence, doc)}" for sentence in sentences)
+@final
+class _Writer:
+    """Writes the sections of one document."""
 
+    def __init__(self, doc: Document) -> None:
+        self.doc = doc
+        self.names = doc.names
+        self.told = doc.told(MARKDOWN)
 
-def _sentence(sentence: Sentence, doc: Document) -> str:
-    words = []
-    for part in sentence:
-        match part:
-            case Math():
-                words.append(f"${part.write(MARKDOWN)}$")
-            case Recorded(text):
-                words.append(_prose(text, doc))
-            case str(text):
-                words.append(_escaped(text))
-    return "".join(words)
+    def parts(self, section: Section) -> list[str]:
+        """Return a section, and the steps that led to its statements."""
+        parts = [f"## {self.sentence(section.heading)}", self.content(section)]
+        if isinstance(section.content, Lines):
+            for statement in section.content.statements:
+                if told := self.told.get(statement.name):
+                    parts += self.steps(statement, told)
+        return parts
 
+    def content(self, section: Section) -> str:
+        match section.content:
+            case Tensors(tensors=tensors):
+                rows = [
+                    f"| ${MARKDOWN.name(t.name)}$ | ${shape_latex(t.shape)}$ |" for t in tensors
+                ]
+                return "\n".join(["| Name | Shape |", "|---|---|", *rows])
+            case Lines(statements=statements):
+                return _aligned(aligned_rows(statements, form=self.doc.form, notation=MARKDOWN))
+            case Proof(certificate=certificate):
+                return certificate.to_markdown(self.prose)
+            case WrittenOut(program=program):
+                lines = written_out(program, MARKDOWN, form=self.doc.form)
+                return _aligned([f"{left} &= {right}" for _, left, right in lines])
+            case Sentences(sentences=sentences):
+                return "\n".join(f"- {self.sentence(sentence)}" for sentence in sentences)
+            case Paragraphs(paragraphs=paragraphs):
+                return "\n\n".join(self.sentence(paragraph) for paragraph in paragraphs)
+            case Table(head=head, rows=rows):
+                cells = ([self.sentence(cell) for cell in row] for row in (head, *rows))
+                first, *others = (f"| {' | '.join(row)} |" for row in cells)
+                return "\n".join([first, "|" + "---|" * len(head), *others])
 
-def _prose(text: str, doc: Document) -> str:
-    """Return plain text with nothing in it that Markdown would take for markup."""
-    names = doc.names
+    def sentence(self, sentence: Sentence) -> str:
+        words = []
+        for part in sentence:
+            match part:
+                case Math():
+                    words.append(f"${part.write(MARKDOWN)}$")
+                case Recorded(text):
+                    words.append(self.prose(text))
+                case str(text):
+                    words.append(_escaped(text))
+        return "".join(words)
 
-    def written(match: re.Match[str]) -> str:
-        word = match[0]
-        if word in names:
-            return f"${MARKDOWN.name(word)}$"
-        return _escaped(word)
+    def prose(self, text: str) -> str:
+        """Return plain text with nothing in it that Markdown would take for markup."""
+        return "".join(
+            f"${MARKDOWN.name(word)}$" if word in self.names else _escaped(word)
+            for word in words_of(text)
+        )
 
-    return _WORD.sub(written, text)
+    def steps(self, statement: Statement, told: tuple[Told, ...]) -> list[str]:
+        parts = [f"### ${MARKDOWN.name(statement.name)}$"]
+        for one in told:
+            parts.append(f"**{one.number}. {one.step.rule}:** {self.prose(one.step.reason)}")
+            first, *others = one.forms
+            parts.append(_aligned([f"{one.left} &= {first}", *(f"&= {form}" for form in others)]))
+        return parts
 
 
 def _escaped(text: str) -> str:
@@ -102,22 +127,3 @@ def _escaped(text: str) -> str:
 def _aligned(rows: list[str]) -> str:
     body = " \\\\\n".join(rows)
     return f"$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$"
-
-
-def _steps(doc: Document) -> list[str]:
-    told = told_steps(doc.program, MARKDOWN, matrix=doc.form == "matrix")
-    return [
-        part
-        for statement in doc.program.statements
-        if told.get(statement.name)
-        for part in _steps_of(statement, told[statement.name], doc)
-    ]
-
-
-def _steps_of(statement: Statement, told: tuple[Told, ...], doc: Document) -> list[str]:
-    parts = [f"### ${MARKDOWN.name(statement.name)}$"]
-    for one in told:
-        parts.append(f"**{one.number}. {one.step.rule}:** {_prose(one.step.reason, doc)}")
-        first, *others = one.forms
-        parts.append(_aligned([f"{one.left} &= {first}", *(f"&= {form}" for form in others)]))
-    return parts

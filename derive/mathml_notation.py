@@ -38,6 +38,7 @@ _UPRIGHT = ' mathvariant="normal"'
 class MathmlNotation(Notation):
     """MathML Core; `mathml` makes a whole formula of it."""
 
+    slash = '<mo lspace="0" rspace="0">/</mo>'
     minus = '<mo form="prefix">−</mo>'
     plus_sign = "<mo>+</mo>"
     minus_sign = '<mo form="infix">−</mo>'
@@ -141,10 +142,9 @@ class MathmlNotation(Notation):
         limit = f'<munder><mo form="prefix" lspace="0">max</mo>{_row(index)}</munder>'
         return Piece(f"{limit}{self.at_least(body, Level.PRODUCT)}", Level.TOTAL)
 
-    def partial(self, function: str, variable: str) -> Piece:
-        """Write a quotient of partial differentials."""
-        above, below = (_row(f"<mi{_UPRIGHT}>∂</mi>{part}") for part in (function, variable))
-        return Piece(f"<mfrac>{above}{below}</mfrac>", Level.PRODUCT)
+    def differential(self, variable: str) -> str:
+        """``∂`` upright, and what it is of."""
+        return f"<mi{_UPRIGHT}>∂</mi>{variable}"
 
     def hessian_product(self, parameter: str) -> Piece:
         """Write ``(∇² loss v)`` with the parameter below."""
@@ -197,7 +197,10 @@ def _number(text: str) -> str:
     if text.isdigit():
         return f"<mn>{text}</mn>"
     letter, sign, distance = text[0], text[1:2], text[2:]
-    return _row(f"<mi>{letter}</mi>" + (f"<mo>{sign}</mo><mn>{distance}</mn>" if sign else ""))
+    if not sign:
+        return f"<mi>{letter}</mi>"
+    # as close as in print, below the line
+    return _row(f'<mi>{letter}</mi><mo lspace="0" rspace="0">{sign}</mo><mn>{distance}</mn>')
 
 
 def _word(text: str) -> str:

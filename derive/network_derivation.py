@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from derive.proof import Certificate
 
 NAMES = ("plain", "lab")
-FORMATS = ("text", "latex", "markdown", "html", "json")
 
 
 @final
@@ -53,7 +52,7 @@ class Derivation:
         steps: bool = False,
         expand: bool = False,
     ) -> str:
-        """Return the whole derivation in one of `FORMATS`.
+        """Return the whole derivation in one of `derive.writers.FORMATS`.
 
         Parameters
         ----------
@@ -73,24 +72,13 @@ class Derivation:
             If the format is not known, or the gradients are too long to be written out.
         """
         from derive.document import document
-        from derive.html_report import write_html
         from derive.json_form import json_report
-        from derive.latex_report import write_latex
-        from derive.markdown_report import write_markdown
-        from derive.report import write_text
+        from derive.writers import write
 
         if format_ == "json":
             return json_report(
                 self.program, self.spec, form=form, expand=expand, certificate=self.certificate
             )
-        writers = {
-            "text": write_text,
-            "latex": write_latex,
-            "markdown": write_markdown,
-            "html": write_html,
-        }
-        if format_ not in writers:
-            raise InputError(f'format: "{format_}" is not known. Known: {", ".join(FORMATS)}.')
         told = document(
             self.program,
             self.spec,
@@ -99,7 +87,7 @@ class Derivation:
             expand=expand,
             certificate=self.certificate,
         )
-        return writers[format_](told)
+        return write(told, format_)
 
     def evaluate(
         self, values: Mapping[str, Any], *, dtype: "DTypeLike" = "float64"

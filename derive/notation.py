@@ -88,6 +88,7 @@ class Notation(ABC):
     minus_sign: ClassVar[str]
     hadamard_sign: ClassVar[str]
     quotient_sign: ClassVar[str]
+    slash: ClassVar[str] = "/"
     product_sign: ClassVar[str] = " "
     equals_sign: ClassVar[str] = " = "
 
@@ -148,8 +149,17 @@ class Notation(ABC):
         """Write the largest value over an index."""
 
     @abstractmethod
+    def differential(self, variable: str) -> str:
+        """Write ``∂W1``, as in partial derivatives."""
+
     def partial(self, function: str, variable: str) -> Piece:
         """Write the partial derivative of one entry or tensor in another."""
+        above, below = (Piece(self.differential(part)) for part in (function, variable))
+        return self.fraction(above, below)
+
+    def partial_in_line(self, function: str, variable: str) -> str:
+        """Write a partial derivative for a line of prose, no higher than the line."""
+        return self.differential(function) + self.slash + self.differential(variable)
 
     @abstractmethod
     def hessian_product(self, parameter: str) -> Piece:

@@ -12,16 +12,20 @@ result against the derivation of the network of that depth, which knows nothing 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from derive.check import check_program
-from derive.errors import InputError
+from derive.errors import InputError, InternalError
 from derive.gradient import gradient_program, vjp_program
 from derive.layer_names import DEPTH, LAYER, in_layer, lettered, names_in, numbered, renamed
 from derive.network import loss_program
+from derive.printing import Form
 from derive.program import Program, Statement
 from derive.rewrite import rewrite_program
 from derive.spec import DEFAULT_LOSS, NetworkSpec, one_hidden_layer, parse_spec
+
+if TYPE_CHECKING:
+    from derive.proof import Certificate
 
 DEPTHS = (0, 1, 2, 7)
 
@@ -72,6 +76,8 @@ class Recurrence:
         induction step. Its last forward statement is that of the layer after it.
     unrollings
         How it compares with derivations of single networks.
+    certificate
+        What was proved of it, if that was asked for.
     """
 
     spec: NetworkSpec
@@ -79,6 +85,7 @@ class Recurrence:
     output: Program
     layer: Program
     unrollings: tuple[Unrolling, ...] = ()
+    certificate: "Certificate | None" = None
 
     @property
     def text(self) -> str:
@@ -134,16 +141,58 @@ class Recurrence:
             different=_different(self.unrolled(hidden), own),
         )
 
+    def check_induction(self) -> None:
+        """Check on the statements what the argument by induction says of them.
+
+        Raises
+        ------
+        InternalError
+            Naming the first thing that is not so.
+        """
+        z, h, after = in_layer("Z", LAYER), in_layer("H", LAYER), in_layer("Z", LAYER, 1)
+        parameters = ((parameter, z) for parameter in self.layer.parameters)
+        for name, reader in ((z, h), (h, after), *parameters):
+            if [s.name for s in self.layer.forward if name in s.reads()] != [reader]:
+                raise InternalError(f"{name} is not read by {reader} alone")
+        if self.layer.statement(after) != self.output_as_next_layer:
+            raise InternalError(f"{in_layer('Z', DEPTH, 1)} is not defined as {after} is")
+
+    def report(self, format_: str = "text", *, form: Form = "matrix", steps: bool = False) -> str:
+        """Return the whole page in one of `derive.writers.FORMATS`.
+
+        Parameters
+        ----------
+        format_, form, steps
+            As in `derive.network_derivation.Derivation.report`.
+
+        Raises
+        ------
+        InputError
+            If the format is not known.
+        """
+        from derive.json_form import json_recurrence
+        from derive.recurrence_document import recurrence_document
+        from derive.writers import write
+
+        if format_ == "json":
+            return json_recurrence(self, form=form)
+        told = recurrence_document(self, form=form, steps=steps, certificate=self.certificate)
+        return write(told, format_)
+
     def __str__(self) -> str:
         """Write the recurrence as a page of text."""
-        from derive.recurrence_report import text_recurrence
-
-        return text_recurrence(self)
+        return self.report()
 
     def _repr_latex_(self) -> str:
-        from derive.recurrence_report import latex_equations
+        from derive.printing import program_latex
 
-        return latex_equations(self)
+        return "$$" + r" \\ ".join(map(program_latex, (self.output, self.layer))) + "$$"
+
+    def _repr_html_(self) -> str:
+        from derive.html_report import write_html_fragment
+        from derive.recurrence_document import recurrence_document
+
+        return write_html_fragment(recurrence_document(self, certificate=self.certificate))
 
 
 def layer_recurrence(
@@ -153,6 +202,7 @@ def layer_recurrence(
     define: Sequence[str] = (),
     labels: str = "one-hot",
     depths: tuple[int, ...] = DEPTHS,
+    prove: bool = False,
 ) -> Recurrence:
     """Derive the gradients of networks with N hidden layers, for every N.
 
@@ -167,6 +217,8 @@ def layer_recurrence(
         As in `derive.rewrite_program`.
     depths
         Numbers of hidden layers at which it is compared with a derivation of its own.
+    prove
+        Whether base case and induction step are proved; `certificate` says what was shown.
 
     Returns
     -------
@@ -193,7 +245,12 @@ def layer_recurrence(
     derived = Recurrence(
         spec=spec, labels=labels, output=_output(spec, labels), layer=_layer(spec, labels)
     )
-    return replace(derived, unrollings=tuple(derived.compared(depth) for depth in depths))
+    derived = replace(derived, unrollings=tuple(derived.compared(depth) for depth in depths))
+    if prove:
+        from derive.proof import prove_recurrence
+
+        derived = replace(derived, certificate=prove_recurrence(derived))
+    return derived
 
 
 def _output(spec: NetworkSpec, labels: str) -> Program:

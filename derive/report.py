@@ -1,17 +1,20 @@
 """A whole derivation as text for a terminal."""
 
+import textwrap
 from itertools import pairwise, zip_longest
 
-from derive.board import Told, told_steps
+from derive.board import Told
 from derive.document import (
     Document,
     Lines,
     Math,
+    Paragraphs,
     Proof,
     Recorded,
     Section,
     Sentence,
     Sentences,
+    Table,
     Tensors,
     WrittenOut,
     document,
@@ -59,7 +62,8 @@ def text_report(
 def write_text(doc: Document) -> str:
     """Return a document as text, the last line ended."""
     writer = _Writer(doc)
-    blocks = [[doc.title], *(writer.block(section) for section in doc.sections)]
+    title = textwrap.wrap(text_sentence(doc.title), _WIDTH, break_on_hyphens=False)
+    blocks = [title, *(writer.block(section) for section in doc.sections)]
     return "\n\n".join("\n".join(block).rstrip() for block in blocks) + "\n"
 
 
@@ -68,8 +72,8 @@ class _Writer:
 
     def __init__(self, doc: Document) -> None:
         self.doc = doc
-        self.told = told_steps(doc.program, TEXT, matrix=doc.form == "matrix") if doc.steps else {}
-        statements = doc.program.statements
+        self.told = doc.told(TEXT)
+        statements = doc.statements
         formulas = [statement_text(statement, form=doc.form) for statement in statements]
         # one column of shapes for all sections
         self.lines = dict(
@@ -79,25 +83,27 @@ class _Writer:
     def block(self, section: Section) -> list[str]:
         match section.content:
             case Tensors(tensors=tensors):
-                lines = wrapped([f"{t.name} {shape_text(t.shape)}" for t in tensors], "   ")
+                lines = _wrapped([f"{t.name} {shape_text(t.shape)}" for t in tensors], "   ")
             case Lines(statements=statements):
                 lines = [line for statement in statements for line in self._line(statement)]
-            case Sentences(each_on_a_line=True, sentences=sentences):
-                lines = [_INDENT + text_sentence(sentence) for sentence in sentences]
             case Sentences(sentences=sentences, stop=stop):
-                lines = wrapped([text_sentence(sentence) for sentence in sentences], stop)
+                lines = _wrapped([text_sentence(sentence) for sentence in sentences], stop)
+            case Paragraphs(paragraphs=paragraphs):
+                lines = [line for paragraph in paragraphs for line in _filled(paragraph)]
+            case Table(head=head, rows=rows):
+                lines = _columns([head, *rows])
             case Proof(certificate=certificate):
                 lines = str(certificate).splitlines()
-            case WrittenOut():
+            case WrittenOut(program=program):
                 lines = []
-                for _, left, right in written_out(self.doc.program, TEXT, form=self.doc.form):
+                for _, left, right in written_out(program, TEXT, form=self.doc.form):
                     lines += _broken(f"{_INDENT}{left} = ", right)
-        return [section.heading, *lines]
+        return [text_sentence(section.heading), *lines]
 
     def _line(self, statement: Statement) -> list[str]:
         # why a gradient is zero, so that nobody takes it for an oversight
         remark = f"   {', '.join(statement.origin)}" if statement.body == 0 else ""
-        own = steps_lines(self.told.get(statement.name, ()))
+        own = _steps_lines(self.told.get(statement.name, ()))
         return [_INDENT + self.lines[statement.name] + remark, *own]
 
 
@@ -113,7 +119,22 @@ def text_sentence(sentence: Sentence) -> str:
     return "".join(words)
 
 
-def steps_lines(told: tuple[Told, ...]) -> list[str]:
+def _filled(paragraph: Sentence) -> list[str]:
+    text = text_sentence(paragraph)
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
+    )
+
+
+def _columns(rows: list[tuple[Sentence, ...]]) -> list[str]:
+    """Return rows with their cells under each other."""
+    cells = [[text_sentence(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    padded = ([f"{cell:<{n}}" for cell, n in zip(row, widths, strict=True)] for row in cells)
+    return [_INDENT + "    ".join(row).rstrip() for row in padded]
+
+
+def _steps_lines(told: tuple[Told, ...]) -> list[str]:
     """Return the steps of a statement, numbered, their forms under each other."""
     lines = []
     for one in told:
@@ -155,7 +176,7 @@ def _column(opened: str) -> int:
     return 0
 
 
-def wrapped(entries: list[str], separator: str) -> list[str]:
+def _wrapped(entries: list[str], separator: str) -> list[str]:
     """Return short entries side by side, as many to a line as fit."""
     lines = [""]
     for entry in entries:

@@ -96,9 +96,13 @@ class TextNotation(Notation):
         """``max_k(Z1[i,k])``."""
         return Piece(f"max_{index}({self.signed(body)})")
 
+    def differential(self, variable: str) -> str:
+        """``∂W1``."""
+        return f"∂{variable}"
+
     def partial(self, function: str, variable: str) -> Piece:
         """``∂P[i2,k]/∂Z2[i,j]``."""
-        return Piece(f"∂{function}/∂{variable}")
+        return Piece(self.partial_in_line(function, variable))
 
     def hessian_product(self, parameter: str) -> Piece:
         """``(∇²loss v) in W1``."""

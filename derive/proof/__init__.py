@@ -3,6 +3,7 @@
 Each rung is a function from a gradient programme to claims. `LADDER` is their order.
 """
 
+from derive.proof.any_depth import prove_recurrence
 from derive.proof.certificate import Certificate
 from derive.proof.claim import Claim
 from derive.proof.ladder import LADDER, prove, prove_network
@@ -20,5 +21,6 @@ __all__ = [
     "numeric_check",
     "prove",
     "prove_network",
+    "prove_recurrence",
     "whole_proof",
 ]

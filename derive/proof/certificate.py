@@ -1,5 +1,6 @@
 """The certificate of a derivation: what was shown, how, how long it took, what was assumed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 from itertools import groupby
@@ -8,6 +9,8 @@ from typing import Any, final
 
 from derive.proof.attempt import listed
 from derive.proof.claim import Claim, Status
+
+Prose = Callable[[str], str]
 
 _WIDTH = 96
 _INDENT = "  "
@@ -71,45 +74,45 @@ class Certificate:
         lines += [line for a in self.assumptions for line in _wrapped(f"Assumed: {a}", "   ")]
         return "\n".join([*lines, f"{_INDENT}{self.verdict}"])
 
-    def to_markdown(self) -> str:
-        """Return the certificate in Markdown."""
+    def to_markdown(self, prose: Prose = str) -> str:
+        """Return the certificate in Markdown; `prose` writes its words."""
         lines = ["| rung | how | outcome | s |", "|---|---|---|---|"]
         for rung, method, groups, seconds in self._rungs():
             told = "; ".join(f"{status}: {about}{reason}" for status, about, reason in groups)
-            cells = [_in_table(cell) for cell in (rung, method, told)]
+            cells = [_in_table(prose(cell)) for cell in (rung, method, told)]
             lines.append(f"| {' | '.join(cells)} | {seconds:.2f} |")
-        assumed = [f"- Assumed: {assumption}" for assumption in self.assumptions]
-        assumed = [f"- For {sizes}" for sizes in self.sizes] + assumed
+        assumed = [f"- Assumed: {prose(assumption)}" for assumption in self.assumptions]
+        assumed = [f"- For {prose(sizes)}" for sizes in self.sizes] + assumed
         return "\n".join([*lines, "", *assumed, *([""] if assumed else []), self.verdict])
 
-    def to_latex(self) -> str:
-        """Return the certificate in LaTeX, for the body of a document."""
+    def to_latex(self, prose: Prose) -> str:
+        """Return the certificate in LaTeX, for the body of a document; `prose` writes words."""
         lines = [r"\begin{enumerate}"]
         for rung, method, groups, seconds in self._rungs():
             told = "; ".join(
-                rf"\emph{{{status}}}: {_tex(about + reason)}" for status, about, reason in groups
+                rf"\emph{{{status}}}: {prose(about + reason)}" for status, about, reason in groups
             )
             lines.append(
-                rf"\item \textbf{{{_tex(rung)}}} ({seconds:.2f}\,s): {_tex(method)}. {told}."
+                rf"\item \textbf{{{prose(rung)}}} ({seconds:.2f}\,s): {prose(method)}. {told}."
             )
-        lines += [rf"\item[] For {_tex(sizes)}." for sizes in self.sizes]
-        lines += [rf"\item[] Assumed: {_tex(assumption)}." for assumption in self.assumptions]
-        return "\n".join([*lines, r"\end{enumerate}", _tex(self.verdict)])
+        lines += [rf"\item[] For {prose(sizes)}." for sizes in self.sizes]
+        lines += [rf"\item[] Assumed: {prose(assumption)}." for assumption in self.assumptions]
+        return "\n".join([*lines, r"\end{enumerate}", prose(self.verdict)])
 
-    def to_html(self) -> str:
-        """Return the certificate as an element of a page."""
+    def to_html(self, prose: Prose = escape) -> str:
+        """Return the certificate as an element of a page; `prose` writes its words."""
         rows = []
         for rung, method, groups, seconds in self._rungs():
             told = "<br>".join(
-                f"<b>{escape(status)}</b>: {escape(about + reason)}"
+                f"<b>{escape(status)}</b>: {prose(about + reason)}"
                 for status, about, reason in groups
             )
             rows.append(
-                f"<tr><th>{escape(rung)}</th><td>{escape(method)}</td>"
+                f"<tr><th>{prose(rung)}</th><td>{prose(method)}</td>"
                 f"<td>{told}</td><td>{seconds:.2f}&nbsp;s</td></tr>"
             )
-        assumed = "".join(f"<p>For {escape(sizes)}</p>" for sizes in self.sizes)
-        assumed += "".join(f"<p>Assumed: {escape(a)}</p>" for a in self.assumptions)
+        assumed = "".join(f"<p>For {prose(sizes)}</p>" for sizes in self.sizes)
+        assumed += "".join(f"<p>Assumed: {prose(a)}</p>" for a in self.assumptions)
         table = f"<table>{''.join(rows)}</table>"
         return f'<section class="proof">{table}{assumed}<p>{escape(self.verdict)}</p></section>'
 
@@ -151,25 +154,3 @@ def _wrapped(text: str, further: str) -> list[str]:
 
 def _in_table(text: str) -> str:
     return text.replace("|", r"\|")
-
-
-_TEX = {
-    "\\": r"\textbackslash{}",
-    "_": r"\_",
-    "^": r"\^{}",
-    "−": "$-$",
-    "…": r"\ldots{}",
-    "%": r"\%",
-    "&": r"\&",
-    "#": r"\#",
-    "$": r"\$",
-    "{": r"\{",
-    "}": r"\}",
-    "<": "$<$",
-    ">": "$>$",
-    "|": "$|$",
-}
-
-
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in text)

@@ -9,6 +9,7 @@ from runtime.commands.objective import objective_options, reader
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from derive.recurrence import Recurrence
     from derive.spec import NetworkSpec
 
 _EPILOG = """\b
@@ -20,8 +21,9 @@ Examples:
   gradwright derive nx-nh-ny --names lab
   gradwright derive 2-10:mish-2 --define 'mish(z) = z*tanh(log(1+exp(z)))'
   gradwright derive 2-10-2 --loss '-sum(Y*(1-P)**2*log(P))' --l2 0.01
-  gradwright derive N
-  gradwright derive N:relu --loss mse
+  gradwright derive N                            # any number of hidden layers
+  gradwright derive N:relu --loss mse --format html --steps -o any-depth.html
+  gradwright derive N --prove
   gradwright derive 2-10-2 --format latex -o gradients.tex
   gradwright derive 2-10-2 --format html --steps -o gradients.html
   gradwright derive 2-10-2 --expand
@@ -110,18 +112,19 @@ def command(
 
     read = reader(loss, define, l2)
     chosen: Literal["matrix", "index"] = "index" if form == "index" else "matrix"
-    failed = ""
+    certificate = None
     if explain_stability:
         text = _stability(spec, read, format_=format_, labels=labels)
     elif is_any_depth(spec):
-        _refuse_for_any_depth(names=names, hvp=hvp, prove=prove, expand=expand, format_=format_)
-        network = read(one_hidden_layer(spec))
-        text = _recurrence(network, format_=format_, form=chosen, steps=steps, labels=labels)
+        _refuse_for_any_depth(names=names, hvp=hvp, expand=expand)
+        recurrence = _recurrence(read(one_hidden_layer(spec)), labels=labels, prove=prove)
+        text = recurrence.report(format_, form=chosen, steps=steps)
+        certificate = recurrence.certificate
     else:
         result = derivation(read(spec), labels=labels, names=names, hvp=hvp, prove=prove)
         text = result.report(format_, form=chosen, steps=steps, expand=expand)
-        if result.certificate:
-            failed = "; ".join(map(str, result.certificate.failures))
+        certificate = result.certificate
+    failed = "; ".join(map(str, certificate.failures)) if certificate else ""
     if output == "-":
         _print(text)
     else:
@@ -152,9 +155,7 @@ def _stability(
     return stability_report(compare_forms(network, labels=labels), network)
 
 
-def _refuse_for_any_depth(
-    *, names: str, hvp: bool, prove: bool, expand: bool, format_: str
-) -> None:
+def _refuse_for_any_depth(*, names: str, hvp: bool, expand: bool) -> None:
     """Refuse what only a network of known depth has."""
     from derive.errors import InputError
 
@@ -170,43 +171,21 @@ def _refuse_for_any_depth(
             "as after it, and any depth is derived for the gradients only. Leave --hvp out, or "
             "give sizes, for example 2-10-2."
         )
-    if prove:
-        raise InputError(
-            "--prove: a proof is for one depth; that of any depth, by induction, is part of its "
-            "page. Leave --prove out, or give sizes, for example 2-10-2."
-        )
     if expand:
         raise InputError(
             "--expand: a gradient of any depth is a recurrence, which has no last formula to "
             "write out. Leave --expand out, or give sizes, for example 2-10-2."
         )
-    if format_ in ("markdown", "html"):
-        raise InputError(
-            f"--format {format_}: any depth is written as text, latex or json. Take one of "
-            "these, or give sizes, for example 2-10-2."
-        )
 
 
-def _recurrence(
-    network: "NetworkSpec",
-    *,
-    format_: str,
-    form: Literal["matrix", "index"],
-    steps: bool,
-    labels: str,
-) -> str:
+def _recurrence(network: "NetworkSpec", *, labels: str, prove: bool) -> "Recurrence":
     from derive.errors import InternalError
     from derive.recurrence import layer_recurrence
-    from derive.recurrence_report import json_recurrence, latex_recurrence, text_recurrence
 
-    recurrence = layer_recurrence(network, labels=labels)
+    recurrence = layer_recurrence(network, labels=labels, prove=prove)
     if not recurrence.holds:
         raise InternalError(f"the recurrence is not what single networks give\n\n{recurrence}")
-    if format_ == "json":
-        return json_recurrence(recurrence, form=form)
-    if format_ == "latex":
-        return latex_recurrence(recurrence, form=form, steps=steps)
-    return text_recurrence(recurrence, form=form, steps=steps)
+    return recurrence
 
 
 def _print(text: str) -> None:

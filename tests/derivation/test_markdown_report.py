@@ -55,7 +55,7 @@ def test_blocks_stand_alone() -> None:
 def test_headings_and_table() -> None:
     text = report("2-10-2")
     assert re.findall(r"^(#+ .*)$", text, flags=re.MULTILINE)[:4] == [
-        "# Network 2-10-2, cross-entropy loss, mean over a batch of B samples",
+        "# Network 2-10-2, cross-entropy loss, mean over a batch of $B$ samples",
         "## Given",
         "## Forward",
         "## Backward",

@@ -12,7 +12,7 @@ import sympy
 from oracles import draw_case
 
 import derive
-from derive.network_derivation import FORMATS
+from derive.writers import FORMATS
 
 LAB = derive.derivation("2-10-2")
 

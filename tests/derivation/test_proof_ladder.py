@@ -10,6 +10,7 @@ from mutants import mutants
 from sympy import Rational
 
 from derive.gradient import gradient_program, vjp_program
+from derive.latex_report import latex_prose
 from derive.network import loss_program
 from derive.program import Program, size
 from derive.proof import Certificate, Claim, modular_check, numeric_check, prove, prove_network
@@ -155,7 +156,7 @@ def test_a_certificate_is_json() -> None:
 def test_a_certificate_prints_in_every_format() -> None:
     assert CERTIFICATE.to_markdown().startswith("| rung | how | outcome | s |")
     assert CERTIFICATE.to_html().count("<tr>") == 5
-    latex = CERTIFICATE.to_latex()
+    latex = CERTIFICATE.to_latex(latex_prose)
     assert latex.startswith(r"\begin{enumerate}")
     assert latex.isascii()
     assert CERTIFICATE._repr_html_() == CERTIFICATE.to_html()

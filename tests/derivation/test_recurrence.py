@@ -1,6 +1,7 @@
 """Any depth at once: a symbolic layer, and what it is at each depth."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -18,9 +19,11 @@ from derive.errors import InputError, InternalError
 from derive.evaluate import evaluate
 from derive.layer_names import in_layer, lettered, names_in, numbered, renamed
 from derive.network import loss_program
+from derive.printing import MATHML, sides
 from derive.program import size
-from derive.recurrence import DEPTHS, layer_recurrence
-from derive.recurrence_report import json_recurrence, latex_recurrence, sections, text_recurrence
+from derive.proof import prove_recurrence
+from derive.recurrence import DEPTHS, Recurrence, layer_recurrence
+from derive.recurrence_document import recurrence_document
 from derive.spec import is_any_depth, parse_spec
 from runtime import torch_oracle
 
@@ -118,7 +121,7 @@ def test_the_page_names_what_differs() -> None:
     wrong = replace(wrong, unrollings=(wrong.compared(1),))
     assert not wrong.holds
     assert "DIFFERENT in dH1" in str(wrong)
-    assert json.loads(json_recurrence(wrong))["proof"][0]["status"] == "failed"
+    assert json.loads(wrong.report("json"))["proof"][0]["status"] == "failed"
 
 
 def test_the_argument_is_not_printed_for_statements_that_it_does_not_fit() -> None:
@@ -127,42 +130,119 @@ def test_the_argument_is_not_printed_for_statements_that_it_does_not_fit() -> No
     twice = replace(H, target=replace(H.target, name="G_ℓ"))
     layer = replace(layer, statements=(*layer.statements[:2], twice, *layer.statements[2:]))
     with pytest.raises(InternalError, match="Z_ℓ is not read by H_ℓ alone"):
-        sections(replace(TANH, layer=layer))
+        recurrence_document(replace(TANH, layer=layer))
     other = layer_recurrence("N", depths=()).output
     first = other.statements[0]
     odd = replace(other, statements=(replace(first, body=-first.body), *other.statements[1:]))
     with pytest.raises(InternalError, match="is not defined as"):
-        sections(replace(TANH, output=odd))
+        recurrence_document(replace(TANH, output=odd))
 
 
 def test_every_formula_of_the_page_is_in_every_format() -> None:
-    text, latex = text_recurrence(TANH), latex_recurrence(TANH)
-    value = json.loads(json_recurrence(TANH))
+    text, latex, markdown = (TANH.report(name) for name in ("text", "latex", "markdown"))
+    html = TANH.report("html")
+    value = json.loads(TANH.report("json"))
     for statement in (*value["forward"], *value["backward"]):
         assert statement["matrix"] in text
         assert statement["latex"].replace(" = ", " &= ", 1) in latex
+        assert statement["latex"].replace(" = ", " &= ", 1) in markdown
+    for statement in (*TANH.forward, *TANH.output.statements, *TANH.layer.backward):
+        assert all(side in html for side in sides(statement, MATHML, "matrix"))
     assert value["gradients"]["W_ℓ"] == "dW_ℓ"
     assert {claim["status"] for claim in value["proof"]} == {"proved"}
     assert latex.isascii()
 
 
 def test_steps_are_those_that_took_place() -> None:
-    text = text_recurrence(TANH, form="index", steps=True)
+    text = TANH.report("text", form="index", steps=True)
     rules = {step.rule for step in (*TANH.layer.steps, *TANH.output.steps)}
     assert {"chain rule", "reuse", "identity"} <= rules
     assert all(f". {rule}" in text for rule in rules)
-    assert r"\textbf{1. chain rule" in latex_recurrence(TANH, steps=True)
+    assert r"\textbf{1. chain rule" in TANH.report("latex", steps=True)
+    count = len(TANH.layer.steps) + len(TANH.output.steps)
+    assert re.findall(r"^ +(\d+)\. ", text, flags=re.MULTILINE) == [
+        str(number) for number in range(1, count + 1)
+    ]  # numbered through, so that an anchor is one place
+
+
+def test_each_backward_line_of_the_page_leads_to_lines_and_rules() -> None:
+    page = TANH.report("html", steps=True)
+    anchors = re.findall(r' id="([^"]+)"', page)
+    assert len(anchors) == len(set(anchors))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(anchors)
+    assert not re.search(r"https?:|<script|src=", page)
+    rows = {
+        name: re.search(rf'<tr id="{name}">.*?</tr>', TANH.report("html"))[0]
+        for name in ("dZ_-N-1-", "dH_l", "dZ_l", "dW_l", "db_l")
+    }
+    for name, row in rows.items():
+        assert 'href="#rule-chain-rule"' in row, name
+    assert 'href="#Z_l"' in rows["dH_l"]  # Z_{ℓ+1}, which the line of Z_ℓ tells
+    assert 'href="#H_l"' in rows["dZ_l"]
+    assert 'href="#rule-reuse"' in rows["dZ_l"]
+    assert 'href="#rule-identity"' in rows["dZ_-N-1-"]
+
+
+def test_an_unknown_format_is_refused() -> None:
+    with pytest.raises(InputError, match='"pdf" is not known'):
+        TANH.report("pdf")
+
+
+@pytest.fixture(scope="module")
+def proved() -> Recurrence:
+    return layer_recurrence("N", depths=(0, 1), prove=True)
+
+
+def test_base_case_and_step_and_induction_are_proved(proved: Recurrence) -> None:
+    certificate = proved.certificate
+    assert certificate.ok
+    exact = {
+        rung: {claim.about for claim in certificate.claims if claim.rung.startswith(rung)}
+        for rung in ("base case, statement", "induction step, statement", "induction", "unrolled")
+    }
+    assert exact["base case, statement"] == {"dZ_{N+1}", "dW_{N+1}", "db_{N+1}"}
+    assert exact["induction step, statement"] == {"dH_ℓ", "dZ_ℓ", "dW_ℓ", "db_ℓ"}
+    assert "every layer" in exact["induction"]
+    assert exact["unrolled"] == {"N = 0", "N = 1"}
+    claims = json.loads(proved.report("json"))["proof"]
+    assert len(claims) == len(certificate.claims)
+
+
+def test_the_certificate_is_in_every_format(proved: Recurrence, tmp_path: Path) -> None:
+    for name in ("text", "markdown", "html"):
+        assert "induction step, modulo a prime" in proved.report(name)
+    latex = proved.report("latex", steps=True)
+    assert r"induction step, modulo a prime" in latex
+    assert_compiles(latex, tmp_path)
+
+
+@pytest.mark.parametrize("mutant", [LAYER_MUTANTS[0], OUTPUT_MUTANTS[0]], ids=str)
+def test_the_certificate_finds_a_mistake(mutant: Mutant) -> None:
+    part = "layer" if mutant in LAYER_MUTANTS else "output"
+    wrong = replace(TANH, **{part: mutant.program}, unrollings=())
+    failures = prove_recurrence(wrong).failures
+    rung = "induction step" if part == "layer" else "base case"
+    assert {claim.rung.split(",")[0] for claim in failures} == {rung}
+
+
+def test_the_certificate_finds_a_layer_that_induction_does_not_fit() -> None:
+    other = TANH.output
+    first = other.statements[0]
+    odd = replace(other, statements=(replace(first, body=2 * first.body), *other.statements[1:]))
+    failures = prove_recurrence(replace(TANH, output=odd)).failures
+    assert any(claim.rung == "induction" for claim in failures)
 
 
 @pytest.mark.parametrize("form", ["matrix", "index"])
 @pytest.mark.parametrize("text", ["N", "N:softmax"])
 def test_latex_compiles(text: str, form: Literal["matrix", "index"], tmp_path: Path) -> None:
     found = layer_recurrence(text, depths=(0, 3))
-    assert_compiles(latex_recurrence(found, form=form, steps=True), tmp_path)
+    assert_compiles(found.report("latex", form=form, steps=True), tmp_path)
 
 
 def test_it_shows_itself() -> None:
-    assert str(TANH) == text_recurrence(TANH)
+    assert str(TANH) == TANH.report("text")
+    assert "<main" in TANH._repr_html_()
     assert derive.layer_recurrence is layer_recurrence
     assert r"\mathrm{d}W_{\ell} &= \mathrm{d}Z_{\ell}^{\top} H_{\ell-1}" in TANH._repr_latex_()
     assert max(map(len, str(TANH).splitlines())) <= 100

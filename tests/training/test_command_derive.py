@@ -103,9 +103,9 @@ def test_networks(spec: str, options: str) -> None:
 def test_any_depth() -> None:
     text = run("N")
     for line in (
-        "dZ_{N+1} = (P − Y)/B        (B, n_{N+1})",
-        "dZ_ℓ = dH_ℓ ∘ (1 − H_ℓ ∘ H_ℓ)    (B, n_ℓ)",
-        "7    n0-n1-…-n8     48           equal, statement for statement",
+        "dZ_{N+1} = (P − Y)/B                      (B, n_{N+1})",
+        "dZ_ℓ = dH_ℓ ∘ (1 − H_ℓ ∘ H_ℓ)             (B, n_ℓ)",
+        "7    n0-n1-…-n8     48            equal, statement for statement",
     ):
         assert f"  {line}\n" in text
 
@@ -119,6 +119,9 @@ def test_any_depth() -> None:
         "N --steps": "1. chain rule",
         "N --format latex --steps": r"\mathrm{d}H_{\ell} &= \mathrm{d}Z_{\ell+1} W_{\ell+1}",
         "N --format json": '"W_ℓ": "dW_ℓ"',
+        "N --format markdown": r"\mathrm{d}H_{\ell} &= \mathrm{d}Z_{\ell+1} W_{\ell+1}",
+        "N --format html --steps": '<tr id="dZ_l">',
+        "N:relu --prove": "proved: every layer",
     }.items(),
 )
 def test_options_of_any_depth(options: str, expected: str) -> None:
@@ -145,7 +148,6 @@ REFUSED = {
     "N --names lab": "its names need a depth",
     "N --hvp": "for the gradients only",
     "N --expand": "no last formula",
-    "N --format html": "text, latex or json",
     "N-2": 'the input size is "N"',
 }
 
@@ -245,7 +247,7 @@ def test_a_gradient_that_is_not_proved_is_an_error_that_names_it(
     assert "not proved: db1" in result.stdout  # the certificate is printed all the same
 
 
-@pytest.mark.parametrize(("spec", "option"), [("2-2", "--hvp"), ("N", "--steps")])
+@pytest.mark.parametrize(("spec", "option"), [("2-2", "--hvp")])
 def test_what_is_not_proved_is_refused_in_words(spec: str, option: str) -> None:
     assert "--prove" in str(refusal(spec, "--prove", option))
 
