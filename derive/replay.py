@@ -3,7 +3,8 @@
 Each step names a rule, the statement it changes and the statements it rests on. `replay`
 carries the rule out on what stands there, and refuses the step if that is not the recorded
 ``before``, or if what comes out is not the recorded ``after``. So a record that replays is
-complete: nothing happened that it does not tell.
+complete: nothing happened that it does not tell. That holds for gradients, for second order
+along a direction, and for the sound forms in which a programme is computed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,9 @@ from derive.program import (
     Step,
     Sum,
     Tensor,
+    base,
     indices_of,
+    scalar,
     tensor_of,
 )
 from derive.reuse import cancel, reuse
@@ -38,7 +41,9 @@ from derive.rewrite import (
     put_in,
     row_sums,
 )
+from derive.second_order import ALONG, KINK, AlongDirection
 from derive.shifts import solve_shift
+from derive.stable import DEFINITION, STABLE, stable_form
 
 
 def replay(forward: Program, steps: Sequence[Step], *, of: str = "loss") -> tuple[Statement, ...]:
@@ -49,14 +54,16 @@ def replay(forward: Program, steps: Sequence[Step], *, of: str = "loss") -> tupl
     forward
         The programme that was differentiated, for example that of `derive.loss_program`.
     steps
-        ``steps`` of the result of `derive.gradient_program` or `derive.rewrite_program`.
+        ``steps`` of the result of `derive.gradient_program`, `derive.rewrite_program`,
+        `derive.hvp_program` or `derive.stable_program`.
     of
         The scalar that was differentiated.
 
     Returns
     -------
     tuple of Statement
-        The backward statements, in order, without their origins.
+        The statements that the steps write, in order, without their origins: the backward
+        ones, those of second order, and what they change of the forward ones.
 
     Raises
     ------
@@ -80,7 +87,13 @@ def replay(forward: Program, steps: Sequence[Step], *, of: str = "loss") -> tupl
             board.take(step)
         except _RefusedError as refused:
             raise InternalError(f"step {number}, {step}, does not apply: {refused}") from refused
-    return tuple(board.backward.values())
+    if board.owed:
+        told = "; ".join(f"{name}: {reason}" for name, reason in board.owed.items())
+        raise InternalError(f"the record ends early, and does not apply: it owes {told}")
+    return tuple(board.written.values())
+
+
+_BEGINNINGS = ("chain rule", ALONG)
 
 
 class _RefusedError(Exception):
@@ -88,13 +101,17 @@ class _RefusedError(Exception):
 
 
 class _Board:
-    """What stands there: the forward statements, and the backward ones as far as they are."""
+    """What stands there: the forward statements, and what the steps have written so far."""
 
     def __init__(self, forward: Program, of: str) -> None:
         self.of = of
+        self.program = forward
         self.tensors = forward.tensors()
         self.forward = {statement.name: statement for statement in forward.statements}
-        self.backward: dict[str, Statement] = {}
+        self.written: dict[str, Statement] = {}
+        self.shifts: dict[str, Step] = {}  # defined, and not yet read
+        self.owed: dict[str, str] = {}  # what a step must be followed by
+        self.along: AlongDirection | None = None
         self.rules: dict[str, Callable[[Step], Expr]] = {
             "chain rule": self.chain_rule,
             "derivative": self.derivative,
@@ -105,55 +122,73 @@ class _Board:
             "identity": identity,
             "cancel": lambda step: cancel(step.before),
             "factor": lambda step: common_factors(step.before),
+            ALONG: self.along_direction,
+            KINK: self.kink,
+            STABLE: self.stable,
         }
 
     def take(self, step: Step) -> None:
         """Carry out one step."""
+        if step.rule == DEFINITION:
+            self.define(step)
+            return
         if step.rule not in self.rules:
             raise _RefusedError(f"there is no rule {step.rule}")
-        statement = self.begun(step) if step.rule == "chain rule" else self.standing(step.target)
+        if step.target in self.owed and step.rule != KINK:
+            raise _RefusedError(f"it is owed first that {self.owed[step.target]}")
+        statement = self.begun(step) if step.rule in _BEGINNINGS else self.standing(step)
         if statement.indices != step.indices or statement.body != step.before:
             raise _RefusedError(f"what stands there is {statement}")
         after = canonical(self.rules[step.rule](step), step.indices)
         if after != step.after:
             raise _RefusedError(f"it leads to {after}")
-        self.backward[step.target] = replace(statement, body=step.after)
+        self.written[step.target] = replace(statement, body=step.after, origin=())
         if step.rule == SUBSTITUTE:
-            del self.backward[self.known(step).name]
+            del self.written[self.known(step).name]
 
     def begun(self, step: Step) -> Statement:
-        """Return the statement with which a cotangent begins: it is equal to itself."""
-        if step.target in self.backward:
+        """Return the statement with which a derivative begins: it is equal to itself."""
+        if step.target in self.written:
             raise _RefusedError(f"{step.target} is there already")
-        operand = self.tensors.get(step.target.removeprefix("d"))
-        if operand is None:
-            raise _RefusedError(f"{step.target} is the gradient of nothing that is there")
-        target = Tensor(name=step.target, shape=operand.shape)
+        if step.rule == ALONG:
+            shape = self.derivative_along(step.target).target.shape
+        else:
+            operand = self.tensors.get(step.target.removeprefix("d"))
+            if operand is None:
+                raise _RefusedError(f"{step.target} is the gradient of nothing that is there")
+            shape = operand.shape
+        target = Tensor(name=step.target, shape=shape)
         return Statement(target=target, indices=step.indices, body=target[step.indices or ()])
 
-    def standing(self, name: str) -> Statement:
-        """Return a backward statement."""
-        if name not in self.backward:
+    def standing(self, step: Step) -> Statement:
+        """Return the statement that a step changes; a stable form may change a forward one."""
+        if step.target in self.forward and step.rule == STABLE:
+            return self.written.get(step.target, self.forward[step.target])
+        return self.own(step.target)
+
+    def own(self, name: str) -> Statement:
+        """Return a statement that the steps have written."""
+        if name not in self.written:
             raise _RefusedError(f"{name} is not there")
-        return self.backward[name]
+        return self.written[name]
 
     def known(self, step: Step) -> Statement:
         """Return the one statement that a step rests on."""
         (name,) = step.uses or ("",)
-        return self.forward[name] if name in self.forward else self.standing(name)
+        return self.forward[name] if name in self.forward else self.own(name)
 
     def chain_rule(self, step: Step) -> Expr:
         """Return the sum over everything that reads an operand."""
         operand = self.tensors[step.target.removeprefix("d")]
         total: Expr = Integer(0)
         for name, statement in self.forward.items():
-            reached = name == self.of or f"d{name}" in self.backward
+            reached = name == self.of or f"d{name}" in self.written
             if operand.name in statement.reads() and reached:
                 own = tuple((fresh(), extent) for extent in statement.target.shape)
                 place = tuple(symbol for symbol, _ in own) or ()
                 slope = Partial(statement.target[place], operand[step.indices or ()])
                 if name != self.of:
-                    slope *= self.backward[f"d{name}"].target[place]
+                    slope *= self.written[f"d{name}"].target[place]
                 total += total_over(slope, own, pull=False)
         return total
 
@@ -172,6 +207,70 @@ class _Board:
             deltas = Mul(*map(KroneckerDelta, slope.position, indices_of(variable)))
             total += summed(slope.value * deltas, slope.bound)
         return total
+
+    def along_direction(self, step: Step) -> Expr:
+        """Return the derivative along the direction of what stands there now."""
+        made = self.derivative_along(step.target)
+        missing = [name for name in made.reads() if self.is_missing(name)]
+        if missing:
+            raise _RefusedError(f"{missing[0]} is not there")
+        for later in self._along().steps:
+            if later.rule == KINK and later.target == step.target:
+                self.owed[step.target] = later.reason
+        return made.body
+
+    def derivative_along(self, name: str) -> Statement:
+        for made in self._along().derivatives:
+            if made.name == name:
+                return made
+        raise _RefusedError(f"{name} is the derivative of nothing that is there")
+
+    def _along(self) -> AlongDirection:
+        """Differentiate the gradient, as it is when second order begins, along the direction."""
+        if self.along is None:
+            names = [name for name in self.tensors if f"d{name}" in self.written]
+            self.along = AlongDirection(
+                replace(
+                    self.program,
+                    statements=(*self.program.statements, *self.written.values()),
+                    cotangents=tuple((name, f"d{name}") for name in names),
+                )
+            )
+        return self.along
+
+    def is_missing(self, name: str) -> bool:
+        """Whether nothing that is given or stands there has that name."""
+        given = {tensor.name for tensor in self._along().directions}
+        return not (name in given or name in self.tensors or name in self.written)
+
+    def kink(self, step: Step) -> Expr:
+        """Return what stands there: that a slope jumps adds nothing."""
+        if self.owed.get(step.target) != step.reason:
+            raise _RefusedError("nothing there has that kink")
+        del self.owed[step.target]
+        return step.before
+
+    def define(self, step: Step) -> None:
+        """Take down what a shift is; the stable form that reads it says whether it is that."""
+        if step.target in self.shifts or step.target in self.written:
+            raise _RefusedError(f"{step.target} is there already")
+        entry = base(step.target)[step.indices] if step.indices else scalar(step.target)
+        if step.before != entry:
+            raise _RefusedError(f"a definition of {step.target} begins with its entry")
+        self.shifts[step.target] = step
+        self.owed[step.target] = "a stable form reads it"
+
+    def stable(self, step: Step) -> Expr:
+        """Return the sound form of what stands there, with the shifts that were defined."""
+        known = {**self.forward, **self.written}
+        *added, new = stable_form(self.standing(step), known)
+        for shift in added:
+            told = self.shifts.pop(shift.name, None)
+            if told is None or (told.indices, told.after) != (shift.indices, shift.body):
+                raise _RefusedError(f"{shift} is not defined so")
+            del self.owed[shift.name]
+            self.written[shift.name] = replace(shift, origin=())
+        return new.body
 
 
 def identity(step: Step) -> Expr:

@@ -32,6 +32,8 @@ from derive.gradient import slopes, total_over
 from derive.indices import canonical
 from derive.program import Program, Statement, Step, Tensor, occurrences, tensor_of
 
+ALONG, KINK = "chain rule along v", "kink"  # the rules, as steps name them
+
 
 def hvp_program(program: Program) -> Program:
     """Return a gradient programme followed by the product of the Hessian with a direction.
@@ -71,11 +73,15 @@ def hvp_program(program: Program) -> Program:
             "hvp_program: the programme has no gradients. "
             "Give it the result of derive.gradient_program."
         )
-    return _AlongDirection(program).result()
+    return AlongDirection(program).result()
 
 
-class _AlongDirection:
-    """The derivative of each tensor along the direction, statement by statement."""
+class AlongDirection:
+    """The derivative of each tensor along the direction, statement by statement.
+
+    `derivatives` holds each that is not zero, and those of gradients; `steps` how they came
+    about. `result` keeps what the Hessian's product needs.
+    """
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -87,20 +93,21 @@ class _AlongDirection:
         self.tangents = dict(zip(program.parameters, self.directions, strict=True))
         self.still: dict[str, str] = {}  # what only kinks could move, and which
         self.steps: list[Step] = []
-
-    def result(self) -> Program:
-        program = self.program
         gradients = program.gradients.values()
-        order = {name: place for place, name in enumerate(program.tensors())}
-        added = []
+        order = {name: place for place, name in enumerate(tensors)}
+        self.derivatives: list[Statement] = []
         for statement in _needed(program.statements, gradients):
-            made = self.differentiated(statement, order)
+            made = self._differentiated(statement, order)
             if made.body == 0 and statement.name not in gradients:
                 continue  # it does not change, and neither does what reads it for its sake
             self.tangents[statement.name] = made.target
-            added.append(made)
-        products = tuple(self.tangents[name].name for name in gradients)
-        kept = _needed(added, products)
+            self.derivatives.append(made)
+
+    def result(self) -> Program:
+        """Return the programme with the derivatives that the Hessian's product needs."""
+        program = self.program
+        products = tuple(self.tangents[name].name for name in program.gradients.values())
+        kept = _needed(self.derivatives, products)
         names = {statement.name for statement in kept}
         tangents = ((name, tensor.name) for name, tensor in self.tangents.items())
         return check_program(
@@ -114,7 +121,7 @@ class _AlongDirection:
             )
         )
 
-    def differentiated(self, statement: Statement, order: dict[str, int]) -> Statement:
+    def _differentiated(self, statement: Statement, order: dict[str, int]) -> Statement:
         """Return the statement of the derivative along the direction."""
         differentiates = self.values.get(statement.name)
         name = f"h{differentiates}" if differentiates else f"v{statement.name}"
@@ -135,19 +142,17 @@ class _AlongDirection:
         made = Statement(target=target, indices=statement.indices, body=body, origin=origin)
         changes = ", ".join(f"{self.tangents[name].name} for {name}" for name in operands)
         reason = f"{statement.name} changes with what it reads: {changes}"
-        self.record(made, target[statement.indices or ()], "chain rule along v", reason)
+        self._record(made, target[statement.indices or ()], ALONG, reason)
         kinks = [name for name in operands if differentiates and _jumps(statement.body, name)]
         kinks += [self.still[name] for name in statement.reads() if name in self.still]
         if kinks:
             told = " and ".join(dict.fromkeys(kinks))
-            self.record(
-                made, body, "kink", f"the second derivative of a kink, here in {told}, is 0"
-            )
+            self._record(made, body, KINK, f"the second derivative of a kink, here in {told}, is 0")
             if body == 0:
                 self.still[statement.name] = told
         return made
 
-    def record(self, made: Statement, before: Expr, rule: str, reason: str) -> None:
+    def _record(self, made: Statement, before: Expr, rule: str, reason: str) -> None:
         self.steps.append(
             Step(
                 rule=rule,

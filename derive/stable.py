@@ -14,7 +14,7 @@ Each rewriting is an identity that is proved below (`IDENTITIES`) before it is u
 - *tanh near 1*: ``1 - tanh(z)**2 = 1 / cosh(z)**2``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -38,6 +38,8 @@ from derive.program import (
 )
 from derive.reuse import merge_exponentials
 
+STABLE, DEFINITION = "stable form", "definition"  # the rules, as steps name them
+
 
 def stable_program(program: Program) -> Program:
     """Return `program` with its exponentials and logarithms in sound forms.
@@ -55,14 +57,24 @@ def stable_program(program: Program) -> Program:
     done: dict[str, Statement] = {}
     steps = list(program.steps)
     for statement in program.statements:
-        for new in _stable(statement, done, steps):
-            done[new.name] = new
+        *added, new = stable_form(statement, done)
+        steps += (_defined(shift) for shift in added)
+        if new.body != statement.body:
+            steps.append(_rewritten(statement, new))
+        done |= {one.name: one for one in (*added, new)}
     return check_program(replace(program, statements=tuple(done.values()), steps=tuple(steps)))
 
 
-def _stable(
-    statement: Statement, known: dict[str, Statement], steps: list[Step]
-) -> tuple[Statement, ...]:
+def stable_form(statement: Statement, known: Mapping[str, Statement]) -> tuple[Statement, ...]:
+    """Return a statement in its sound form, behind the row maxima and sums that it reads.
+
+    Parameters
+    ----------
+    statement
+        What is to be computed; returned as it is where nothing is gained.
+    known
+        The statements before it by name, in their sound forms.
+    """
     added: list[Statement] = []
     body = statement.body
     if body.has(sympy.log):
@@ -73,21 +85,35 @@ def _stable(
     body = canonical(body, statement.indices)
     if body == statement.body:
         return (statement,)
-    steps.append(
-        Step(
-            rule="stable form",
-            target=statement.name,
-            indices=statement.indices,
-            before=statement.body,
-            after=body,
-            reason="a form that neither overflows nor cancels, by proved identities",
-        )
-    )
     origin = (*statement.origin, "identity: stable form")
     return (*added, replace(statement, body=body, origin=origin))
 
 
-def _put_in_logs(body: Expr, known: dict[str, Statement]) -> Expr:
+def _rewritten(statement: Statement, new: Statement) -> Step:
+    return Step(
+        rule=STABLE,
+        target=statement.name,
+        indices=statement.indices,
+        before=statement.body,
+        after=new.body,
+        reason="a form that neither overflows nor cancels, by proved identities",
+    )
+
+
+def _defined(shift: Statement) -> Step:
+    what = shift.origin[0].removeprefix("identity: ")
+    moves = "; a shift by it changes no value" if shift.body.has(MaxOver) else ""
+    return Step(
+        rule=DEFINITION,
+        target=shift.name,
+        indices=shift.indices,
+        before=shift.target[shift.indices or ()],
+        after=shift.body,
+        reason=f"the {what}{moves}",
+    )
+
+
+def _put_in_logs(body: Expr, known: Mapping[str, Statement]) -> Expr:
     """Replace ``log(T[...])`` by the log of what T is, where T is positive by its form."""
 
     def put(call: Expr) -> Expr:
@@ -103,7 +129,7 @@ def _put_in_logs(body: Expr, known: dict[str, Statement]) -> Expr:
     return _replace_calls(body, sympy.log, put)
 
 
-def _whole_log(call: Expr, known: dict[str, Statement]) -> Expr:
+def _whole_log(call: Expr, known: Mapping[str, Statement]) -> Expr:
     """Return a log with what is read in it put in, if its argument is positive by its form.
 
     ``log(1 - P)`` of ``P = 1/(1 + exp(-Z))`` is ``log(exp(-Z)/(1 + exp(-Z)))``.
