@@ -140,7 +140,8 @@ def derivation(
     hvp
         Whether the gradients are differentiated again, along a direction.
     prove
-        Whether the gradients are proved; `certificate` says what was shown and how.
+        Whether the gradients are proved, and with `hvp` the products with the Hessian;
+        `certificate` says what was shown and how.
 
     Returns
     -------
@@ -149,8 +150,7 @@ def derivation(
     Raises
     ------
     InputError
-        If the text cannot be read, an option is not known, or both `hvp` and `prove` are
-        asked for.
+        If the text cannot be read, or an option is not known.
 
     Examples
     --------
@@ -175,11 +175,6 @@ def derivation(
     if names not in NAMES:
         raise InputError(f'names: "{names}" is not known. Expected plain or lab.')
     network = parse_spec(spec, loss=loss, define=define, l2=l2) if isinstance(spec, str) else spec
-    if hvp and prove:
-        raise InputError(
-            "--prove: the gradients are what is proved, not products with the Hessian. "
-            "Leave --hvp out to prove them."
-        )
 
     def derived(network: NetworkSpec) -> Program:
         program = rewrite_program(gradient_program(loss_program(network)), labels=labels)

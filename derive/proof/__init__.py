@@ -3,6 +3,7 @@
 Each rung is a function from a gradient programme to claims. `LADDER` is their order.
 """
 
+from derive.proof.along import along_check, along_proof
 from derive.proof.any_depth import prove_recurrence
 from derive.proof.certificate import Certificate
 from derive.proof.claim import Claim
@@ -16,6 +17,8 @@ __all__ = [
     "LADDER",
     "Certificate",
     "Claim",
+    "along_check",
+    "along_proof",
     "local_proof",
     "modular_check",
     "numeric_check",

@@ -86,6 +86,19 @@ def chance_of_luck(explicit: Explicit, ends: tuple[str, ...], gradients: tuple[s
     return float(degrees.cleared(total) * 4.0**degrees.roots / PRIME)
 
 
+def chance_of_luck_along(explicit: Explicit, products: Mapping[str, str]) -> float:
+    """Return the bound for products with the Hessian, by parameter, entry by entry."""
+    degrees = _Degrees(explicit)
+    program = explicit.program
+    for statement in program.statements:
+        degrees.follow(statement)
+    total = _ONE
+    for name, product in products.items():
+        _, slope = degrees.known[program.gradients[name]]
+        total |= degrees.known[product][0] if slope is None else degrees.known[product][0] | slope
+    return float(degrees.cleared(total) * 4.0**degrees.roots / PRIME)
+
+
 class _Degrees:
     def __init__(self, explicit: Explicit) -> None:
         program = explicit.program

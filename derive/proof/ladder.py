@@ -8,6 +8,7 @@ from sympy import Abs, DiracDelta, Expr, Heaviside, Max, Min, Piecewise, Symbol,
 
 from derive.indices import canonical
 from derive.program import Program, Statement, size
+from derive.proof.along import along_check, along_proof
 from derive.proof.attempt import Verdict, attempt
 from derive.proof.certificate import Certificate
 from derive.proof.claim import Claim
@@ -26,6 +27,10 @@ LADDER = (
     modular_check,  # everything at once at any depth, up to chance
     identity_proof,  # what the form that is computed rests on
     numeric_check,  # the form that is computed, up to rounding
+)
+SECOND_ORDER = (
+    along_proof,  # every statement by itself
+    along_check,  # all at once, up to chance
 )
 
 _KINKS = (Abs, DiracDelta, Heaviside, Max, Min, Piecewise, sign)
@@ -83,12 +88,30 @@ def prove(
         if all(claim.holds for claim in instance):
             proved = general
             claims += instance
+    gradient = _first_order(proved)
     for rung in LADDER:
+        claims += rung(gradient)
+    for rung in SECOND_ORDER:
         claims += rung(proved)
     return Certificate(
         claims=tuple(claims),
         assumptions=_assumptions(proved),
         seconds=perf_counter() - start,
+    )
+
+
+def _first_order(program: Program) -> Program:
+    """Return a programme without what was differentiated along a direction."""
+    if not program.tangents:
+        return program
+    added = {statement.name for statement in program.second_order}
+    directions = {f"v{name}" for name in program.parameters}
+    return replace(
+        program,
+        inputs=tuple(tensor for tensor in program.inputs if tensor.name not in directions),
+        statements=tuple(s for s in program.statements if s.name not in added),
+        outputs=tuple(name for name in program.outputs if name not in added),
+        tangents=(),
     )
 
 

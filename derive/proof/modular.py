@@ -6,14 +6,14 @@ a wrong gradient passes with a chance that is bounded and stated (`chance_of_luc
 cotangents of the output are given, they take the place of the loss.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any, final
 
 import numpy as np
 from sympy import Symbol
 
-from derive.program import ONE_HOT, Program
+from derive.program import ONE_HOT, Program, Tensor
 from derive.proof.attempt import left_out
 from derive.proof.claim import Claim, Status
 from derive.proof.degree import chance_of_luck
@@ -23,6 +23,7 @@ from derive.proof.reach import OutOfReachError
 from derive.proof.tangent import Entries, Tangents
 
 RUNG = "modulo a prime"
+METHOD = "exact arithmetic modulo 2^64 − 2^32 + 1: forward tangents"
 MOST_ENTRIES = 20_000  # of all tensors together
 _SEED = 1980
 _DRAWS = 200  # of points, until one has the roots that are needed
@@ -51,7 +52,7 @@ def modular_check(program: Program, sizes: dict[Symbol, int] | None = None) -> t
     if explicit.count() > MOST_ENTRIES:
         return (left_out(RUNG, wanted.values(), f"more than {MOST_ENTRIES} entries"),)
     try:
-        wrong, patterns = _wrong(explicit, wanted)
+        wrong, patterns = at_points(lambda prime: _Point(explicit, wanted, prime).wrong)
         luck = chance_of_luck(explicit, ends(program), tuple(wanted.values()))
     except OutOfReachError as error:
         return (left_out(RUNG, wanted.values(), str(error)),)
@@ -67,7 +68,7 @@ def _claims(
     luck: float,
     seconds: float,
 ) -> Iterator[Claim]:
-    method = "exact arithmetic modulo 2^64 − 2^32 + 1: forward tangents at a random point"
+    method = f"{METHOD} at a random point"
     method += f", for {patterns} patterns of comparisons" if patterns else ""
     for name, gradient in wanted.items():
         status: Status = "failed" if name in wrong else "checked"
@@ -101,26 +102,47 @@ def ends(program: Program) -> tuple[str, ...]:
     return seeded or scalars
 
 
-def _wrong(explicit: Explicit, wanted: dict[str, str]) -> tuple[set[str], int]:
-    """Return the names whose gradients differ, and how many patterns of branches were tried."""
-    point = _at_a_point(explicit, wanted, bits=False, seed=_SEED)
-    if not point.wrong or not point.compares:
-        return point.wrong, 0
+def at_points(wrong_at: Callable[[Prime], set[str]]) -> tuple[set[str], int]:
+    """Return the names that differ at a random point, and how many patterns of branches it took.
+
+    Parameters
+    ----------
+    wrong_at
+        Returns the names that differ at a point that the prime draws.
+    """
+    point, compares = _at_a_point(wrong_at, bits=False, seed=_SEED)
+    if not point or not compares:
+        return point, 0
     wrong: set[str] = set()
     for pattern in range(1, _PATTERNS + 1):
-        wrong |= _at_a_point(explicit, wanted, bits=True, seed=_SEED + _DRAWS * pattern).wrong
-        if wrong == point.wrong:  # all that may be wrong is
+        wrong |= _at_a_point(wrong_at, bits=True, seed=_SEED + _DRAWS * pattern)[0]
+        if wrong == point:  # all that may be wrong is
             return wrong, pattern
     return wrong, _PATTERNS
 
 
-def _at_a_point(explicit: Explicit, wanted: dict[str, str], *, bits: bool, seed: int) -> "_Point":
+def _at_a_point(
+    wrong_at: Callable[[Prime], set[str]], *, bits: bool, seed: int
+) -> tuple[set[str], bool]:
+    """Return what is wrong at a point, and whether anything was compared there."""
     for draw in range(_DRAWS):
+        prime = Prime(seed + draw, bits=bits)
         try:
-            return _Point(explicit, wanted, Prime(seed + draw, bits=bits))
+            return wrong_at(prime), len(prime.truths) > 1
         except NoSuchPointError:
             continue
     raise OutOfReachError(f"none of {_DRAWS} random points has all the square roots")
+
+
+def drawn(explicit: Explicit, tensor: Tensor, prime: Prime) -> Entries:
+    """Draw the entries of a tensor; the rows of Y sum to 1 if that is assumed."""
+    entries: Entries = {place: (prime.element(), None) for place in explicit.places(tensor)}
+    if tensor.name == "Y" and ONE_HOT in explicit.program.assumptions:
+        rows, columns = explicit.shape(tensor)
+        for i in range(rows):
+            others = sum(entries[i, k][0] for k in range(columns - 1))
+            entries[i, columns - 1] = ((1 - others) % PRIME, None)
+    return entries
 
 
 @final
@@ -130,7 +152,7 @@ class _Point:
     def __init__(self, explicit: Explicit, wanted: dict[str, str], prime: Prime) -> None:
         self.explicit = explicit
         program = explicit.program
-        given = {tensor.name: self._drawn(tensor.name, prime) for tensor in program.inputs}
+        given = {tensor.name: drawn(explicit, tensor, prime) for tensor in program.inputs}
         forward = Tangents(explicit, prime, self._with_directions(given, wanted, prime))
         forward.run(program.forward)
         slopes: Any = np.zeros(len(wanted), dtype=object)
@@ -147,17 +169,6 @@ class _Point:
             for n, (name, gradient) in enumerate(wanted.items())
             if (self._product(backward.known[gradient], self.directions[name]) - slopes[n]) % PRIME
         }
-        self.compares = len(prime.truths) > 1
-
-    def _drawn(self, name: str, prime: Prime) -> Entries:
-        tensor = self.explicit.tensors[name]
-        entries: Entries = {p: (prime.element(), None) for p in self.explicit.places(tensor)}
-        if name == "Y" and ONE_HOT in self.explicit.program.assumptions:
-            rows, columns = self.explicit.shape(tensor)
-            for i in range(rows):
-                others = sum(entries[i, k][0] for k in range(columns - 1))
-                entries[i, columns - 1] = ((1 - others) % PRIME, None)
-        return entries
 
     def _with_directions(
         self, given: dict[str, Entries], wanted: dict[str, str], prime: Prime

@@ -247,9 +247,10 @@ def test_a_gradient_that_is_not_proved_is_an_error_that_names_it(
     assert "not proved: db1" in result.stdout  # the certificate is printed all the same
 
 
-@pytest.mark.parametrize(("spec", "option"), [("2-2", "--hvp")])
-def test_what_is_not_proved_is_refused_in_words(spec: str, option: str) -> None:
-    assert "--prove" in str(refusal(spec, "--prove", option))
+def test_second_order_is_proved_with_the_gradients() -> None:
+    text = run("2-2", "--hvp", "--prove")
+    assert "proved: vZ1, hZ1, hW1, hb1" in text
+    assert "checked: hW1, hb1" in text
 
 
 def test_it_shows_where_formulas_fail_as_they_are_written() -> None:
