@@ -162,7 +162,7 @@ def attention(
     Examples
     --------
     >>> print(attention().statement("S"))
-    S[i,j,k] = Σ_m Q[i,j,m] K[i,k,m] / sqrt(c)
+    S[i,j,k] = Σ_m Q[i,j,m] K[i,k,m] / √c
     """
     layer = LayerDefinition()
     n, d = checked_size("length", length), checked_size("features", features)

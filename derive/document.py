@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, final
 
+from sympy import Integer
+
 from derive.board import Told, told_steps
-from derive.notation import Notation
+from derive.notation import Notation, Piece
 from derive.printing import TEXT, Form, sides, written_out
 from derive.program import Program, Statement, Tensor
 from derive.spec import LOSSES, NetworkSpec
@@ -325,6 +327,9 @@ def _legend(doc: Document) -> list[Sentence]:
     if form == "matrix" and occurs("∘", "⊘"):
         by = Math(lambda n: n.hadamard_sign.strip()), Math(lambda n: n.quotient_sign.strip())
         words.append((by[0], " and ", by[1], " multiply and divide entry by entry"))
+    if form == "matrix" and occurs("^∘"):
+        power = Math(lambda n: n.hadamard_power(Piece(n.name("A")), Integer(3)).text)
+        words.append((power, " is a power of each entry"))
     if form == "matrix" and occurs(" 1", "1ᵀ"):
         words.append((Math(lambda n: n.ones().text), " beside a matrix is a column of ones"))
     if form == "matrix" and occurs("1 −", "− 1", "1 +"):

@@ -355,9 +355,9 @@ def _steps(statement: Statement, operand: str, parts: list[_Contribution]) -> li
         (
             "derivative",
             sympy.Add(*(part.stated for part in parts)),
-            f"of {whose} as defined; an entry of {operand} varies with itself alone, hence δ",
+            f"of the definition of {whose}; one entry of {operand} in another gives δ",
         ),
-        ("delta", statement.body, "each δ leaves of a sum the one term where its indices agree"),
+        ("delta", statement.body, "of a sum over δ one term is left, where its indices agree"),
     )
     steps: list[Step] = []
     before = statement.target[statement.indices or ()]

@@ -132,7 +132,9 @@ class _Writer:
             kind, colon, rest = entry.partition(": ")
             rule = OF_ORIGIN.get(kind, kind)
             if colon and rule in RULES:
-                words.setdefault(rule, []).append(self.linked_prose(rest))
+                # what a loss is defined as is the user's own text
+                written = escape(rest) if rule == "definition" else self.linked_prose(rest)
+                words.setdefault(rule, []).append(written)
             else:
                 words.setdefault("", []).append(self.linked_prose(entry))
         parts = []

@@ -32,6 +32,7 @@ STYLE = """\
   gap: .25rem 1.75rem; }
 .gradwright details { background: var(--card); border-radius: .5rem; padding: .35rem .8rem;
   margin: .1rem 0 .7rem; }
+.gradwright .steps details { width: 0; min-width: 100%; box-sizing: border-box; }
 .gradwright summary { cursor: pointer; color: var(--soft); font-size: .9rem; }
 .gradwright details ol { margin: .5rem 0; padding-left: 2.2rem; }
 .gradwright details li { margin: .6rem 0; padding: 0 .25rem; border-radius: .25rem; }

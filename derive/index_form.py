@@ -16,14 +16,13 @@ from derive.errors import InternalError
 from derive.indices import canonical, rename, with_fresh_sums
 from derive.notation import (
     FUNCTIONS,
-    GENERAL_POWER,
     Notation,
     Piece,
     comparison,
     function_name,
     is_constant,
 )
-from derive.ordering import Indices, as_product, as_terms, free_indices
+from derive.ordering import Indices, as_product, as_terms, free_indices, legible
 from derive.program import MaxOver, Partial, Statement, tensor_of
 from derive.shifts import is_index, shift
 
@@ -52,7 +51,7 @@ def index_form(
     InternalError
         If the expression is not of the grammar.
     """
-    return _Writer(indices, notation, inline, indices).piece(expression)
+    return _Writer(indices, notation, inline, indices).piece(legible(expression))
 
 
 def target_form(statement: Statement, notation: Notation) -> Piece:
@@ -96,8 +95,8 @@ class _Writer:
                 return self._product(expression)
             return notation.power(self.piece(expression.base), expression.exp)
         if expression.is_Pow:
-            arguments = [notation.signed(self.piece(argument)) for argument in expression.args]
-            return notation.call(GENERAL_POWER, arguments)
+            base, exponent = map(self.piece, expression.args)
+            return notation.raised(base, exponent, by_entry=False)
         if isinstance(expression, Sum | MaxOver):
             return self._over(expression)
         if isinstance(expression, Piecewise):

@@ -81,6 +81,16 @@ class LatexNotation(Notation):
         shown = self.at_least(base, Level.ATOM)
         return Piece(rf"{shown}^{{\circ {self.signed(self.number(exponent))}}}", Level.POWER)
 
+    def raised(self, base: Piece, exponent: Piece, *, by_entry: bool) -> Piece:
+        r"""``P_{ij}^{Y_{ij}}``, ``P^{\circ Y}``."""
+        mark = r"\circ " if by_entry else ""
+        above = mark + self.at_least(exponent, Level.PRODUCT) if by_entry else self.signed(exponent)
+        return Piece(f"{self.at_least(base, Level.ATOM)}^{{{above}}}", Level.POWER)
+
+    def call_power(self, function: str, exponent: Expr, arguments: Sequence[str]) -> Piece:
+        r"""``\tanh^{2}(Z_{1})``."""
+        return self._applied(f"{self._operator(function)}^{{{exponent}}}", arguments)
+
     def transpose(self, operand: Piece) -> Piece:
         r"""``W_{1}^{\top}``."""
         return Piece(self.at_least(operand, Level.ATOM) + r"^{\top}", Level.POWER)
@@ -91,15 +101,19 @@ class LatexNotation(Notation):
 
     def call(self, function: str, arguments: Sequence[str]) -> Piece:
         r"""``\tanh(Z_{1})``."""
-        inside = r",\, ".join(arguments)
         if function == "sqrt":
-            return Piece(rf"\sqrt{{{inside}}}")
+            return Piece(rf"\sqrt{{{arguments[0]}}}")
         if function == "abs":
-            return Piece(rf"\left|{inside}\right|")
+            return Piece(rf"\left|{arguments[0]}\right|")
+        return self._applied(self._operator(function), arguments)
+
+    def _applied(self, operator: str, arguments: Sequence[str]) -> Piece:
+        return Piece(operator + self.bracketed(r",\, ".join(arguments)))
+
+    def _operator(self, function: str) -> str:
         if function in _COMMANDS:
-            return Piece(rf"\{function}{self.bracketed(inside)}")
-        operator = self.operator(_OPERATORS.get(function, function))
-        return Piece(f"{operator}{self.bracketed(inside)}")
+            return rf"\{function}"
+        return self.operator(_OPERATORS.get(function, function))
 
     def operator(self, name: str) -> str:
         r"""``\operatorname{where}``: a function that has no command of its own."""

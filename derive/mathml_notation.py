@@ -109,6 +109,17 @@ class MathmlNotation(Notation):
         """Write a power of each entry."""
         return self._raised(base, f"<mo>∘</mo>{self.signed(self.number(exponent))}")
 
+    def raised(self, base: Piece, exponent: Piece, *, by_entry: bool) -> Piece:
+        """Write a power, behind a small ring if it is taken of each entry."""
+        if by_entry:
+            return self._raised(base, f"<mo>∘</mo>{self.at_least(exponent, Level.PRODUCT)}")
+        return self._raised(base, self.signed(exponent))
+
+    def call_power(self, function: str, exponent: Expr, arguments: Sequence[str]) -> Piece:
+        """Write a function's power with the exponent behind the function's name."""
+        operator = f"<msup>{self._operator(function)}<mn>{exponent}</mn></msup>"
+        return self._applied(operator, arguments)
+
     def transpose(self, operand: Piece) -> Piece:
         """Write a transposed matrix."""
         return self._raised(operand, f"<mi{_UPRIGHT}>⊤</mi>")
@@ -119,15 +130,19 @@ class MathmlNotation(Notation):
 
     def call(self, function: str, arguments: Sequence[str]) -> Piece:
         """Write a function with its arguments in brackets."""
-        inside = _COMMA.join(arguments)
         if function == "sqrt":
-            return Piece(f"<msqrt>{inside}</msqrt>")
+            return Piece(f"<msqrt>{arguments[0]}</msqrt>")
         if function == "abs":
             bar = '<mo fence="true" stretchy="true" form="{}">|</mo>'
-            text = f"{bar.format('prefix')}{inside}{bar.format('postfix')}"
+            text = f"{bar.format('prefix')}{arguments[0]}{bar.format('postfix')}"
             return Piece(f"<mrow>{text}</mrow>")
-        operator = _OPERATORS.get(function, function)
-        return Piece(f"<mi>{escape(operator)}</mi>{_APPLY}{self.bracketed(inside)}")
+        return self._applied(self._operator(function), arguments)
+
+    def _operator(self, function: str) -> str:
+        return f"<mi>{escape(_OPERATORS.get(function, function))}</mi>"
+
+    def _applied(self, operator: str, arguments: Sequence[str]) -> Piece:
+        return Piece(f"{operator}{_APPLY}{self.bracketed(_COMMA.join(arguments))}")
 
     def relation(self, relation: str) -> str:
         """``≥``."""

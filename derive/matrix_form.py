@@ -37,7 +37,7 @@ from derive.matrix_expression import (
     where,
 )
 from derive.notation import FUNCTIONS, GENERAL_POWER, RELATIONS, is_constant
-from derive.ordering import as_product, as_terms, free_indices, pulled_sums
+from derive.ordering import as_product, as_terms, free_indices, legible, pulled_sums
 from derive.program import Statement, Sum, tensor_of
 from derive.shifts import is_index
 
@@ -72,7 +72,7 @@ def matrix_form(statement: Statement) -> Matrix | None:
     extents = dict(zip(statement.indices, statement.target.shape, strict=True))
     try:
         recogniser = _Recogniser(extents)
-        value = recogniser.over(pulled_sums(statement.body), row, column)
+        value = recogniser.over(legible(pulled_sums(statement.body)), row, column)
         return value if used else recogniser.filled(value, row, column)
     except _NotRecognisedError:
         return None

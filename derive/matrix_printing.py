@@ -1,10 +1,11 @@
 """Matrix expressions, written in a notation."""
 
 from collections.abc import Mapping
+from itertools import groupby
 from types import MappingProxyType
 from typing import assert_never
 
-from sympy import fraction
+from sympy import Integer, fraction
 
 from derive.index_form import written_product
 from derive.matrix_expression import (
@@ -24,7 +25,7 @@ from derive.matrix_expression import (
     Transpose,
     Where,
 )
-from derive.notation import Level, Notation, Piece
+from derive.notation import GENERAL_POWER, Level, Notation, Piece
 
 Inline = Mapping[str, Matrix]
 NOTHING: Inline = MappingProxyType({})
@@ -55,12 +56,22 @@ def matrix_piece(expression: Matrix, notation: Notation, inline: Inline = NOTHIN
         case MatMul(factors):
             return notation.matmul([piece(factor) for factor in factors])
         case Hadamard(factors):
-            return notation.hadamard([piece(factor) for factor in factors])
+            parts: list[Piece] = []
+            for factor, group in groupby(factors):
+                equal = list(group)
+                if len(equal) > 1 and isinstance(factor, Apply) and len(factor.operands) == 1:
+                    equal = [Power(factor, Integer(len(equal)))]
+                parts += map(piece, equal)
+            return notation.hadamard(parts) if len(parts) > 1 else parts[0]
         case Quotient(numerator, denominator):
             return notation.hadamard_quotient(piece(numerator), piece(denominator))
+        case Power(Apply(function, (operand,)), exponent) if exponent.is_Integer:
+            return notation.call_power(function, exponent, [notation.signed(piece(operand))])
         case Power(base, exponent, is_scalar):
             write = notation.power if is_scalar else notation.hadamard_power
             return write(piece(base), exponent)
+        case Apply(function, (base, exponent)) if function == GENERAL_POWER:
+            return notation.raised(piece(base), piece(exponent), by_entry=True)
         case Apply(function, operands):
             return notation.call(
                 function, [notation.signed(piece(operand)) for operand in operands]

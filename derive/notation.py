@@ -125,6 +125,14 @@ class Notation(ABC):
         """Write an elementwise power of a matrix."""
 
     @abstractmethod
+    def raised(self, base: Piece, exponent: Piece, *, by_entry: bool) -> Piece:
+        """Write a power whose exponent is no constant; of matrices, it is taken `by_entry`."""
+
+    @abstractmethod
+    def call_power(self, function: str, exponent: Expr, arguments: Sequence[str]) -> Piece:
+        """Write a power of a function of each entry; the exponent is a positive integer."""
+
+    @abstractmethod
     def transpose(self, operand: Piece) -> Piece:
         """Write a transposed matrix."""
 

@@ -1,9 +1,10 @@
 """A textbook's order of factors and terms, the same for every notation.
 
 SymPy sorts the arguments of products and sums by rules of its own. Here a product reads:
-sizes, the cotangent, other tensors, functions, bracketed sums, sums over an index; entries
-that carry the statement's first index come before those that carry its second. A sum reads:
-positive terms before negative ones, numbers first, then what depends on more indices.
+sizes, the cotangent, other tensors, bracketed polynomials, functions, bracketed sums that
+hold functions, sums over an index; entries that carry the statement's first index come before
+those that carry its second. A sum reads: positive terms before negative ones, numbers first,
+then what depends on more indices. Where both ``1 − x`` and ``x − 1`` occur it is the former.
 
 No value depends on anything in this file.
 """
@@ -15,7 +16,19 @@ from functools import lru_cache
 from typing import Any, final
 
 import sympy
-from sympy import Add, Expr, Function, Indexed, Integer, KroneckerDelta, Mul, Piecewise, Symbol
+from sympy import (
+    Add,
+    Expr,
+    Function,
+    Indexed,
+    Integer,
+    KroneckerDelta,
+    Mul,
+    Piecewise,
+    Pow,
+    Rational,
+    Symbol,
+)
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
 from derive.program import Partial, Sum, tensor_of
@@ -58,11 +71,75 @@ def as_product(expression: Expr, indices: Indices) -> Product:
             denominator.append(factor.base**-factor.exp)
         else:
             numerator.append(factor)
+    coefficient, numerator, denominator = _with_one_root(coefficient, numerator, denominator)
     return Product(
         coefficient=coefficient,
         numerator=_in_order(numerator, lambda factor: _factor_key(factor, indices)),
         denominator=_in_order(denominator, lambda factor: _factor_key(factor, indices)),
     )
+
+
+def _with_one_root(
+    coefficient: Expr, numerator: list[Expr], denominator: list[Expr]
+) -> tuple[Expr, list[Expr], list[Expr]]:
+    """Return a product with its roots of numbers in one: ``√2/2`` is ``1/√2``.
+
+    ``√2/√π`` is ``√(2/π)``, and ``√2/(2 √π)`` is ``1/√(2 π)``.
+    """
+    above, numerator = _roots(numerator)
+    below, denominator = _roots(denominator)
+    if above == below == 1:
+        return coefficient, numerator, denominator
+    _, bottom = sympy.fraction(coefficient)
+    if above.is_Integer and above != 1 and bottom % above == 0:
+        coefficient, above, below = coefficient * above, Integer(1), below * above
+    half = Rational(1, 2)
+    if above != 1:
+        numerator = [*numerator, Pow(above / below, half, evaluate=False)]
+    elif below != 1:
+        denominator = [*denominator, Pow(below, half, evaluate=False)]
+    return coefficient, numerator, denominator
+
+
+def _roots(factors: list[Expr]) -> tuple[Expr, list[Expr]]:
+    """Return the product of what stands under roots of numbers, and the other factors."""
+    roots = [f for f in factors if f.is_Pow and f.exp == Rational(1, 2) and f.base.is_number]
+    others = [factor for factor in factors if factor not in roots]
+    return Mul(*(root.base for root in roots)), others
+
+
+def legible(expression: Expr) -> Expr:
+    """Return an expression with factors as a reader writes them, equal in value.
+
+    ``2 x − 2`` is ``2 (x − 1)``, and that ``−2 (1 − x)`` where ``1 − x`` occurs as well.
+    """
+    expression = _with_factors(expression, _primitive)
+    sums = expression.atoms(Add)
+    turned = {s for s in sums if s.as_coeff_Add()[0].is_negative and -s in sums}
+
+    def turn(factor: Expr) -> tuple[Expr, Expr]:
+        return (Integer(-1), -factor) if factor in turned else (Integer(1), factor)
+
+    return _with_factors(expression, turn) if turned else expression
+
+
+def _primitive(factor: Expr) -> tuple[Expr, Expr]:
+    content, rest = factor.primitive() if factor.is_Add else (Integer(1), factor)
+    return (content, rest) if content.is_Integer else (Integer(1), factor)
+
+
+def _with_factors(expression: Expr, split: Callable[[Expr], tuple[Expr, Expr]]) -> Expr:
+    """Write each factor, and what a factor is a whole power of, as a number times the rest."""
+    if isinstance(expression, Indexed) or not expression.args or not expression.has(Add):
+        return expression
+    parts: list[Expr] = []
+    for part in expression.args:
+        part = _with_factors(part, split)
+        base, power = part.as_base_exp() if expression.is_Mul else (part, Integer(1))
+        number, rest = split(base) if expression.is_Mul and power.is_Integer else (1, base)
+        # the number by itself: SymPy would multiply it out again
+        parts += [part] if number == 1 else [number**power, rest**power]
+    return expression.func(*parts) if parts != list(expression.args) else expression
 
 
 def as_terms(expression: Expr, indices: Indices) -> tuple[Expr, ...]:
@@ -151,7 +228,7 @@ def _rank(expression: Expr) -> int:
         return 5
     if isinstance(expression, Function | Partial):
         return 4
-    return 6  # bracketed sums
+    return 6 if expression.has(Function) else 3  # bracketed sums
 
 
 def _place(read: Indexed, indices: Indices) -> tuple[int, ...]:

@@ -76,9 +76,8 @@ class _Writer:
         statements = doc.statements
         formulas = [statement_text(statement, form=doc.form) for statement in statements]
         # one column of shapes for all sections
-        self.lines = dict(
-            zip((s.name for s in statements), with_shapes(statements, formulas), strict=True)
-        )
+        shown = with_shapes(statements, formulas)
+        self.lines = {s.name: _in_width(line) for s, line in zip(statements, shown, strict=True)}
 
     def block(self, section: Section) -> list[str]:
         match section.content:
@@ -104,7 +103,8 @@ class _Writer:
         # why a gradient is zero, so that nobody takes it for an oversight
         remark = f"   {', '.join(statement.origin)}" if statement.body == 0 else ""
         own = _steps_lines(self.told.get(statement.name, ()))
-        return [_INDENT + self.lines[statement.name] + remark, *own]
+        *first, last = self.lines[statement.name]
+        return [*first, last + remark, *own]
 
 
 def text_sentence(sentence: Sentence) -> str:
@@ -143,6 +143,14 @@ def _steps_lines(told: tuple[Told, ...]) -> list[str]:
         for left, form in zip_longest([one.left], one.forms, fillvalue=indent):
             lines += _broken(f"{_INDENT}      {left} = ", form)
     return [*lines, ""] if lines else lines
+
+
+def _in_width(line: str) -> list[str]:
+    """Return a statement with its shape, on more lines than one if it is too long."""
+    if len(_INDENT + line) <= _WIDTH:
+        return [_INDENT + line]
+    left, _, right = line.partition(" = ")
+    return _broken(f"{_INDENT}{left} = ", right)
 
 
 def _broken(start: str, formula: str) -> list[str]:

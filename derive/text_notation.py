@@ -1,5 +1,6 @@
 """Formulas as plain text for a terminal: ``dZ1 = dH1 ∘ (1 − H1 ∘ H1)``."""
 
+import re
 from collections.abc import Sequence
 from typing import final
 
@@ -9,6 +10,7 @@ from derive.notation import Level, Notation, Piece
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _CONSTANTS = {"pi": "π", "E": "e"}
+_WHOLE = re.compile(r"\w+(\[[^\]]*\])?")  # what a root may stand before without brackets
 
 
 @final
@@ -59,7 +61,7 @@ class TextNotation(Notation):
         return Piece(f"{above}/{below}", Level.FRACTION)
 
     def power(self, base: Piece, exponent: Expr) -> Piece:
-        """``H1[i,j]²``, ``sqrt(B)``, ``B^(3/2)``."""
+        """``H1[i,j]²``, ``√B``, ``B^(3/2)``."""
         if exponent == Rational(1, 2):
             return self.call("sqrt", [self.signed(base)])
         shown = self.at_least(base, Level.ATOM)
@@ -72,6 +74,15 @@ class TextNotation(Notation):
         shown = self.at_least(base, Level.ATOM)
         return Piece(f"{shown}^∘{self._exponent(exponent)}", Level.POWER)
 
+    def raised(self, base: Piece, exponent: Piece, *, by_entry: bool) -> Piece:
+        """``P[i,j]^Y[i,j]``, ``P^∘Y``."""
+        below, above = (self.at_least(part, Level.ATOM) for part in (base, exponent))
+        return Piece(f"{below}^{'∘' if by_entry else ''}{above}", Level.POWER)
+
+    def call_power(self, function: str, exponent: Expr, arguments: Sequence[str]) -> Piece:
+        """``tanh²(Z1)``."""
+        return self.call(function + str(exponent).translate(_SUPERSCRIPTS), arguments)
+
     def transpose(self, operand: Piece) -> Piece:
         """``W1ᵀ``."""
         return Piece(self.at_least(operand, Level.ATOM) + "ᵀ", Level.POWER)
@@ -81,7 +92,11 @@ class TextNotation(Notation):
         return Piece("1")
 
     def call(self, function: str, arguments: Sequence[str]) -> Piece:
-        """``tanh(Z1)``."""
+        """``tanh(Z1)``, ``√2``, ``√(2/π)``."""
+        if function == "sqrt":
+            (argument,) = arguments
+            whole = argument if _WHOLE.fullmatch(argument) else self.bracketed(argument)
+            return Piece(f"√{whole}", Level.POWER)
         return Piece(f"{function}({', '.join(arguments)})")
 
     def relation(self, relation: str) -> str:

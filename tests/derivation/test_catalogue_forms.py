@@ -30,7 +30,7 @@ BACKWARD = {
         dg = (dP ∘ N)ᵀ 1
         db = dPᵀ 1
         dN = dP ∘ (1 gᵀ)
-        dC = (dN − ((C ∘ ((dN ∘ C) 1 1ᵀ)) ⊘ ((sigma ∘ sqrt(1/100000 + var)) 1ᵀ))/n) ⊘ (sigma 1ᵀ)
+        dC = (dN − ((C ∘ ((dN ∘ C) 1 1ᵀ)) ⊘ ((sigma ∘ √(1/100000 + var)) 1ᵀ))/n) ⊘ (sigma 1ᵀ)
         dX = dC − dC 1 1ᵀ / n""",
     "residual": """
         dF = dP
@@ -51,9 +51,9 @@ BACKWARD = {
         dS[i,j,k] = A[i,j,k] (dA[i,j,k] − Σ_m dA[i,j,m] A[i,j,m])
         dV[i,j,k] = Σ_m dP[i,m,k] A[i,m,j]
         dWV[j,k] = Σ_i Σ_m dV[i,m,j] X[i,m,k]
-        dK[i,j,k] = Σ_m dS[i,m,j] Q[i,m,k] / sqrt(c)
+        dK[i,j,k] = Σ_m dS[i,m,j] Q[i,m,k] / √c
         dWK[j,k] = Σ_i Σ_m dK[i,m,j] X[i,m,k]
-        dQ[i,j,k] = Σ_m dS[i,j,m] K[i,m,k] / sqrt(c)
+        dQ[i,j,k] = Σ_m dS[i,j,m] K[i,m,k] / √c
         dX[i,j,k] = Σ_m dK[i,j,m] WK[m,k] + Σ_m dQ[i,j,m] WQ[m,k] + Σ_m dV[i,j,m] WV[m,k]
         dWQ[j,k] = Σ_i Σ_m dQ[i,m,j] X[i,m,k]""",
     "embedding": """

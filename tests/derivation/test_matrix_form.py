@@ -9,7 +9,7 @@ from matrix_mutants import mutants
 from matrix_values import ShapesDisagreeError, matrix_value
 from plain_values import plain_value
 from random_statements import TENSORS, random_arrays, random_statement
-from sympy import Integer, Piecewise, exp, log, sqrt
+from sympy import Integer, Piecewise, exp, log, sqrt, tanh
 
 from derive.evaluate import evaluate
 from derive.gradient import gradient_program
@@ -125,7 +125,13 @@ FORMS = {
     "exp(v) ⊘ (v ∘ v)": statement(exp(v[j]) / v[j] ** 2, j),
     "1 ⊘ A": statement(1 / A[i, j], i, j),
     "A^∘3": statement(A[i, j] ** 3, i, j),
-    "dA ⊘ sqrt(A)": statement(dA[i, j] / sqrt(A[i, j]), i, j),
+    "1 − tanh²(A)": statement(1 - tanh(A[i, j]) ** 2, i, j),
+    "tanh³(A)": statement(tanh(A[i, j]) ** 3, i, j),
+    "A ∘ (1 − A) − (1 − A) ∘ log(A)": statement(
+        A[i, j] * (1 - A[i, j]) + log(A[i, j]) * (A[i, j] - 1), i, j
+    ),
+    "A^∘dA": statement(A[i, j] ** dA[i, j], i, j),
+    "dA ⊘ √A": statement(dA[i, j] / sqrt(A[i, j]), i, j),
     "A ⊘ (u 1ᵀ)": statement(A[i, j] / u[i], i, j),
     "A/B³": statement(A[i, j] / BATCH**3, i, j),
     "3 A / (2 B)": statement(3 * A[i, j] / (2 * BATCH), i, j),

@@ -1,8 +1,8 @@
 """Reads formulas back from the text that is printed, by the rules that a reader goes by.
 
-Strongest first: ``Aᵀ``, ``x²``, ``A^∘3``; products ``A B``; quotients ``A / B``; ``∘`` and
-``⊘``; ``Σ_k`` over all that follows up to a ``+`` or ``−``; and these. Brackets the rest. The
-result is a tree of tuples; nothing here comes from the printers.
+Strongest first: ``√2``; ``Aᵀ``, ``x²``, ``A^∘3``, ``tanh²(A)``; products ``A B``; quotients
+``A / B``; ``∘`` and ``⊘``; ``Σ_k`` over all that follows up to a ``+`` or ``−``; and these.
+Brackets the rest. The result is a tree of tuples; nothing here comes from the printers.
 """
 
 import re
@@ -16,7 +16,7 @@ Tree = tuple
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _TOKEN = re.compile(
     r"\s*(?P<token>Σ_\w+|\^∘?|[A-Za-z][A-Za-z0-9_]*(?:\[[a-z0-9,]+\])?|π|\d+(?:\.\d+)?(?:e-?\d+)?"
-    rf"|[{_SUPERSCRIPTS}]+|>=|<=|==|!=|[−+∘⊘/()<>,ᵀ])"
+    rf"|[{_SUPERSCRIPTS}]+|>=|<=|==|!=|[√−+∘⊘/()<>,ᵀ])"
 )
 
 
@@ -101,16 +101,21 @@ class _Reader:
                 self.take()
                 result = ("ᵀ", result)
             elif token[0] in _SUPERSCRIPTS:
-                digits = "".join(str(_SUPERSCRIPTS.index(digit)) for digit in self.take())
-                result = ("^", result, ("number", float(digits)))
+                result = ("^", result, self.superscript())
             elif token in ("^", "^∘"):
                 result = (self.take(), result, self.atom())
             else:
                 break
         return result
 
+    def superscript(self) -> Tree:
+        digits = "".join(str(_SUPERSCRIPTS.index(digit)) for digit in self.take())
+        return ("number", float(digits))
+
     def atom(self) -> Tree:
         token = self.take()
+        if token == "√":
+            return ("sqrt", self.atom())
         if token == "(":
             result = self.sum()
             self.take(")")
@@ -122,6 +127,9 @@ class _Reader:
             return ("entry", name, tuple(places.split(",")))
         if self.next() == "(" and token in {*FUNCTIONS, "where", "diag"}:
             return self.call(token)
+        if token in FUNCTIONS and (self.next() or " ")[0] in _SUPERSCRIPTS:
+            power = self.superscript()
+            return ("^", self.call(token), power)
         assert token.isidentifier(), f"{token} is out of place"
         return ("name", token)
 
@@ -143,7 +151,7 @@ class _Reader:
 
     def _starts_factor(self) -> bool:
         token = self.next()
-        return token is not None and (token == "(" or token[0].isalnum() or self._is_sigma())
+        return token is not None and (token in "(√" or token[0].isalnum() or self._is_sigma())
 
 
 def read_matrix(

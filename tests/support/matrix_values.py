@@ -45,6 +45,7 @@ FUNCTIONS = {
     "max": np.maximum,
     "min": np.minimum,
     "sqrt": np.sqrt,
+    "pow": np.power,
 }
 RELATIONS = {
     ">": np.greater,
