@@ -239,6 +239,9 @@ def _place(read: Indexed, indices: Indices) -> tuple[int, ...]:
 def _term_key(term: Expr, indices: Indices) -> _Key:
     product = as_product(term, indices)
     factors = (*product.numerator, *product.denominator)
+    has_variables = any(not factor.is_number for factor in factors)
     depends = len(free_indices(term) & set(indices))
     keys = tuple(_factor_key(factor, indices) for factor in factors)
-    return (is_negative(term), bool(factors), -depends, keys)
+    # of a loss the mean over the batch comes before a penalty, whatever its sign
+    divided = -len(product.denominator) if not indices else 0
+    return (divided, is_negative(term), has_variables, -depends, keys)

@@ -77,7 +77,10 @@ class _Writer:
         formulas = [statement_text(statement, form=doc.form) for statement in statements]
         # one column of shapes for all sections
         shown = with_shapes(statements, formulas)
-        self.lines = {s.name: _in_width(line) for s, line in zip(statements, shown, strict=True)}
+        self.lines = {
+            statement.name: _in_width(formula, line)
+            for statement, formula, line in zip(statements, formulas, shown, strict=True)
+        }
 
     def block(self, section: Section) -> list[str]:
         match section.content:
@@ -145,9 +148,9 @@ def _steps_lines(told: tuple[Told, ...]) -> list[str]:
     return [*lines, ""] if lines else lines
 
 
-def _in_width(line: str) -> list[str]:
-    """Return a statement with its shape, on more lines than one if it is too long."""
-    if len(_INDENT + line) <= _WIDTH:
+def _in_width(formula: str, line: str) -> list[str]:
+    """Return a statement with its shape, on more lines than one if the formula is too long."""
+    if len(_INDENT + formula) <= _WIDTH:
         return [_INDENT + line]
     left, _, right = line.partition(" = ")
     return _broken(f"{_INDENT}{left} = ", right)
@@ -163,14 +166,21 @@ def _broken(start: str, formula: str) -> list[str]:
 
 
 def _terms(formula: str) -> list[str]:
-    """Return the terms of the outermost sum, each but the first with its sign in front."""
-    signs: dict[int, list[int]] = {}
-    depth = 0
+    """Return the terms of the outermost sum, each but the first with its sign in front.
+
+    Of several sums side by side it is the one with the most terms.
+    """
+    signs: dict[tuple[int, ...], list[int]] = {}  # by the brackets that are open there
+    opened: list[int] = []
     for position, character in enumerate(formula):
-        depth += (character in "([") - (character in ")]")
-        if formula[position - 1 : position + 2] in _SIGNS:
-            signs.setdefault(depth, []).append(position)
-    cuts = [0, *signs[min(signs)], None] if signs else [0, None]
+        if character in "([":
+            opened.append(position)
+        elif character in ")]":
+            opened.pop()
+        elif formula[position - 1 : position + 2] in _SIGNS:
+            signs.setdefault(tuple(opened), []).append(position)
+    outermost = max(signs, key=lambda brackets: (-len(brackets), len(signs[brackets])), default=())
+    cuts = [0, *signs.get(outermost, ()), None]
     return [formula[cut:end].rstrip() for cut, end in pairwise(cuts)]
 
 
