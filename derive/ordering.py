@@ -30,6 +30,7 @@ from sympy import (
     Symbol,
 )
 from sympy.concrete.expr_with_limits import ExprWithLimits
+from sympy.core.function import Application
 
 from derive.program import Partial, Sum, tensor_of
 
@@ -228,7 +229,8 @@ def _rank(expression: Expr) -> int:
         return 5
     if isinstance(expression, Function | Partial):
         return 4
-    return 6 if expression.has(Function) else 3  # bracketed sums
+    is_polynomial = expression.is_Add and not expression.has(Application)
+    return 3 if is_polynomial else 6  # bracketed sums
 
 
 def _place(read: Indexed, indices: Indices) -> tuple[int, ...]:
