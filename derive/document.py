@@ -15,7 +15,7 @@ from sympy import Integer
 from derive.board import Told, told_steps
 from derive.notation import Notation, Piece
 from derive.printing import TEXT, Form, sides, written_out
-from derive.program import Program, Statement, Tensor
+from derive.program import Program, Statement, Step, Tensor
 from derive.spec import LOSSES, NetworkSpec
 
 if TYPE_CHECKING:
@@ -185,6 +185,7 @@ def document(
     steps: bool = False,
     expand: bool = False,
     certificate: "Certificate | None" = None,
+    sound: Program | None = None,
 ) -> Document:
     """Return what is told of a network's derivation.
 
@@ -200,6 +201,8 @@ def document(
         Whether each gradient is also written out as one formula.
     certificate
         What was proved of it, if anything.
+    sound
+        The same programme after `derive.stable_program`, if its forms are told, too.
 
     Returns
     -------
@@ -230,6 +233,8 @@ def document(
         heading = ("Gradients written out",)
         sections.append(Section(heading=heading, content=WrittenOut(program=program)))
     sections += assumed(program)
+    if sound:
+        sections += _sound_forms(program, sound, form)
     if certificate:
         sections.append(Section(heading=("Proof",), content=Proof(certificate=certificate)))
     told = Document(
@@ -298,6 +303,22 @@ def assumed(program: Program) -> list[Section]:
     if not lines:
         return []
     return [Section(heading=("Assumed",), content=Paragraphs(paragraphs=tuple(lines)))]
+
+
+def _sound_forms(program: Program, sound: Program, form: Form) -> list[Section]:
+    """Return a section of what code computes in another form, and why that is the same."""
+    steps = sound.steps[len(program.steps) :]
+    if not steps:
+        return []
+
+    def told(step: Step) -> Math:
+        statement = sound.statement(step.target)
+        return Math(lambda n: n.equals_sign.join(sides(statement, n, form)))
+
+    rows = tuple(((told(step),), (step.reason,)) for step in steps)
+    heading = ("In code, the same values by proved identities, with no overflow or cancellation",)
+    head = (("computed",), ("because",))
+    return [Section(heading=heading, content=Table(head=head, rows=rows))]
 
 
 def _formulas(doc: Document) -> list[str]:

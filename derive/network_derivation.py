@@ -15,6 +15,7 @@ from derive.program import Program
 from derive.rewrite import rewrite_program
 from derive.second_order import hvp_program
 from derive.spec import DEFAULT_LOSS, NetworkSpec, parse_spec
+from derive.stable import stable_program
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -86,6 +87,7 @@ class Derivation:
             steps=steps,
             expand=expand,
             certificate=self.certificate,
+            sound=stable_program(self.program) if steps else None,
         )
         return write(told, format_)
 

@@ -38,6 +38,15 @@ from derive.program import (
 )
 from derive.reuse import merge_exponentials
 
+# the identities of this module as one tells them; each is proved in `prove_identities`
+TOLD_AS = {
+    "shift": "Σ exp(f) = exp(c) Σ exp(f − c)",
+    "log of a product": "log(exp(a) b) = a + log(b)",
+    "log1p": "log(1 + exp(z)) = max(z, 0) + log1p(exp(−|z|))",
+    "logistic": "exp(z)/(1 + exp(z)) = 1/(1 + exp(−z))",
+    "expm1": "exp(z) − 1 = expm1(z)",
+    "tanh near 1": "1 − tanh²(z) = 1/cosh²(z)",
+}
 STABLE, DEFINITION = "stable form", "definition"  # the rules, as steps name them
 
 
@@ -76,17 +85,41 @@ def stable_form(statement: Statement, known: Mapping[str, Statement]) -> tuple[S
         The statements before it by name, in their sound forms.
     """
     added: list[Statement] = []
+    used: list[str] = []
     body = statement.body
     if body.has(sympy.log):
         body = _put_in_logs(body, known)
     body = merge_exponentials(_shift_sums(body, statement, added))
-    body = _split_logs(body)
-    body = _small_differences(_logistic_powers(body))
+    used += ["shift"] if added else []
+    for change, names in (
+        (_split_logs, ("log of a product", "log1p")),
+        (_logistic_powers, ("logistic",)),
+        (_small_differences, ("expm1", "tanh near 1")),
+    ):
+        before, body = body, change(body)
+        if body != before:
+            used += [name for name in names if _LEAVES[name](before, body)]
     body = canonical(body, statement.indices)
     if body == statement.body:
         return (statement,)
-    origin = (*statement.origin, "identity: stable form")
+    origin = (*statement.origin, *(f"identity: {name}" for name in used))
     return (*added, replace(statement, body=body, origin=origin))
+
+
+def _more(function: type[Function]) -> Callable[[Expr, Expr], bool]:
+    return lambda before, after: len(after.atoms(function)) > len(before.atoms(function))
+
+
+# by what an identity is known to have been used: a body before and after
+_LEAVES: Mapping[str, Callable[[Expr, Expr], bool]] = {
+    "log of a product": lambda before, _: any(
+        call.args[0].is_Mul or call.args[0].is_Pow for call in before.atoms(sympy.log)
+    ),
+    "log1p": _more(log1p),
+    "logistic": lambda *_: True,
+    "expm1": _more(expm1),
+    "tanh near 1": _more(sympy.cosh),
+}
 
 
 def _rewritten(statement: Statement, new: Statement) -> Step:
@@ -96,8 +129,14 @@ def _rewritten(statement: Statement, new: Statement) -> Step:
         indices=statement.indices,
         before=statement.body,
         after=new.body,
-        reason="a form that neither overflows nor cancels, by proved identities",
+        reason="; ".join(_identities(statement, new)),
     )
+
+
+def _identities(statement: Statement, new: Statement) -> list[str]:
+    """Return the identities by which a statement came into its sound form, as formulas."""
+    names = [o.removeprefix("identity: ") for o in new.origin[len(statement.origin) :]]
+    return [TOLD_AS[name] for name in names] or ["what a logarithm reads is put into it"]
 
 
 def _defined(shift: Statement) -> Step:
