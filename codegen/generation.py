@@ -13,6 +13,8 @@ from codegen.emit.numpy_module import numpy_source
 from codegen.errors import InputError
 from codegen.kernel import DTYPES, Argument, Dtype, KernelProgram, Update
 from codegen.lowering import lower
+from codegen.optimizer_programs import optimizer_programs
+from codegen.optimizers import METHODS, SCHEDULES, Recipe, recipe
 from codegen.passes import LANES_PIPELINE, PIPELINE, PassReport, run_passes, sparse_like
 from derive.gradient import gradient_program, vjp_program
 from derive.names import lab_names
@@ -68,6 +70,9 @@ def generate(
     labels: str = "one-hot",
     names: str = "plain",
     hvp: bool = False,
+    optimizer: str | None = None,
+    clip_norm: bool = False,
+    schedule: str = "constant",
 ) -> GeneratedSource:
     """Return a module that computes and trains a network: formulas in, source out.
 
@@ -89,12 +94,21 @@ def generate(
         read: no pass has run on them, so ``reports`` is empty.
     hvp
         Whether the module also has ``hvp``, the Hessian times a direction.
+    optimizer
+        What its ``train`` does, by a name of `codegen.optimizers.METHODS`, with weight decay as
+        a keyword. None is stochastic gradient descent and nothing else, the fastest.
+    clip_norm
+        Whether ``train`` clips the gradient by its norm, to what its keyword says.
+    schedule
+        Course of the learning rate: ``"constant"``, ``"step"`` (a tenth after each third of the
+        run) or ``"cosine"`` (to 0 at its end).
 
     Raises
     ------
     InputError
-        If the text cannot be read, a size is a name, the dtype or names are not known, or
-        `hvp` is asked for with the lab's names, among whose functions it is not.
+        If the text cannot be read, a size is a name, the dtype, names, optimiser or schedule
+        are not known, or `hvp` or an optimiser is asked for with the lab's names, among whose
+        functions they are not.
     """
     if isinstance(spec, str):
         spec = parse_spec(spec)
@@ -111,8 +125,9 @@ def generate(
             "hvp: the lab has no function for it. Leave out --names lab, or --hvp; "
             "gradwright derive shows its formulas under the lab's names."
         )
+    trained_by = recipe(optimizer, clip_norm=clip_norm, schedule=schedule)
     if names == "lab":
-        _refuse_in_lab(spec)
+        _refuse_in_lab(spec, trained_by)
         text = _lab_module(spec, sizes, kind, labels)
         return GeneratedSource(spec=spec, dtype=kind, text=text, reports={})
     # derive: once as a person reads it, once with the samples' weights in place of 1/B
@@ -122,6 +137,12 @@ def generate(
     gradient = stable_program(derived)
     pullback = stable_program(rewrite_program(vjp_program(loss), labels=labels))
     gradients = tuple(gradient.gradients.values())
+    if target != "numba" and not trained_by.is_plain:
+        raise InputError(
+            f"target: the code for {target} trains by plain gradient descent alone. Use "
+            "--target numba, or leave out --optimizer, --clip-norm and --schedule."
+        )
+    change = optimizer_programs(trained_by, kind)
     # lower: one kernel programme for each thing that the module does
     programs = {
         "forward": lower(gradient, name="forward", outputs=("P",), dtype=kind),
@@ -131,7 +152,7 @@ def generate(
             pullback, name="vjp", outputs=("dX", *pullback.gradients.values()), dtype=kind
         ),
         "step": _with_updates(
-            gradient, lower(gradient, name="step", outputs=gradients, dtype=kind)
+            gradient, lower(gradient, name="step", outputs=gradients, dtype=kind), change.rate
         ),
     }
     second = None
@@ -180,7 +201,7 @@ def generate(
         optimised, report = passed["loss"]
         passed["loss"] = sparse_like(optimised, passed["step"][0]), report
     text = module_source(
-        header=_header(spec, kind, printed),
+        header=_header(spec, kind, printed, trained_by),
         spec=str(spec),
         objective=_objective(spec),
         sizes=sizes,
@@ -191,8 +212,12 @@ def generate(
         gradient_reference=replace(programs["gradients"], outputs=gradients) if hvp else None,
         assumptions=gradient.assumptions,
         lanes=lanes,
+        optimizer=change,
+        gradient_names=gradient.gradients,
     )
     reports = {name: report for name, (_, report) in passed.items()}
+    if change.rate is None:
+        reports |= change.reports
     return GeneratedSource(spec=spec, dtype=kind, text=text, reports=reports)
 
 
@@ -220,8 +245,13 @@ def _refuse_in_c(prefix: str, names: str, *, hvp: bool) -> None:
         )
 
 
-def _refuse_in_lab(spec: NetworkSpec) -> None:
-    """Refuse a loss that the lab's ``loss_accuracy(Yhat, Y)`` cannot compute."""
+def _refuse_in_lab(spec: NetworkSpec, trained_by: Recipe) -> None:
+    """Refuse a loss that the lab's ``loss_accuracy(Yhat, Y)`` cannot compute, and optimisers."""
+    if not trained_by.is_plain:
+        raise InputError(
+            "names: the lab's sgd(params, grads, eta) is all that it trains with. "
+            "Leave out --names lab, or --optimizer, --clip-norm and --schedule."
+        )
     reads_Z = spec.loss == "hinge" or (spec.formula is not None and "Z" in spec.formula.names)
     if spec.l2 or reads_Z:
         what = "the weights, for --l2" if spec.l2 else "Z, the layer before its activation"
@@ -246,18 +276,25 @@ def _lab_module(spec: NetworkSpec, sizes: tuple[int, ...], dtype: Dtype, labels:
     )
 
 
-def _with_updates(gradient: Program, program: KernelProgram) -> KernelProgram:
-    """Return the programme of a step: the gradients, then ``W := W - eta dW`` for each."""
+def _with_updates(
+    gradient: Program, program: KernelProgram, rate: Argument | None
+) -> KernelProgram:
+    """Return the programme of a step: the gradients, then ``W := W - eta dW`` for each.
+
+    Without a `rate` the optimiser needs the gradients themselves, and they are what is computed.
+    """
+    buffers = tuple(replace(b, role="work") if b.role == "output" else b for b in program.buffers)
+    if rate is None:
+        return replace(program, buffers=buffers, outputs=tuple(gradient.gradients.values()))
     updates = tuple(
         Update(
             parameter=name,
             gradient=grad,
-            rate=Argument("eta"),
+            rate=rate,
             origin=(f"{name} := {name} − η {grad}",),
         )
         for name, grad in gradient.gradients.items()
     )
-    buffers = tuple(replace(b, role="work") if b.role == "output" else b for b in program.buffers)
     return replace(
         program, buffers=buffers, nodes=program.nodes + updates, outputs=tuple(gradient.gradients)
     )
@@ -284,7 +321,20 @@ def _versions(*names: str) -> str:
     return "Versions: " + ", ".join(f"{name} {metadata.version(name)}" for name in names)
 
 
-def _header(spec: NetworkSpec, dtype: str, printed: Program) -> str:
+def _header(spec: NetworkSpec, dtype: str, printed: Program, trained_by: Recipe) -> str:
+    training = []
+    if not trained_by.is_plain:
+        method = METHODS[trained_by.optimizer or "sgd"]
+        training = [
+            f"Training: {method.title} ({method.reference}).",
+            *(f"    {line}" for line in trained_by.formulas),
+            *(
+                [f"    eta in epoch 0, 1, … of epochs: {SCHEDULES[trained_by.schedule]}"]
+                if trained_by.schedule != "constant"
+                else []
+            ),
+            "",
+        ]
     return "\n".join(
         [
             f"The network {spec} with the loss {spec.loss}: kernels in {dtype}.",
@@ -295,6 +345,7 @@ def _header(spec: NetworkSpec, dtype: str, printed: Program) -> str:
             "",
             text_report(printed, spec).rstrip(),
             "",
+            *training,
             _versions(*VERSIONED),
         ]
     )

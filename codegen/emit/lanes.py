@@ -9,7 +9,8 @@ would take as long as all the rest.
 Everything lies in one block of memory, in rows of LANES numbers, each at the start of a cache
 line (half of the time of a step goes where vectors lie across two)::
 
-    parameters, gradients      one number an entry, parameter after parameter
+    parameters, gradients      one number an entry, parameter after parameter; and so each
+                               array of the optimiser's
     sums                       one row an entry of a parameter
     work                       one row a unit; each kernel uses it anew
     inputs                     one block after another: rows of X, of Y, and of weights
@@ -19,7 +20,7 @@ only is kept in a variable, and has no row.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import final
 
@@ -119,6 +120,8 @@ class Layout:
         Number of rows of a block of inputs, by name.
     output, work
         Rows that the output of a kernel takes at most, and its work.
+    states
+        How many numbers the optimiser keeps for each entry of a parameter.
     """
 
     parameters: Mapping[str, tuple[int, ...]]
@@ -126,6 +129,7 @@ class Layout:
     inputs: Mapping[str, int]
     output: int
     work: int
+    states: int = 0
 
     @property
     def parameter_rows(self) -> int:
@@ -144,39 +148,48 @@ class Layout:
         """Return the lines that name the places."""
         rows = self.parameter_rows
         block = sum(self.inputs.values())
-        output = 2 * rows + rows * LANES
+        sums = (2 + self.states) * rows
+        output = sums + rows * LANES
         work = output + self.output
+        of_optimizer = [f"KEPT = np.int64({2 * rows})  # the optimiser's arrays, each laid out so"]
         return [
             "# Where things lie in the memory of a kernel, in rows of LANES numbers: from row 0 on",
             "# the parameters, then their gradients, what these sum over the samples (a row an",
             "# entry), the output, work, and the inputs of one block after another.",
             "# NumPy's integers, since Numba compiles a function anew for a literal one.",
             f"PARAMETER_ROWS, BLOCK = np.int64({rows}), np.int64({block})",
-            f"GRADIENT, SUMS, OUTPUT = np.int64({rows}), np.int64({2 * rows}), np.int64({output})",
+            f"GRADIENT, SUMS, OUTPUT = np.int64({rows}), np.int64({sums}), np.int64({output})",
             f"WORK, INPUTS = np.int64({work}), np.int64({work + self.work})",
+            *(of_optimizer if self.states else []),
         ]
 
 
 def layout_of(
-    programs: Mapping[str, KernelProgram], parameters: Mapping[str, tuple[int, ...]]
+    programs: Mapping[str, KernelProgram],
+    parameters: Mapping[str, tuple[int, ...]],
+    gradients: Mapping[str, str],
+    states: int = 0,
 ) -> Layout:
-    """Return where the kernels of a network find and leave what."""
-    updates = [node for node in programs["step"].nodes if isinstance(node, Update)]
-    gradients = {update.parameter: update.gradient for update in updates}
+    """Return where the kernels of a network find and leave what.
+
+    Parameters
+    ----------
+    programs
+        The kernels by name.
+    parameters, gradients
+        Shape of each parameter, and name of its gradient.
+    states
+        How many numbers the optimiser keeps for each entry of a parameter.
+    """
     shapes = {b.name: b.shape for b in programs["step"].buffers if b.role == "input"}
     inputs = {name: _rows(shapes[name]) for name in ("X", "Y", "w")}
-    layout = Layout(parameters=parameters, gradients=gradients, inputs=inputs, output=0, work=0)
-    kernels = [_Kernel(program, layout) for program in programs.values()]
+    empty = Layout(parameters=parameters, gradients=gradients, inputs=inputs, output=0, work=0)
+    kernels = [_Kernel(program, empty) for program in programs.values()]
     for kernel in kernels:
         kernel.source()
     outputs = [_rows(b.shape) for kernel in kernels for b in kernel.outputs()]
-    return Layout(
-        parameters=parameters,
-        gradients=gradients,
-        inputs=inputs,
-        output=max(outputs),
-        work=max(kernel.work_rows for kernel in kernels),
-    )
+    work = max(kernel.work_rows for kernel in kernels)
+    return replace(empty, output=max(outputs), work=work, states=states)
 
 
 def block_source(program: KernelProgram, layout: Layout) -> str:

@@ -11,8 +11,9 @@ the two they meet. Which nodes need to meet first follows from what they read an
 
 from dataclasses import replace
 
+from codegen.emit.optimizer_change import Change
 from codegen.emit.sharing import Meetings, Split, split_of
-from codegen.emit.values import named_parts, text
+from codegen.emit.values import named_parts, text, tuple_text
 from codegen.errors import InternalError
 from codegen.kernel import (
     BATCH,
@@ -66,16 +67,20 @@ def kernel_inputs(program: KernelProgram) -> tuple[str, ...]:
     return tuple(b.name for b in program.buffers if b.role == "input" and b.name in used)
 
 
-def kernel_source(program: KernelProgram) -> str:
-    """Return the function that runs a programme, and the one that makes its workspace."""
-    return _Kernel(program).source()
+def kernel_source(program: KernelProgram, change: Change | None = None) -> str:
+    """Return the function that runs a programme, and the one that makes its workspace.
+
+    With `change`, it then changes the parameters by the gradients that it has computed.
+    """
+    return _Kernel(program, change).source()
 
 
 class _Kernel:
     """The lines of one kernel while they are written."""
 
-    def __init__(self, program: KernelProgram) -> None:
+    def __init__(self, program: KernelProgram, change: Change | None = None) -> None:
         self.program = program
+        self.change = change
         self.lines: list[str] = []
         self.told: set[str] = set()
         self.buffers = {buffer.name: buffer for buffer in program.buffers}
@@ -90,6 +95,8 @@ class _Kernel:
             if self.is_shared and meetings.before(node):
                 self.add(1, "_meet(team)")
             self.node(node)
+        for line in self.change.lines if self.change is not None else ():
+            self.add(1, line)
         if self.is_shared:
             self.add(1, "_meet(team)")
         parameters = [b.name for b in program.buffers if b.role == "parameter"]
@@ -99,18 +106,21 @@ class _Kernel:
         outputs = [name for name in outputs if self.buffers[name].role == "output"]
         scalars = [name for name in program.outputs if not self.buffers[name].shape]
         arguments = ["params", *inputs, *outputs, "work", *_arguments(program)]
+        arguments += self.change.arguments if self.change is not None else ()
         head = [
             "@_jit",
             f"def _{program.name}({', '.join(arguments)}):",
-            f"{INDENT}{_tuple(parameters)} = params",
+            f"{INDENT}{tuple_text(parameters)} = params",
         ]
         if work:
-            head.append(f"{INDENT}{_tuple(work)} = work")
+            arrays = [*work, *(self.change.work if self.change is not None else ())]
+            head.append(f"{INDENT}{tuple_text(arrays)} = work")
+        head += [INDENT + line for line in self.change.head] if self.change is not None else []
         batched = [n for n in (*inputs, *outputs, *work) if BATCH in self.buffers[n].shape]
         if (weights := sparse_weights(program)) is not None:
             head[1:2] = [
                 f"def _{program.name}({', '.join([*arguments, 'sparse'])}):",
-                f"{INDENT}nonzeros, (chosen, following), {weights.name}_by_input, room = sparse",
+                f"{INDENT}nonzeros, (chosen, following), {self.by_input(weights)}, room = sparse",
             ]
             batched = [n for n in batched if not self.buffers[n].batch_first]  # X may be empty
         if batched:  # a constant result needs no samples
@@ -136,6 +146,8 @@ class _Kernel:
             elif self.is_shared and buffer.shape[-1] == BATCH:
                 made = f"_lines({buffer.shape[0]}, n)"
             arrays.append(f"{INDENT * 2}{made},  # {buffer.name}")
+        for array, length in self.change.work.items() if self.change is not None else ():
+            arrays.append(f"{INDENT * 2}np.zeros({length}, T),  # {array}")
         return [
             f"def _{name}_work(n):",
             f'{INDENT}"""Return the buffers of `_{name}` for n samples."""',
@@ -239,10 +251,17 @@ class _Kernel:
         fixed = [*load.axes[:-1], *([":n"] if self.is_shared else [])]
         return f"{load.buffer}[{', '.join(fixed)}]" if fixed else load.buffer
 
+    def by_input(self, weights: Buffer) -> str:
+        """Return the names of what is kept by input, as `sparse` holds them."""
+        kept = self.change.by_input if self.change is not None else ()
+        names = ", ".join(f"{name}_by_input" for name in (weights.name, *kept))
+        return f"({names})" if kept else names
+
     def sparse(self, node: Contract) -> None:
         """Write a product over the inputs, or the inputs' part in a step, in both ways."""
         (other,) = (x for x in (node.left, node.right) if self.buffers[x.buffer].role != "input")
-        if node.beta:
+        is_gradient = BATCH not in self.buffers[node.out].shape
+        if is_gradient:
             rate = text(node.alpha, self.place)
             given = f"{rate}, {other.buffer}, nonzeros, chosen, following[begin:end]"
             call = f"_add_sparse_step({given}, {node.out}_by_input, room)"
@@ -255,7 +274,11 @@ class _Kernel:
             node = replace(node, start=None, beta=1)
         if self.split == "rows":
             self.own_rows(self.buffers[node.out].shape[0])
+        if is_gradient and not node.beta:
+            self.add(1, "first_input, end_input = room[3]  # this thread's")
         self.add(1, "if chosen.size:")
+        if is_gradient and not node.beta:  # its sums start from 0
+            self.add(2, f"{node.out}_by_input[first_input * ROW : end_input * ROW] = T(0)")
         self.add(2, call)
         self.add(1, "else:")
         before = len(self.lines)
@@ -407,10 +430,6 @@ def _arguments(program: KernelProgram) -> list[str]:
     rates = [n.alpha for n in program.nodes if isinstance(n, Contract | Reduce)]
     rates += [n.rate for n in program.nodes if isinstance(n, Update)]
     return ["eta"] if any("eta" in repr(rate) for rate in rates) else []
-
-
-def _tuple(names: list[str]) -> str:
-    return f"{names[0]}," if len(names) == 1 else ", ".join(names)
 
 
 __all__ = ["LANES", "Store", "kernel_source", "uses_blas", "work_buffers"]

@@ -12,6 +12,9 @@ from codegen.approximation import KNOWN, elementary_function
 from codegen.emit.lane_functions import lane_source
 from codegen.emit.lanes import Layout, block_source, layout_of
 from codegen.emit.loops import LANES, kernel_inputs, kernel_source, sparse_weights, uses_blas
+from codegen.emit.optimizer import optimizer_functions
+from codegen.emit.optimizer_change import Change, change, lane_change
+from codegen.emit.optimizer_interface import optimizer_placeholders, state_shapes
 from codegen.emit.pieces import (
     ROWS_SUM_TO_ONE,
     constants,
@@ -23,6 +26,7 @@ from codegen.emit.pieces import (
 )
 from codegen.emit.sparse import sparse_placeholders
 from codegen.kernel import Buffer, Call, Elementwise, KernelProgram, Reduce, Update, Value, parts
+from codegen.optimizer_programs import Optimizer
 from derive.program import ONE_HOT
 
 # functions that are left to the C library, or to the processor
@@ -59,6 +63,8 @@ def module_source(
     gradient_reference: KernelProgram | None,
     assumptions: tuple[str, ...],
     lanes: bool,
+    optimizer: Optimizer,
+    gradient_names: Mapping[str, str],
 ) -> str:
     """Return the module's text.
 
@@ -80,6 +86,10 @@ def module_source(
         What the kernels take for granted about the targets.
     lanes
         Whether the kernels are those of vectors, as `codegen.emit.lanes.fits` says.
+    optimizer
+        What ``train`` does with the gradients.
+    gradient_names
+        Name of each parameter's gradient.
     """
     blas = any(uses_blas(program) for program in programs.values())
     unified = _same_layout(programs)
@@ -97,10 +107,20 @@ def module_source(
     )
     values["reference"] = indented(reference_lines(reference, tuple(parameters)), 4)
     values |= second_order(programs.get("hvp"), gradient_reference, tuple(parameters))
+    values |= optimizer_placeholders(optimizer, lanes=lanes)
+    folded = optimizer.rate is not None
+    changing = None
     if lanes:
-        layout = layout_of(unified, parameters)
-        values |= _block_placeholders(layout, unified["step"])
-    values |= sparse_placeholders(weights, tuple(parameters))
+        layout = layout_of(unified, parameters, gradient_names, len(optimizer.entry_state))
+        values |= _block_placeholders(layout, unified["step"], optimizer)
+        values |= sparse_placeholders(None, ())
+    elif folded:
+        values |= sparse_placeholders(weights, tuple(parameters))
+    else:
+        name = weights.name if weights else None
+        changing = change(optimizer, parameters, gradient_names, name)
+        of_weights = gradient_names[name] if name else None
+        values |= sparse_placeholders(weights, tuple(parameters), of_weights, optimizer.entry_state)
     values |= _kernel_calls(sizes[0], sizes[-1], by_rows, values["no_nonzeros"])
     values["work"] = fill("work_of_one" if lanes else "work_of_team", values)
     values["members"] = "1" if lanes else "members"
@@ -111,21 +131,26 @@ def module_source(
     sections = [
         docstring(header),
         _imports(blas=blas, vectors=vectors, team=not lanes),
-        constants(spec, objective, sizes, parameters, dtype, _LANES),
+        constants(
+            spec, objective, sizes, parameters, dtype, _trained(optimizer, parameters) + _LANES
+        ),
         "\n".join(layout.constants()) + "\n" if lanes else "",
         fill("support", values),
         fill("vectors", values) if vectors else "",
-        _elementary(unified, dtype, lanes=lanes),
+        _elementary(_with_formulas(unified, optimizer), dtype, lanes=lanes),
         fill("blas", values) if blas else "",
         "# ------------------------------------------------------------------ kernels\n",
-        *_kernels(unified, layout if lanes else None),
+        "" if optimizer.recipe.is_plain else optimizer_functions(optimizer, lanes=lanes),
+        *_kernels(unified, layout if lanes else None, changing),
         fill("blocks", values) if lanes else "",
+        fill("block_optimizer", values) if lanes and optimizer.entry_state else "",
         fill("order", values),
         "" if lanes else fill("team", values),
         values["prefetch"] if by_rows or weights is not None else "",
         fill("sparse", values) if weights is not None else "",
         fill("block_training" if lanes else "training", values),
         fill("interface", values),
+        "" if optimizer.recipe.is_plain else fill("optimizer", values),
         fill("second_order", values) if gradient_reference else "",
         fill("self_check", values),
     ]
@@ -154,25 +179,44 @@ def _inputs_by_rows(programs: Mapping[str, KernelProgram]) -> bool:
     return programs["forward"].buffer("X").batch_first
 
 
-def _kernels(programs: Mapping[str, KernelProgram], layout: Layout | None) -> list[str]:
+def _with_formulas(
+    programs: Mapping[str, KernelProgram], optimizer: Optimizer
+) -> dict[str, KernelProgram]:
+    """Return the programmes with the one whose functions an optimiser calls for each entry."""
+    own = {} if optimizer.rate is not None else {"update": optimizer.programs["update"]}
+    return {**programs, **own}
+
+
+def _kernels(
+    programs: Mapping[str, KernelProgram], layout: Layout | None, changing: Change | None
+) -> list[str]:
     if layout is not None:
         return [block_source(program, layout) + "\n" for program in programs.values()]
-    return [_kernel(program) for program in programs.values()]
+    return [_kernel(program, changing) for program in programs.values()]
 
 
-def _kernel(program: KernelProgram) -> str:
-    source = kernel_source(program)
-    inner_only = program.name == "step"
-    return source if inner_only else source.replace("@_jit", "@_entry")
+def _kernel(program: KernelProgram, changing: Change | None) -> str:
+    if program.name == "step":
+        return kernel_source(program, changing)
+    return kernel_source(program).replace("@_jit", "@_entry")
 
 
-def _block_placeholders(layout: Layout, step: KernelProgram) -> dict[str, str]:
+def _block_placeholders(
+    layout: Layout, step: KernelProgram, optimizer: Optimizer
+) -> dict[str, str]:
     """Return the names and places of the parameters, for kernels of vectors."""
     first = layout.first_entries()
     updates = [
         formula for node in step.nodes if isinstance(node, Update) for formula in node.origin
     ]
     entries = {name: prod(shape) for name, shape in layout.parameters.items()}
+    folded = [
+        "# for every parameter, LANES entries at a time:",
+        *(f"#   {formula}" for formula in updates),
+        "parameter, gradient = rows(memory, 0, 1), rows(memory, GRADIENT, 1)",
+        "for p in range(PARAMETER_ROWS):",
+        "    parameter[p] -= eta * gradient[p]",
+    ]
     return {
         "parameters": ", ".join(layout.parameters),
         "gradients": ", ".join(layout.gradients[name] for name in layout.parameters),
@@ -190,7 +234,14 @@ def _block_placeholders(layout: Layout, step: KernelProgram) -> dict[str, str]:
             ],
             4,
         ),
-        "updates": indented([f"#   {formula}" for formula in updates], 4),
+        "take_from": indented(
+            [
+                f"_copy(numbers({name}, 0, 1), numbers(room, start + {first[name]}, 1), {count})"
+                for name, count in entries.items()
+            ],
+            4,
+        ),
+        "change": indented(folded, 4) if optimizer.rate else lane_change(optimizer),
     }
 
 
@@ -228,6 +279,15 @@ def _imports(*, blas: bool, vectors: bool, team: bool) -> str:
     for part in (lines, third):
         part.sort(key=lambda line: (line.startswith("from"), line))  # modules first
     return "\n".join([*lines, "", *third]) + "\n"
+
+
+def _trained(optimizer: Optimizer, parameters: Mapping[str, tuple[int, ...]]) -> str:
+    """Return what a module says of the optimiser's arrays."""
+    if optimizer.recipe.is_plain:
+        return ""
+    kept = state_shapes(optimizer, parameters).items()
+    entries = "".join(f"    {name!r}: {shape},\n" for name, shape in kept)
+    return f"STATE = {{  # the optimiser's arrays\n{entries}}}\n\n"
 
 
 def _elementary(programs: Mapping[str, KernelProgram], dtype: str, *, lanes: bool) -> str:

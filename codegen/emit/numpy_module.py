@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from codegen.emit.module import second_order
 from codegen.emit.numpy_functions import erf_source
+from codegen.emit.optimizer_interface import PLAIN
 from codegen.emit.pieces import (
     ROWS_SUM_TO_ONE,
     constants,
@@ -87,7 +88,7 @@ def numpy_source(
             )
         )
     n_in, n_out = sizes[0], sizes[-1]
-    values = {
+    values = PLAIN | {
         "n_in": str(n_in),
         "n_out": str(n_out),
         "check_rows": "    _rows_sum_to_one(y_name, Y)" if one_hot else "",
@@ -97,7 +98,7 @@ def numpy_source(
         "with_blas": "",
         "threads_text": "One here; NumPy's own products may take more.",
         "members": "1",
-        "work": fill("work_of_one", {}),
+        "work": fill("work_of_one", PLAIN),
         "sparse_text": "This module multiplies by every input, whatever is asked for.",
         "parameters": _listed(names),
         "gradients": _listed(gradients),

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Mapping
 
 from codegen.emit.loops import LANES
+from codegen.emit.values import tuple_text
 from codegen.kernel import Buffer
 
 # Vectors of sums that stay in registers: 7 of 16 numbers, with what they are multiplied by,
@@ -61,8 +62,17 @@ _TWO_WAYS = (
 )
 
 
-def sparse_placeholders(weights: Buffer | None, parameters: tuple[str, ...]) -> Mapping[str, str]:
-    """Return what is put into the templates for the first layer's weights, or for none."""
+def sparse_placeholders(
+    weights: Buffer | None,
+    parameters: tuple[str, ...],
+    gradient: str | None = None,
+    states: tuple[str, ...] = (),
+) -> Mapping[str, str]:
+    """Return what is put into the templates for the first layer's weights, or for none.
+
+    Where the optimiser needs the weights' `gradient` itself, that is kept by input too, and so
+    are its `states`.
+    """
     if weights is None:
         return _NOTHING | {"sparse_text": _ONE_WAY}
     units, inputs = map(int, weights.shape)
@@ -71,10 +81,16 @@ def sparse_placeholders(weights: Buffer | None, parameters: tuple[str, ...]) -> 
     # whole vectors of inputs, and no more than a byte can count
     near = min(max(NEAR_BYTES // (vectors * LANES * size) // LANES, 1), 16) * LANES
     name, by_input = weights.name, f"{weights.name}_by_input"
+    beside = [f"{state}_{name}" for state in states]
+    kept = [gradient, *beside] if gradient else []
+    all_by_input = ", ".join(f"{each}_by_input" for each in (name, *kept))
     shared = [
-        f"{by_input} = _room_for({inputs} * VECTORS if is_sparse else 0)",
+        *(
+            f"{each}_by_input = _room_for({inputs} * VECTORS if is_sparse else 0)"
+            for each in (name, *kept)
+        ),
         "if is_sparse:",
-        f"    _weights_by_input({name}, {by_input})",
+        *(f"    _weights_by_input({each}, {each}_by_input)" for each in (name, *beside)),
     ]
     begin = [
         f"{', '.join(parameters)} = params",
@@ -100,8 +116,15 @@ def sparse_placeholders(weights: Buffer | None, parameters: tuple[str, ...]) -> 
     ]
     give = [
         "if is_sparse:",
-        f"    _weights_by_unit({by_input}, {name}, *_share({units}, 1, team))",
+        *(
+            f"    _weights_by_unit({each}_by_input, {each}, *_share({units}, 1, team))"
+            for each in (name, *beside)
+        ),
     ]
+    place = parameters.index(name)
+    if beside:
+        begin[1:1] = [f"{tuple_text(states)} = state"]
+        begin[2:2] = [f"{each} = {s}[{place}]" for each, s in zip(beside, states, strict=True)]
     return {
         "sparse_text": _TWO_WAYS,
         "units": str(units),
@@ -141,11 +164,17 @@ def sparse_placeholders(weights: Buffer | None, parameters: tuple[str, ...]) -> 
             16,
         ),
         "nonzeros_argument": "\n    nonzeros, test_nonzeros,",
-        "room_arguments": f"size, rest, {name}, is_sparse",
-        "room_values": f", values[{parameters.index(name)}], nonzeros[0].size > 0",
+        "room_arguments": ", ".join(["size, rest", name, *beside, "is_sparse"]),
+        "room_values": ", ".join(
+            [
+                f", values[{place}]",
+                *(f'kept["{state}.{name}"]' for state in states),
+                "nonzeros[0].size > 0",
+            ]
+        ),
         "begin_shared": textwrap.indent("\n".join(shared), " " * 4) + "\n",
-        "shared_sparse": f", {by_input}",
-        "name_shared": f", {by_input}",
+        "shared_sparse": f", {all_by_input}",
+        "name_shared": f", {all_by_input}",
         "sparse_argument": ", sparse",
         "sparse_block": textwrap.indent("\n".join(block), " " * 8) + "\n",
         "sparse_train": textwrap.indent("\n".join(evaluated), " " * 12) + "\n",
@@ -158,8 +187,8 @@ def sparse_placeholders(weights: Buffer | None, parameters: tuple[str, ...]) -> 
         "name_own": ", chosen, sparse_room",
         "begin_sparse": textwrap.indent("\n".join(begin), " " * 4) + "\n",
         "end_sparse": textwrap.indent("\n".join(give), " " * 8) + "\n",
-        "sparse_batch": _batch("sparse_size", by_input),
-        "sparse_last": _batch("sparse_rest", by_input),
+        "sparse_batch": _batch("sparse_size", f"({all_by_input})" if kept else by_input),
+        "sparse_last": _batch("sparse_rest", f"({all_by_input})" if kept else by_input),
         "sparse": ", sparse",
         "block_sparse": ", block_sparse",
         "no_nonzeros": ", _no_nonzeros(X)",

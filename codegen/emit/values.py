@@ -4,7 +4,7 @@ What an expression uses twice is given a name first, so that it is computed once
 line that uses it reads like the formula.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from codegen.errors import InternalError
 from codegen.kernel import (
@@ -39,6 +39,11 @@ def _with_where(value: Value) -> Value:
         left, right, then, otherwise = inner
         return Call("where", (Call(value.op, (left, right)), then, otherwise))
     return rebuild(value, inner)
+
+
+def tuple_text(names: Sequence[str]) -> str:
+    """Return names as a tuple without parentheses, to be unpacked or given back."""
+    return f"{names[0]}," if len(names) == 1 else ", ".join(names)
 
 
 def constant(number: float) -> str:

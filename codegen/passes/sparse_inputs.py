@@ -1,7 +1,8 @@
 """Let the first layer's products run over the inputs that are not 0, where few are.
 
-``Z := b + W X`` and ``W := W - r·(dZ Xᵀ)`` are all that a training step does with the inputs
-and with the first layer's weights. Both can then run over compressed rows of inputs, with
+``Z := b + W X`` and ``W := W - r·(dZ Xᵀ)``, or ``dW := dZ Xᵀ`` for an optimiser that needs the
+gradient itself, are all that the kernel of a training step does with the inputs and with the
+first layer's weights. Both can then run over compressed rows of inputs, with
 the weights stored input-major: the weights of one input are read, or changed, together.
 Whether they do is decided when training starts and the inputs are known, so that the
 products stay products by BLAS as well.
@@ -64,26 +65,29 @@ def _sparse(program: KernelProgram) -> list[Contract]:
 
 
 def _pair(program: KernelProgram, inputs: Buffer) -> tuple[Contract, Contract] | None:
-    """Return the product with the inputs, and the step that their sum over samples makes."""
+    """Return the product with the inputs, and the sum over samples that they are a factor of."""
     match program.readers(inputs.name):
         case (Contract() as product, Contract() as step):
-            weights = program.buffer(step.out)
+            cotangent, factor = _other(step, inputs.name), _other(product, inputs.name)
         case _:
             return None
     plain = product.method == step.method == "blas" and product.alpha == Const(1.0)
-    if not plain or product.beta or not step.beta or weights.role != "parameter":
+    if not plain or product.beta or cotangent is None or factor is None:
         return None
-    if inputs.shape != (weights.shape[-1], BATCH) or _other(product, inputs.name) is None:
-        return None
-    cotangent, factor = _other(step, inputs.name), _other(product, inputs.name)
-    if cotangent is None or factor is None or factor.buffer != weights.name:
+    weights, result = program.buffer(factor.buffer), program.buffer(step.out)
+    if weights.role != "parameter" or inputs.shape != (weights.shape[-1], BATCH):
         return None
     units = weights.shape[0]
     shapes = {program.buffer(name).shape for name in (product.out, cotangent.buffer)}
-    touching = [node for node in program.nodes if weights.name in _touched(node)]
-    if shapes != {(units, BATCH)} or touching != [product, step]:
+    if shapes != {(units, BATCH)}:
         return None
-    return product, step
+    touching = [node for node in program.nodes if weights.name in _touched(node)]
+    if step.beta:
+        return (product, step) if result == weights and touching == [product, step] else None
+    # a gradient that the kernel's caller wants is no part of a step
+    is_kept = result.role == "work" and result.shape == weights.shape
+    is_alone = touching == [product] and not program.readers(result.name)
+    return (product, step) if is_kept and is_alone else None
 
 
 def _other(product: Contract, name: str) -> Load | None:

@@ -1,0 +1,198 @@
+"""What the templates of training and of the interface leave open for an optimiser."""
+
+import textwrap
+from collections.abc import Mapping
+
+from codegen.emit.optimizer import kept_row
+from codegen.emit.values import tuple_text
+from codegen.optimizer_programs import Optimizer
+from codegen.optimizers import OPTIONS
+
+INDENT = "    "
+
+# of a module that trains by stochastic gradient descent and nothing else
+PLAIN = {
+    "method": "stochastic gradient descent",
+    "keywords": "",
+    "state_text": "The optimiser's arrays. Plain SGD has none.",
+    "keyword_text": "",
+    "check_options": "",
+    "check_state": (
+        "    if state:\n"
+        '        raise ValueError(f"state has {sorted(state)}; plain SGD keeps none, so expected '
+        '{{}}")'
+    ),
+    "give_state": "",
+    "given": "eta",
+    "train_takes": "eta",
+    "begin_epoch": "",
+    "step_given": "eta",
+    "step_takes": "eta",
+    "take_state": "",
+    "keep_state": "",
+    "own_steps": "",
+    "keep_steps": "",
+}
+
+
+def state_shapes(
+    optimizer: Optimizer, parameters: Mapping[str, tuple[int, ...]]
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the optimiser's arrays by their names in ``state``."""
+    entries = {
+        f"{kept}.{name}": shape
+        for kept in optimizer.entry_state
+        for name, shape in parameters.items()
+    }
+    return {**entries, **dict.fromkeys(optimizer.step_state, ())}
+
+
+def optimizer_placeholders(optimizer: Optimizer, *, lanes: bool) -> dict[str, str]:
+    """Return what is put into the templates of training and of the interface."""
+    recipe = optimizer.recipe
+    if recipe.is_plain:
+        return dict(PLAIN)
+    scheduled = recipe.schedule != "constant"
+    states = _state_arguments(optimizer)
+    given = ["eta", "options", *states]
+    rate = "eta"
+    begin_epoch = ""
+    if scheduled:
+        rate = "rate"
+        begin_epoch = f"{INDENT * 2}rate = _scheduled(eta, options, first_epoch + epoch)\n"
+    if optimizer.rate is not None:  # a step folded into the products
+        step_given, step_takes = f"T({rate})", "eta"
+    else:
+        steps = ", steps" if optimizer.step_state else ""
+        if steps and not lanes:
+            steps = ", own_steps"
+        state = ", state" if optimizer.entry_state and not lanes else ""
+        step_given = f"_numbers({rate}, options{steps}){state}"
+        step_takes = "numbers"
+    keywords = []
+    for name in recipe.options:
+        default = OPTIONS[name].default
+        keywords.append(f"{INDENT}{name}," if default is None else f"{INDENT}{name}={default!r},")
+    if scheduled:
+        keywords.append(f"{INDENT}schedule_epochs=None,")
+    return {
+        "method": recipe.title,
+        "keywords": "".join(f"{line}\n" for line in keywords),
+        "state_text": _state_text(optimizer),
+        "keyword_text": _keyword_text(recipe.options, recipe.schedule),
+        "check_options": _check_options(recipe.options, scheduled=scheduled),
+        "check_state": _check_state(states),
+        "give_state": f"{INDENT * 2}_give_state(state, kept)\n" if states else "",
+        "given": ", ".join(["exact_eta", "options", *_state_values(optimizer)]),
+        "train_takes": ", ".join(given),
+        "begin_epoch": begin_epoch,
+        "step_given": step_given,
+        "step_takes": step_takes,
+        **(_lane_state(optimizer) if lanes else {"take_state": "", "keep_state": ""}),
+        **_own_steps(optimizer),
+    }
+
+
+def _state_arguments(optimizer: Optimizer) -> list[str]:
+    return [
+        *(["steps"] if optimizer.step_state else []),
+        *(["state"] if optimizer.entry_state else []),
+    ]
+
+
+def _state_values(optimizer: Optimizer) -> list[str]:
+    """Return what training is given of the optimiser's arrays, in tuples."""
+    values = []
+    if optimizer.step_state:
+        each = [f'kept["{name}"]' for name in optimizer.step_state]
+        values.append(f"({', '.join(each)},)")
+    if optimizer.entry_state:
+        each = [f'_of_parameters(kept, "{name}")' for name in optimizer.entry_state]
+        values.append(f"({', '.join(each)},)")
+    return values
+
+
+def _check_state(states: list[str]) -> str:
+    if states:
+        return f"{INDENT}state, kept = _state(state, values)"
+    return (
+        f"{INDENT}if state:\n"
+        f'{INDENT * 2}raise ValueError(f"state has {{sorted(state)}}; this optimiser keeps none, '
+        'so expected {{}}")'
+    )
+
+
+def _lane_state(optimizer: Optimizer) -> dict[str, str]:
+    if not optimizer.entry_state:
+        return {"take_state": "", "keep_state": ""}
+    names = tuple_text(optimizer.entry_state)
+    take, keep = [f"{names} = state"], []
+    for number, name in enumerate(optimizer.entry_state):
+        row = kept_row(number)
+        start = f"({row}) * LANES" if number else f"{row} * LANES"
+        take.append(f"_take(room, {start}, *{name})")
+        keep.append(f"_give(room, {start}, *{name})")
+    return {
+        "take_state": "".join(f"{INDENT}{line}\n" for line in take),
+        "keep_state": "".join(f"\n{INDENT}{line}" for line in keep),
+    }
+
+
+def _own_steps(optimizer: Optimizer) -> dict[str, str]:
+    """Return how each thread of a team counts for itself what is one number in all."""
+    count = len(optimizer.step_state)
+    if not count:
+        return {"own_steps": "", "keep_steps": ""}
+    copies = tuple_text([f"steps[{number}].copy()" for number in range(count)])
+    return {
+        "own_steps": f"{INDENT}own_steps = ({copies})  # each thread counts for itself\n",
+        "keep_steps": "".join(
+            f"{INDENT * 3}steps[{number}][()] = own_steps[{number}][()]\n"
+            for number in range(count)
+        ),
+    }
+
+
+def _state_text(optimizer: Optimizer) -> str:
+    if not _state_arguments(optimizer):
+        return "The optimiser's arrays. This one has none."
+    names = [f'"{name}.W1", …' for name in optimizer.entry_state]
+    names += [f'"{name}"' for name in optimizer.step_state]
+    return (
+        f"The optimiser's arrays, as `STATE` has them: {', '.join(names)}.\n"
+        "        They are updated in place; an empty one is filled, and starts at 0. With it\n"
+        "        `start` continues a run bit for bit."
+    )
+
+
+def _keyword_text(options: tuple[str, ...], schedule: str) -> str:
+    lines = []
+    for name in options:
+        option = OPTIONS[name]
+        end = ", and below 1" if option.below == 1 else ""
+        lines += [f"{name} : float", f"{INDENT}{option.meaning} From 0{end}."]
+    if schedule != "constant":
+        lines += [
+            "schedule_epochs : int, optional",
+            f"{INDENT}Epochs of the whole run, from epoch 0 on, over which the learning rate goes",
+            f"{INDENT}from `eta` down; by default `start + epochs`.",
+        ]
+    return textwrap.indent("\n".join(lines), INDENT) + "\n" if lines else ""
+
+
+def _check_options(options: tuple[str, ...], *, scheduled: bool) -> str:
+    lines = ["exact_eta = float(eta)"]
+    if scheduled:
+        lines += [
+            "if schedule_epochs is None:",
+            f"{INDENT}schedule_epochs = start + epochs",
+            'schedule_epochs = _whole("schedule_epochs", schedule_epochs, start + epochs)',
+        ]
+    checked = []
+    for name in options:
+        below = ", 1" if OPTIONS[name].below == 1 else ""
+        checked.append(f'_option("{name}", {name}{below})')
+    if scheduled:
+        checked.append("float(max(schedule_epochs, 1))")
+    lines += ["options = (", *(f"{INDENT}{line}," for line in checked), ")"]
+    return textwrap.indent("\n".join(lines), INDENT) + "\n"
