@@ -93,12 +93,16 @@ class TrainResult:
         What it was trained on, in the type it was trained in.
     settings
         What it was trained with.
+    state
+        The optimiser's arrays after the last epoch, by the names in the module's ``STATE``;
+        empty where it has none. With it training goes on as if it had not stopped.
     """
 
     model: Model
     history: History
     data: Dataset
     settings: Settings
+    state: dict[str, Array] = field(default_factory=dict, repr=False)
 
     @property
     def title(self) -> str:

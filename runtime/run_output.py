@@ -5,7 +5,6 @@ import secrets
 import shutil
 import signal
 from collections.abc import Mapping
-from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -106,7 +105,7 @@ def _about(error: RunError, staging: Path, folder: Path) -> RunError:
 def _settings(result: TrainResult) -> dict[str, Any]:
     network = result.model.network
     return {
-        **asdict(result.settings),
+        **result.settings.as_json(),
         "labels": result.model.labels,
         "define": [str(definition) for definition in network.definitions],
         "l2": network.l2,

@@ -1,11 +1,12 @@
 """What a network is trained with: numbers that were checked before anything began."""
 
 import operator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, final
 
 import numpy as np
 
+from codegen.optimizers import METHODS, OPTIONS, recipe
 from runtime.errors import InputError
 
 MOST_EPOCHS = 1_000_000  # a row of figures is kept for each
@@ -37,6 +38,12 @@ class Settings:
     sparse
         Whether the first layer runs over the inputs that are not 0 alone: ``"auto"`` where
         these are few, ``"always"`` or ``"never"``. Small networks never do.
+    optimizer, schedule
+        Names of `codegen.optimizers`: what a step does with the gradients, and the course of
+        the learning rate over the epochs.
+    momentum, beta1, beta2, eps, weight_decay, clip_norm
+        Numbers of the optimiser: those that it reads have its defaults where they are not
+        given, and the others are None. Without `clip_norm` the gradient is as long as it is.
 
     Raises
     ------
@@ -52,6 +59,14 @@ class Settings:
     dtype: str = "float32"
     threads: int | None = None
     sparse: str = "auto"
+    optimizer: str = "sgd"
+    schedule: str = "constant"
+    momentum: float | None = None
+    beta1: float | None = None
+    beta2: float | None = None
+    eps: float | None = None
+    weight_decay: float | None = None
+    clip_norm: float | None = None
 
     def __post_init__(self) -> None:
         # NumPy's numbers are taken too, and stored as Python's: they go into JSON
@@ -73,6 +88,54 @@ class Settings:
             raise InputError("eta: 0. Expected a positive number, for example 0.03.")
         scale = _number("init_scale", self.init_scale, self.dtype)
         object.__setattr__(self, "init_scale", scale)
+        self._check_optimizer()
+
+    def _check_optimizer(self) -> None:
+        clips = self.clip_norm is not None
+        known = recipe(self.optimizer, clip_norm=clips, schedule=self.schedule).options
+        for name, option in OPTIONS.items():
+            value = getattr(self, name)
+            if name not in known:
+                if value is not None:
+                    having = [m for m in METHODS if name in recipe(m).options]
+                    raise InputError(
+                        f"{name}: the optimiser {self.optimizer} does not have it. "
+                        f"Use one that has: {', '.join(having)}."
+                    )
+                continue
+            number = _number(name, option.default if value is None else value, self.dtype)
+            if number >= option.below or (name == "clip_norm" and number == 0):
+                limits = "above 0" if name == "clip_norm" else f"from 0, and below {option.below}"
+                raise InputError(f"{name}: {_shown(value)}. Expected a number {limits}.")
+            object.__setattr__(self, name, number)
+
+    @property
+    def training_code(self) -> dict[str, Any]:
+        """What `codegen.generate` is told of the optimiser: what is baked in."""
+        # stochastic gradient descent and nothing else is fastest, and has no weight decay
+        plain = self.optimizer == "sgd" and not self.weight_decay
+        return {
+            "optimizer": None if plain else self.optimizer,
+            "clip_norm": self.clip_norm is not None,
+            "schedule": self.schedule,
+        }
+
+    @property
+    def training_numbers(self) -> dict[str, float]:
+        """The numbers that the module's ``train`` then takes, by keyword."""
+        options = recipe(**self.training_code).options
+        numbers = {name: getattr(self, name) for name in options}
+        if self.schedule != "constant":
+            numbers["schedule_epochs"] = self.epochs
+        return numbers
+
+    def as_json(self) -> dict[str, Any]:
+        """Return them by name as JSON can hold them, without what the optimiser does not have."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if value is not None or name not in OPTIONS
+        }
 
 
 def whole_number(name: str, value: Any, least: int) -> int:

@@ -81,6 +81,14 @@ def train(
     dtype: str = "float32",
     threads: int | None = None,
     sparse: str = "auto",
+    optimizer: str = "sgd",
+    schedule: str = "constant",
+    momentum: float | None = None,
+    beta1: float | None = None,
+    beta2: float | None = None,
+    eps: float | None = None,
+    weight_decay: float | None = None,
+    clip_norm: float | None = None,
     data_dir: str | None = None,
     offline: bool = False,
     label: str | None = None,
@@ -113,6 +121,8 @@ def train(
         for other data.
     eta, init_scale, seed, dtype, threads, sparse
         As for `Settings`.
+    optimizer, schedule, momentum, beta1, beta2, eps, weight_decay, clip_norm
+        As for `Settings`: what a step does with the gradients, and its numbers.
     data_seed
         Draws the points of a generated set, and the rows that are held out for test.
     data_dir
@@ -169,6 +179,14 @@ def train(
         dtype=dtype,
         threads=threads,
         sparse=sparse,
+        optimizer=optimizer,
+        schedule=schedule,
+        momentum=momentum,
+        beta1=beta1,
+        beta2=beta2,
+        eps=eps,
+        weight_decay=weight_decay,
+        clip_norm=clip_norm,
     )
     read = partial(parse_spec, loss=loss, define=define, l2=l2)
     network = choose_network(choice, spec, read)
@@ -252,7 +270,9 @@ def prepare(
     one_sample = np.zeros((1, shape[0]), settings.dtype), np.eye(1, shape[1], dtype=settings.dtype)
     if data.is_regression or shape[1] == 1:
         labels = "any"  # a row of such targets does not sum to 1
-    source = codegen.generate(network, dtype=settings.dtype, labels=labels)
+    source = codegen.generate(
+        network, dtype=settings.dtype, labels=labels, **settings.training_code
+    )
     try:
         module = codegen.compile_module(source)
         with np.errstate(over="ignore"):
@@ -260,7 +280,8 @@ def prepare(
         if notice is not None and not _is_compiled(module):
             notice()
         # no epochs: compiles, or loads from the cache, so that the first epoch's time is its own
-        module.train(params, *one_sample, epochs=0, batch=1, eta=settings.eta)
+        numbers = settings.training_numbers
+        module.train(params, *one_sample, epochs=0, batch=1, eta=settings.eta, **numbers)
         codegen.keep_compiled(module)
     except OSError as error:
         problem = path_error(error, cache_folder(), "used for compiled kernels")
@@ -312,6 +333,7 @@ def run(
         If training diverges, or there is not enough memory.
     """
     rows = _Rows(epochs=settings.epochs, report=report, accuracy=not data.is_regression)
+    state: dict[str, Array] = {}
     try:
         rows.begin()
         model.module.train(
@@ -325,7 +347,9 @@ def run(
             test=(data.X_test, data.Y_test),
             threads=settings.threads,
             sparse=settings.sparse,
+            state=state,
             callback=rows,
+            **settings.training_numbers,
         )
     except MemoryError:
         raise RunError(
@@ -334,7 +358,7 @@ def run(
         ) from None
     history = rows.history()
     refuse_divergence(history, model, data, settings)
-    return TrainResult(model=model, history=history, data=data, settings=settings)
+    return TrainResult(model=model, history=history, data=data, settings=settings, state=state)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runtime.commands.objective import objective_options, reader
+from runtime.commands.optimizer import method_option, schedule_option
 
 if TYPE_CHECKING:
     from codegen.passes.run import PassReport
@@ -23,6 +24,7 @@ Examples:
   gradwright generate 2-10-2 --target numpy      # to be read; NumPy is all it needs
   gradwright generate 2-10-2 --target c -o net.c # C99: net.c and net.h
   cc -std=c99 -O3 -march=native -DNET_MAIN net.c -lm && ./a.out
+  gradwright generate 2-10-2 --optimizer adam --schedule cosine -o net.py
 
 \b
 SPEC holds the sizes from input to output, with an optional :activation after
@@ -77,6 +79,16 @@ PyTorch tensors.
     help="lab: the lab's functions, with Wh bh htilde h Wy by ytilde yhat and biases (n, 1).",
 )
 @objective_options
+@method_option(
+    None,
+    "What train does, with its numbers as keywords. Without it: SGD and nothing else, the fastest.",
+)
+@click.option(
+    "--clip-norm",
+    is_flag=True,
+    help="train clips the gradient of all parameters by its norm: keyword clip_norm.",
+)
+@schedule_option
 @click.option("--hvp", is_flag=True, help="Add hvp: the Hessian times a direction.")
 @click.option("--explain", is_flag=True, help="Print what each pass did to each kernel.")
 def command(
@@ -90,6 +102,9 @@ def command(
     define: tuple[str, ...],
     l2: float | None,
     labels: str,
+    optimizer: str | None,
+    clip_norm: bool,
+    schedule: str,
     hvp: bool,
     explain: bool,
 ) -> None:
@@ -105,7 +120,16 @@ def command(
     network = reader(loss, define, l2)(spec)
     prefix = _prefix(output) if target == "c" else ""
     source = generate(
-        network, target=target, prefix=prefix, dtype=dtype, labels=labels, names=names, hvp=hvp
+        network,
+        target=target,
+        prefix=prefix,
+        dtype=dtype,
+        labels=labels,
+        names=names,
+        hvp=hvp,
+        optimizer=optimizer,
+        clip_norm=clip_norm,
+        schedule=schedule,
     )
     if source.header is not None:
         _write_both(output, source.text, source.header)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime.commands.objective import objective_options, reader
+from runtime.commands.optimizer import optimizer_options, optimizer_text
 from runtime.errors import InputError, RunError
 from runtime.files import shown
 from runtime.interruption import Interrupted, StopRequest, signals_kill
@@ -35,6 +36,8 @@ Examples:
   gradwright train iris.csv --label species --scale standard
   gradwright train house.csv --label price --loss mse --scale standard
   gradwright train measured.npz 64-100:relu-10 --test-fraction 0.25
+  gradwright train mnist --optimizer adam --eta 0.001 --schedule cosine
+  gradwright train circles --optimizer momentum --momentum 0.95 --clip-norm 1
   gradwright train circles --check --dtype float64 --out runs/checked
 
 \b
@@ -56,6 +59,7 @@ into the next free folder.
 )
 @click.option("--batch", type=int, metavar="N", help="Samples per step. [circles 10, mnist 100]")
 @click.option("--eta", type=float, default=0.03, show_default=True, help="Learning rate.")
+@optimizer_options
 @objective_options
 @click.option(
     "--init-scale",
@@ -255,7 +259,7 @@ def _announce(
     say(f"{network}: {parameter_count(network)} parameters, {network.loss}, {settings.dtype}")
     say(
         f"training: {settings.epochs} epochs in batches of {settings.batch}, "
-        f"eta {settings.eta:g}, seed {settings.seed}"
+        f"eta {settings.eta:g}, seed {settings.seed}{optimizer_text(settings)}"
     )
     for option in unused:
         say(f"note: {option} has no effect on {dataset.name}")
