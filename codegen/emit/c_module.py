@@ -83,7 +83,7 @@ def c_source(
         **_row_values(prefix.upper(), one_hot=one_hot),
     }
     if small:
-        layout = layout_of(programs, parameters)
+        layout = layout_of(programs, parameters, {u.parameter: u.gradient for u in updates})
         kernels = [block_function(programs[name], layout) for name in _CALLS]
         values["work_rows"] = "0"
     else:

@@ -128,6 +128,7 @@ def module_source(
     vectors = lanes or weights is not None
     if vectors:
         values |= _vector_placeholders(dtype)
+    kept = _trained(optimizer, parameters)
     sections = [
         docstring(header),
         _imports(blas=blas, vectors=vectors, team=not lanes),

@@ -47,6 +47,10 @@ def test_options_reach_the_module() -> None:
     assert result.stdout == generate("2-10-2", hvp=True).text
     assert "def hvp(params, X, Y, direction, weights=None):" in result.stdout
     assert call("2-10-2", "--target", "numba").stdout == generate("2-10-2").text
+    result = call("2-10-2", "--optimizer", "adam", "--clip-norm", "--schedule", "step")
+    expected = generate("2-10-2", optimizer="adam", clip_norm=True, schedule="step").text
+    assert result.stdout == expected
+    assert call("2-10-2", "--optimizer", "sgd").stdout == generate("2-10-2", optimizer="sgd").text
 
 
 def test_names_lab_gives_the_labs_functions() -> None:
@@ -211,7 +215,7 @@ def test_help_has_examples_that_can_be_run(monkeypatch: pytest.MonkeyPatch, tmp_
     option = [name for p in command.params if isinstance(p, click.Option) for name in p.opts]
     assert set(option) == {
         "-o", "--target", "--dtype", "--names", "--loss", "--define", "--l2", "--labels", "--hvp",
-            "--explain",
+            "--optimizer", "--clip-norm", "--schedule", "--explain",
     }  # fmt: skip
 
 

@@ -106,6 +106,9 @@ def test_settings_reach_the_run(here: Path) -> None:
         "define": [],
         "l2": 0.0,
         "sparse": "auto",
+        "optimizer": "sgd",
+        "schedule": "constant",
+        "weight_decay": 0.0,
     }
     assert record["results"]["epochs"] == 3
 
@@ -184,7 +187,7 @@ def test_refused_before_anything_is_made(
 @pytest.mark.usefixtures("here")
 def test_settings_are_refused_before_data_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(Choice, "load")
-    for arguments in (["784-10-2"], ["--eta", "0"], ["--out", __file__]):
+    for arguments in (["784-10-2"], ["--eta", "0"], ["--momentum", "1"], ["--out", __file__]):
         assert run_here("train", "mnist", *arguments).status == 2
 
 

@@ -38,6 +38,18 @@ REFUSED = [
     ("dtype", "float16", "dtype: float16 is not known. Known: float32, float64"),
     ("dtype", None, "dtype: None"),
     ("dtype", "double trouble", "dtype: double trouble"),
+    ("optimizer", "adamw", 'optimizer: "adamw" is not known. Known: sgd, momentum, nesterov, adam'),
+    ("schedule", "linear", 'schedule: "linear" is not known. Known: constant, step, cosine'),
+    (
+        "momentum",
+        0.9,
+        "momentum: the optimiser sgd does not have it. Use one that has: momentum, n",
+    ),
+    ("beta1", 0.9, "Use one that has: adam, adam-sklearn."),
+    ("weight_decay", -1, "weight_decay: -1. Expected a positive number"),
+    ("weight_decay", 1e39, "weight_decay: 1e+39 is inf in float32"),
+    ("clip_norm", 0, "clip_norm: 0. Expected a number above 0."),
+    ("clip_norm", float("nan"), "clip_norm: nan"),
 ]
 
 
@@ -71,6 +83,29 @@ def test_kept_as_pythons_own(name: str, value: Any, kept: Any) -> None:
     assert getattr(settings, name) == kept
     assert type(getattr(settings, name)) is type(kept)
     assert json.loads(json.dumps(asdict(settings))) == asdict(settings)
+
+
+def test_an_optimiser_has_its_own_numbers() -> None:
+    adam = Settings(optimizer="adam", beta2=np.float32(0.5), clip_norm=1, schedule="cosine")
+    assert (adam.beta1, adam.beta2, adam.eps, adam.momentum) == (0.9, 0.5, 1e-8, None)
+    assert adam.training_code == {"optimizer": "adam", "clip_norm": True, "schedule": "cosine"}
+    numbers = {"beta1": 0.9, "beta2": 0.5, "eps": 1e-8, "weight_decay": 0.0, "clip_norm": 1.0}
+    assert adam.training_numbers == {**numbers, "schedule_epochs": 150}
+    stored = adam.as_json()
+    assert {name: stored[name] for name in numbers} == numbers
+    assert "momentum" not in stored
+    with pytest.raises(InputError, match=r"beta1: 1.*below 1"):
+        Settings(optimizer="adam", beta1=1)
+    with pytest.raises(InputError, match="momentum: the optimiser adam does not have it"):
+        Settings(optimizer="adam", momentum=0.9)
+
+
+def test_gradient_descent_alone_is_the_fastest_code() -> None:
+    for plain in (Settings(), Settings(weight_decay=0)):
+        assert plain.training_code["optimizer"] is None
+        assert plain.training_numbers == {}
+    assert Settings(weight_decay=0.1).training_code["optimizer"] == "sgd"
+    assert Settings(weight_decay=0.1).training_numbers == {"weight_decay": 0.1}
 
 
 def test_float64_reaches_further() -> None:

@@ -88,6 +88,22 @@ def test_the_settings_reach_the_kernels() -> None:
     assert all(np.array_equal(params[name], result.model.params[name]) for name in params)
 
 
+def test_an_optimiser_reaches_the_kernels() -> None:
+    options: dict[str, Any] = {"epochs": 3, "batch": 7, "eta": 0.02, "seed": 3}
+    numbers = {"beta1": 0.8, "eps": 1e-4, "weight_decay": 0.1, "clip_norm": 0.2}
+    result = runtime.train(
+        "circles", "2-4-2", optimizer="adam", schedule="cosine", dtype="float64",
+        **options, **numbers,
+    )  # fmt: skip
+    module, data = result.model.module, result.data
+    params, state = module.init_params(3), {}
+    module.train(params, data.X_train, data.Y_train, state=state, **options, **numbers)
+    assert all(np.array_equal(params[name], result.model.params[name]) for name in params)
+    assert list(result.state) == list(module.STATE)
+    assert all(np.array_equal(state[name], result.state[name]) for name in state)
+    assert result.state["step"] == 3 * 29
+
+
 def test_seeds_from_numpy() -> None:
     results = [runtime.train("circles", seed=seed, epochs=2) for seed in np.arange(3)]
     assert [result.settings.seed for result in results] == [0, 1, 2]
