@@ -128,13 +128,11 @@ def module_source(
     vectors = lanes or weights is not None
     if vectors:
         values |= _vector_placeholders(dtype)
-    kept = _trained(optimizer, parameters)
+    about = _trained(optimizer, parameters) + _LANES
     sections = [
         docstring(header),
         _imports(blas=blas, vectors=vectors, team=not lanes),
-        constants(
-            spec, objective, sizes, parameters, dtype, _trained(optimizer, parameters) + _LANES
-        ),
+        constants(spec, objective, sizes, parameters, dtype, about),
         "\n".join(layout.constants()) + "\n" if lanes else "",
         fill("support", values),
         fill("vectors", values) if vectors else "",
