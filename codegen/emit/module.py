@@ -6,7 +6,6 @@ product goes through BLAS; nothing of this project.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import prod
 
 from codegen.approximation import KNOWN, elementary_function
 from codegen.emit.lane_functions import lane_source
@@ -122,6 +121,7 @@ def module_source(
         of_weights = gradient_names[name] if name else None
         values |= sparse_placeholders(weights, tuple(parameters), of_weights, optimizer.entry_state)
     values |= _kernel_calls(sizes[0], sizes[-1], by_rows, values["no_nonzeros"])
+    values["own_room"] = f",\n{' ' * 12}*_training_room(size, X.shape[0], test_X.shape[0])"
     values["work"] = fill("work_of_one" if lanes else "work_of_team", values)
     values["members"] = "1" if lanes else "members"
     values["threads_text"] = _ONE_THREAD if lanes else _THREADS
@@ -208,7 +208,6 @@ def _block_placeholders(
     updates = [
         formula for node in step.nodes if isinstance(node, Update) for formula in node.origin
     ]
-    entries = {name: prod(shape) for name, shape in layout.parameters.items()}
     folded = [
         "# for every parameter, LANES entries at a time:",
         *(f"#   {formula}" for formula in updates),
@@ -219,29 +218,20 @@ def _block_placeholders(
     return {
         "parameters": ", ".join(layout.parameters),
         "gradients": ", ".join(layout.gradients[name] for name in layout.parameters),
-        "take": indented(
-            [
-                f"_copy(numbers({name}, 0, 1), numbers(room, {first[name]}, 1), {count})"
-                for name, count in entries.items()
-            ],
-            4,
-        ),
-        "give": indented(
-            [
-                f"_copy(numbers(memory, start + {first[name]}, 1), numbers({name}, 0, 1), {count})"
-                for name, count in entries.items()
-            ],
-            4,
-        ),
-        "take_from": indented(
-            [
-                f"_copy(numbers({name}, 0, 1), numbers(room, start + {first[name]}, 1), {count})"
-                for name, count in entries.items()
-            ],
-            4,
-        ),
+        "take": _copies(first, "numbers({name}, 0, 1), numbers(room, {place}, 1)"),
+        "give": _copies(first, "numbers(memory, start + {place}, 1), numbers({name}, 0, 1)"),
+        "take_from": _copies(first, "numbers({name}, 0, 1), numbers(room, start + {place}, 1)"),
         "change": indented(folded, 4) if optimizer.rate else lane_change(optimizer),
     }
+
+
+def _copies(first: Mapping[str, int], from_to: str) -> str:
+    """Return the lines that copy each parameter from or to its place; sizes are no literals."""
+    lines = [
+        f"_copy({from_to.format(name=name, place=place)}, {name}.size)"
+        for name, place in first.items()
+    ]
+    return indented(lines, 4)
 
 
 def _vector_placeholders(dtype: str) -> dict[str, str]:

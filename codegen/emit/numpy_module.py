@@ -98,7 +98,7 @@ def numpy_source(
         "with_blas": "",
         "threads_text": "One here; NumPy's own products may take more.",
         "members": "1",
-        "work": fill("work_of_one", PLAIN),
+        "work": fill("work_of_one", PLAIN | {"own_room": ""}),
         "sparse_text": "This module multiplies by every input, whatever is asked for.",
         "parameters": _listed(names),
         "gradients": _listed(gradients),
