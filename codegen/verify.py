@@ -1,7 +1,15 @@
 """The invariants of a kernel programme, checked after every pass."""
 
+import re
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
 from codegen.errors import InternalError
+from codegen.interpreter import interpret
 from codegen.kernel import (
+    BATCH,
     Contract,
     Elementwise,
     KernelProgram,
@@ -13,6 +21,8 @@ from codegen.kernel import (
     reads,
     writes,
 )
+
+_ARGUMENT = re.compile(r"Argument\(name='(\w+)'\)")
 
 
 def verify(program: KernelProgram) -> KernelProgram:
@@ -48,6 +58,38 @@ def verify(program: KernelProgram) -> KernelProgram:
         if name not in defined:
             raise InternalError(f"{program.name}: the output {name} is never written")
     return program
+
+
+def results(program: KernelProgram) -> dict[str, NDArray[np.float64]]:
+    """Return what a programme comes to for some numbers: its outputs, and its parameters."""
+    draw = np.random.default_rng(0)
+    values = {
+        b.name: draw.uniform(0.1, 0.9, [3 if e == BATCH else int(e) for e in b.shape])
+        for b in program.buffers
+        if b.role in ("input", "parameter")
+    }
+    arguments = {name: 0.3 for node in program.nodes for name in _ARGUMENT.findall(repr(node))}
+    arguments.pop("B", None)  # it follows from the inputs
+    kept = {*program.outputs, *(b.name for b in program.buffers if b.role == "parameter")}
+    found = interpret(program, values, arguments)
+    return {name: found[name] for name in found if name in kept}
+
+
+def verify_same(
+    expected: Mapping[str, NDArray[np.float64]],
+    found: Mapping[str, NDArray[np.float64]],
+    where: str,
+) -> None:
+    """Check that two programmes come to the same, but for rounding; a folded gradient is gone.
+
+    Raises
+    ------
+    InternalError
+        Naming where the results changed, and which.
+    """
+    for name in found:
+        if not np.allclose(found[name], expected[name], 1e-9, 1e-12, equal_nan=True):
+            raise InternalError(f"{where} changed what {name} comes to")
 
 
 def _check_axes(program: KernelProgram, node: Node) -> None:

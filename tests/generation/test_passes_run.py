@@ -13,9 +13,11 @@ from kernel_mutants import Mutant, NoPlace
 from kernels import NETWORKS, assert_same_results, lowered
 
 import codegen.passes
+from codegen.cost import cost
 from codegen.errors import InternalError
 from codegen.kernel import Contract, KernelProgram, Reduce, Update
 from codegen.passes import PIPELINE, PassReport, run, run_passes
+from codegen.passes.run import COUNTED
 
 STEP = lowered("3-4-4-2", "cross-entropy")["step"]
 
@@ -104,7 +106,11 @@ def test_a_pass_that_does_nothing_is_reported_as_such() -> None:
     count = len(STEP.nodes)
     (report,) = reports
     assert report == PassReport(
-        name="rest", nodes=(count, count), buffers=report.buffers, changed=False
+        name="rest",
+        nodes=(count, count),
+        buffers=report.buffers,
+        costs=(cost(STEP, COUNTED), cost(STEP, COUNTED)),
+        changed=False,
     )
 
 
@@ -149,6 +155,22 @@ def test_a_spoiled_pass_is_caught_where_it_stands(number: int) -> None:
     with pytest.raises(InternalError, match="before it is written"):
         run_passes(STEP, passes)
     assert not reached, "no pass runs on a programme that is not well formed"
+
+
+def test_a_pass_that_changes_a_result_is_refused() -> None:
+    """Well formed, and wrong: the interpreter tells."""
+
+    def drops_the_bias(program: KernelProgram) -> KernelProgram:
+        nodes = [
+            replace(node, start=None) if isinstance(node, Contract) else node
+            for node in program.nodes
+        ]
+        return replace(program, nodes=tuple(nodes))
+
+    passes = (PIPELINE[0], PIPELINE[1], drops_the_bias, *PIPELINE[2:])
+    with pytest.raises(InternalError, match=r"step: drops_the_bias changed what \w+ comes to"):
+        run_passes(STEP, passes)
+    run_passes(STEP, passes, interpret=False)
 
 
 def test_a_programme_that_is_not_well_formed_is_not_even_begun() -> None:

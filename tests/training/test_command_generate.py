@@ -149,7 +149,8 @@ def test_explain_shows_each_pass_for_each_kernel(
     result = call(spec, "--explain", "-o", str(path))
     assert result.stdout == table
     lines = table.splitlines()
-    assert lines[0].split() == ["kernel", "pass", "nodes", "buffers"]
+    counted = ["nodes", "buffers", "operations", "functions", "bytes"]
+    assert lines[0].split() == ["kernel", "pass", *counted]
     passes = [step.__name__ for step in pipeline]
     shown = [line.split() for line in lines[1 : 1 + len(source.reports) * len(passes)]]
     kernels = [words[0] for words in shown if words[0] not in passes]
@@ -157,9 +158,10 @@ def test_explain_shows_each_pass_for_each_kernel(
     assert [words[words[0] not in passes] for words in shown] == passes * len(kernels)
     step = dict(zip(passes, source.reports["step"], strict=True))["fuse"]
     assert step.changed
-    assert f"{step.nodes[0]} -> {step.nodes[1]}" in next(
-        line for line in reversed(lines) if line.split()[:1] == ["fuse"] and "->" in line
-    )
+    fused = next(line for line in reversed(lines) if line.split()[:1] == ["fuse"] and "->" in line)
+    before, after = step.costs
+    assert f"{step.nodes[0]} -> {step.nodes[1]}" in fused
+    assert f"{before.bytes:,} -> {after.bytes:,}" in fused
     for name in passes:  # and what each is for
         assert any(line.startswith(name) and line.endswith(".") for line in lines)
 
