@@ -87,7 +87,8 @@ into the next free folder.
     "--threads",
     type=int,
     metavar="N",
-    help="Most threads the kernels may use. This version's kernels run on one.",
+    help="Threads that share each step of a wide network. [what affinity and quota allow, and "
+    "one where a step is too small]",
 )
 @click.option(
     "--sparse",

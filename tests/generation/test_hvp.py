@@ -69,10 +69,10 @@ def test_it_agrees_with_double_backward(
 @pytest.mark.parametrize(
     ("text", "loss", "dtype"),
     [
-        ("2-10-2", "cross-entropy", "float64"),
         ("2-10-2", "cross-entropy", "float32"),
         ("20-40-30-3", "cross-entropy", "float64"),  # its products go through BLAS
-        ("3-4:relu-3:softmax-2:sigmoid", "mse", "float64"),
+        pytest.param("2-10-2", "cross-entropy", "float64", marks=pytest.mark.slow),
+        pytest.param("3-4:relu-3:softmax-2:sigmoid", "mse", "float64", marks=pytest.mark.slow),
     ],
 )
 def test_compiled_it_is_the_same(text: str, loss: str, dtype: str) -> None:
@@ -194,10 +194,11 @@ def test_it_is_there_only_where_asked_for() -> None:
 
 
 def test_the_module_checks_itself(tmp_path: Path) -> None:
-    text = source("2-10-2", dtype="float64", hvp=True).text
+    """In NumPy, where nothing waits for a compiler: the check is the same text in every module."""
+    text = generate("2-10-2", target="numpy", dtype="float64", hvp=True).text
     right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
     right.write_text(text, "utf-8")
-    term = "T(2) * H1[j, i] * dH1[j, i] * vH1[j, i]"
+    term = "- 2 * (dH1 * H1 * vH1)"
     assert text.count(term) == 1
     wrong.write_text(text.replace(term, term.replace("2", "1", 1)), "utf-8")
     outputs = {}

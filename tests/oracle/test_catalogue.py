@@ -128,7 +128,7 @@ def test_the_error_bound_holds(name: str) -> None:
 EQUAL = {
     "layer norm": {
         # dC is off by the same number all along a row, and dX takes the row's mean out
-        "dC[i,j] = (dN[i,j] − X[i,j] Σ_k dN[i,k] C[i,k] / (n sigma[i] sqrt(1/100000 + var[i])))"
+        "dC[i,j] = (dN[i,j] − X[i,j] Σ_k dN[i,k] C[i,k] / (n sigma[i] √(1/100000 + var[i])))"
         "/sigma[i]",
     },
     "residual": {

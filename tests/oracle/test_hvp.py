@@ -105,7 +105,7 @@ def test_a_loss_and_an_activation_of_ones_own() -> None:
 
 
 @pytest.mark.parametrize("hidden_layers", range(6))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(st.data(), hidden_activations, st.sampled_from(LOSSES), batches, seeds)
 def test_every_depth(
     hidden_layers: int,
