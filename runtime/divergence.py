@@ -1,12 +1,16 @@
 """When training has failed although it came to its end."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runtime.data.dataset import Dataset
 from runtime.errors import RunError
 from runtime.history import History
+from runtime.position import Course, Position
 from runtime.result import Model
 from runtime.settings import Settings
 
@@ -19,7 +23,7 @@ def refuse_divergence(history: History, model: Model, data: Dataset, settings: S
     """Raise unless the run ended with numbers, and with some that an attempt could give."""
     losses = history.train_loss
     bad = np.flatnonzero(~np.isfinite(losses))
-    broken = [name for name, value in model.params.items() if not np.isfinite(value).all()]
+    broken = broken_arrays(model.params)
     finite = not bad.size and not broken
     if not history.epochs or (finite and losses[-1] <= HOPELESS):
         return
@@ -47,3 +51,66 @@ def refuse_divergence(history: History, model: Model, data: Dataset, settings: S
         f"learning rate, for example --eta {eta:g}, or smaller initial weights (--init-scale)."
         + (" Large targets are best divided by their spread." if data.is_regression else "")
     )
+
+
+def broken_arrays(params: Mapping[str, NDArray[Any]]) -> list[str]:
+    """Return the names of the parameters that are not finite throughout."""
+    return [name for name, value in params.items() if not np.isfinite(value).all()]
+
+
+def failure_text(course: Course, good: Position) -> str:
+    """Return in which step of the epoch after `good`, and in which layer, numbers ran away.
+
+    The step is found by bisection. The epoch's order is drawn again, and its first steps are
+    an epoch of their own over fewer samples.
+    """
+    shuffle = getattr(course.module, "_shuffle", None)
+    if shuffle is None:
+        return ""
+    batch, samples = course.settings.batch, len(course.data.X_train)
+    order = np.arange(samples)
+    shuffle(order, np.uint64(course.settings.seed % 2**64), good.epoch)
+
+    def after(steps: int) -> Position:
+        return _part_of_epoch(course, good, order[: steps * batch])
+
+    first, last = 0, -(-samples // batch)  # steps after which all is finite, and not
+    if not broken_arrays(after(last).params):
+        return _largest(good, f" After epoch {good.epoch}" if good.epoch else " Before the first")
+    while last - first > 1:
+        middle = (first + last) // 2
+        if broken_arrays(after(middle).params):
+            last = middle
+        else:
+            first = middle
+    broken = ", ".join(broken_arrays(after(last).params))
+    found = f" In step {last} of epoch {good.epoch + 1} {broken} ceased to be finite"
+    return _largest(after(first), f"{found}; before it")
+
+
+def _part_of_epoch(course: Course, good: Position, order: NDArray[np.intp]) -> Position:
+    """Return the position after those samples of the next epoch, in that order."""
+    reached = good.copy()
+    settings, data = course.settings, course.data
+    if order.size:
+        course.module.train(
+            reached.params,
+            np.ascontiguousarray(data.X_train[order]),
+            np.ascontiguousarray(data.Y_train[order]),
+            epochs=1,
+            order=np.arange(order.size)[None],
+            batch=settings.batch,
+            eta=settings.eta,
+            start=reached.epoch,
+            state=reached.state,
+            threads=settings.threads,
+            sparse=settings.sparse,
+            **settings.training_numbers,
+        )
+    return reached
+
+
+def _largest(position: Position, when: str) -> str:
+    largest = {name: float(np.abs(value).max()) for name, value in position.params.items()}
+    name = max(largest, key=lambda name: largest[name])
+    return f"{when} the largest parameter was {largest[name]:.3g}, in {name}: layer {name[1:]}."

@@ -113,6 +113,10 @@ class History:
             seconds=np.concatenate([self.seconds, np.asarray(seconds, dtype=np.float64) + before]),
         )
 
+    def until(self, epoch: int) -> Self:
+        """Return the first `epoch` epochs of this history."""
+        return type(self)(figures=self.figures[:epoch], seconds=self.seconds[:epoch])
+
     def to_csv(self) -> str:
         """Return the content of ``history.csv``.
 
@@ -156,9 +160,10 @@ class History:
         table = np.array(rows, dtype=np.float64).reshape(len(rows), len(FIGURES) + 1)
         return cls(figures=table[:, :-1], seconds=table[:, -1])
 
-    def last_line(self) -> str:
-        """Return what `train` prints at the very end: the figures after the last epoch."""
-        figures = self.figures[-1].tolist() if self.epochs else [math.nan] * len(FIGURES)
+    def last_line(self, epoch: int | None = None) -> str:
+        """Return what `train` prints at the very end: the figures after `epoch`, or the last."""
+        at = (epoch or self.epochs) - 1
+        figures = self.figures[at].tolist() if self.epochs else [math.nan] * len(FIGURES)
         train_loss, train_accuracy, test_loss, test_accuracy = figures
         return (
             f"test accuracy {100 * test_accuracy:.2f} %  test loss {figure_text(test_loss)}  "

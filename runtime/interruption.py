@@ -94,8 +94,9 @@ class StopRequest:
         self.number: int | None = None
         self._notice = notice
         self._abandon: Callable[[], object] | None = None
-        self._note = ""
+        self._note: Callable[[], str] = str
         self._shielded = False
+        self._deferred: int | None = None
         self._handlers = contextlib.ExitStack()
 
     def __enter__(self) -> "StopRequest":
@@ -106,13 +107,23 @@ class StopRequest:
         self._handlers.close()
 
     @contextlib.contextmanager
-    def running_threads(self, abandon: Callable[[], object], note: str) -> Iterator[None]:
-        """Let a second signal call `abandon`, say `note`, and end the process."""
+    def running_threads(
+        self, abandon: Callable[[], object], note: Callable[[], str]
+    ) -> Iterator[None]:
+        """Let a second signal call `abandon`, say what `note` gives, and end the process."""
         self._abandon, self._note = abandon, note
         try:
             yield
         finally:
             self._abandon = None
+
+    @contextlib.contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Let a second signal wait for the end of the block, which must be short."""
+        with self.shielded():
+            self._deferred = None
+            yield
+        self._receive_deferred()
 
     @contextlib.contextmanager
     def shielded(self) -> Iterator[None]:
@@ -123,6 +134,10 @@ class StopRequest:
         finally:
             self._shielded = False
 
+    def _receive_deferred(self) -> None:
+        if self._deferred is not None:
+            self._receive(self._deferred, None)
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
         del frame
         if self.number is None:
@@ -130,10 +145,11 @@ class StopRequest:
             say_at_once(self._notice)
             return
         if self._shielded:
+            self._deferred = number
             return
         if self._abandon is None:
             raise Interrupted(number)
-        _end_process(number, self._abandon, f"stopped at once{self._note}")
+        _end_process(number, self._abandon, f"stopped at once{self._note()}")
 
 
 def _end_process(number: int, abandon: Callable[[], object], message: str) -> NoReturn:

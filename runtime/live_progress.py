@@ -20,14 +20,15 @@ LINES = 10  # at most so many, one for each tenth of the epochs
 class LiveProgress:
     """Shows a run's `Progress` on standard error; a context manager."""
 
-    def __init__(self, epochs: int) -> None:
-        """Prepare to show `epochs` epochs."""
+    def __init__(self, epochs: int, done: int = 0) -> None:
+        """Prepare to show `epochs` epochs, of which some were done before."""
         from tqdm import tqdm
 
         self.live = is_live()
-        self._told = 0
+        self._told = done * LINES // epochs
         self._bar = tqdm(
             total=epochs,
+            initial=done,
             bar_format=_BAR,
             disable=not self.live,
             leave=False,

@@ -86,7 +86,7 @@ class TrainResult:
     Attributes
     ----------
     model
-        The network after the last epoch.
+        The network after the last epoch; with patience, after the best one.
     history
         Loss and accuracy after each epoch.
     data
@@ -96,6 +96,10 @@ class TrainResult:
     state
         The optimiser's arrays after the last epoch, by the names in the module's ``STATE``;
         empty where it has none. With it training goes on as if it had not stopped.
+    best
+        With patience, the epoch with the lowest test loss, whose weights the model has.
+    stopped_because
+        Why the run ended before its last epoch; empty if nothing but a signal ended it.
     """
 
     model: Model
@@ -103,6 +107,13 @@ class TrainResult:
     data: Dataset
     settings: Settings
     state: dict[str, Array] = field(default_factory=dict, repr=False)
+    best: int | None = None
+    stopped_because: str = ""
+
+    @property
+    def epoch(self) -> int:
+        """The epoch after which the network was as the model has it, counted from 1."""
+        return self.best or self.history.epochs
 
     @property
     def title(self) -> str:
@@ -130,8 +141,8 @@ class TrainResult:
         -------
         dict
             ``train_rmse``, ``train_r2``, ``test_rmse``, ``test_r2``, each of shape (epochs,).
-            Kernels report the loss alone. So before the last epoch these follow from it,
-            which they do for ``mse`` without ``--l2``, or are NaN.
+            Kernels report the loss alone. So but for the model's epoch these follow from
+            it, which they do for ``mse`` without ``--l2``, or are NaN.
         """
         if not self.data.is_regression:
             return None
@@ -146,19 +157,21 @@ class TrainResult:
             r2 = 1 - squares / spread if spread > 0 else np.full(len(losses), np.nan)
             if len(losses):
                 P = outputs_of(self.model.module, self.model.params, X)
-                rmse[-1], r2[-1] = regression_scores(P, Y)
+                at = self.epoch - 1
+                rmse[at], r2[at] = regression_scores(P, Y)
             found |= {f"{part}_rmse": rmse, f"{part}_r2": r2}
         return found
 
     def last_line(self) -> str:
-        """Return what `train` prints at the very end: the figures after the last epoch."""
+        """Return what `train` prints at the very end: the figures of the model."""
         figures = self.regression()
         if figures is None or not self.history.epochs:
-            return self.history.last_line()
-        last = {name: float(values[-1]) for name, values in figures.items()}
+            return self.history.last_line(self.best)
+        at = self.epoch - 1
+        last = {name: float(values[at]) for name, values in figures.items()}
         parts = [
             f"{part} RMSE {figure_text(last[f'{part}_rmse'])}  {part} R² {last[f'{part}_r2']:.4f}  "
-            f"{part} loss {figure_text(float(getattr(self.history, f'{part}_loss')[-1]))}  "
+            f"{part} loss {figure_text(float(getattr(self.history, f'{part}_loss')[at]))}  "
             for part in ("test", "train")
         ]
         return "".join(parts) + self.history.duration_text()
@@ -200,7 +213,7 @@ class TrainResult:
         return picture
 
     def __str__(self) -> str:
-        """Return what was trained, and the figures after the last epoch."""
+        """Return what was trained, and the figures of the model."""
         return f"{self.title}\n{self.last_line()}"
 
     def _repr_html_(self) -> str:

@@ -30,6 +30,7 @@ RUN_FILES = (
     "run.json",
     "model.safetensors",
     "checkpoint.safetensors",
+    "checkpoint-new.safetensors",
     "history.csv",
     "kernels.py",
     "curves.png",

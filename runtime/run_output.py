@@ -5,16 +5,20 @@ import secrets
 import shutil
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from runtime.checkpoint import NAME, NEW_NAME
+from runtime.data.dataset import Dataset
 from runtime.errors import RunError
 from runtime.files import path_error, shown, write_atomically
 from runtime.model_file import model_bytes
-from runtime.result import TrainResult
+from runtime.result import Model, TrainResult
 from runtime.run_folder import RunFolder, held_files, open_run_folder
 from runtime.run_record import DataRecord, RunRecord, platform_facts, versions
+from runtime.settings import Settings
 
 
 def run_files(
@@ -53,7 +57,7 @@ def save_files(folder: RunFolder, files: Mapping[str, bytes]) -> None:
     The files are written beside their places first, so that a full disk is met while the
     old ones are still there; then each is renamed, which takes no space. Files of an old
     run that the new one does not have are removed: an old picture beside a new network
-    would lie.
+    would lie. The checkpoint stays; that of a run that replaces another takes its name.
 
     Raises
     ------
@@ -79,9 +83,11 @@ def save_files(folder: RunFolder, files: Mapping[str, bytes]) -> None:
                 raise path_error(error, target, "written", work_began=True) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    for name in set(folder.held) - set(files):
+    for name in set(folder.held) - set(files) - {NAME, NEW_NAME}:
         with contextlib.suppress(FileNotFoundError):
             (folder.path / name).unlink()
+    with contextlib.suppress(FileNotFoundError):
+        (folder.path / NEW_NAME).replace(folder.path / NAME)
 
 
 def open_folder_beside(path: Path) -> RunFolder:
@@ -102,11 +108,11 @@ def _about(error: RunError, staging: Path, folder: Path) -> RunError:
     return RunError(str(error).replace(shown(staging), shown(folder)))
 
 
-def _settings(result: TrainResult) -> dict[str, Any]:
-    network = result.model.network
+def _settings(model: Model, settings: Settings) -> dict[str, Any]:
+    network = model.network
     return {
-        **result.settings.as_json(),
-        "labels": result.model.labels,
+        **settings.as_json(),
+        "labels": model.labels,
         "define": [str(definition) for definition in network.definitions],
         "l2": network.l2,
     }
@@ -114,14 +120,15 @@ def _settings(result: TrainResult) -> dict[str, Any]:
 
 def _metadata(result: TrainResult, data_seed: int) -> dict[str, Any]:
     """Return what ``model.safetensors`` says about itself: no times, no paths."""
-    settings = _settings(result)
-    del settings["threads"]  # changes how long it takes, not what comes out
+    settings = _settings(result.model, result.settings)
+    del settings["threads"]  # a matter of the machine, like the versions in run.json
     scaling = result.data.scaling
     return {
         "spec": result.model.spec,
         "loss": result.model.loss,
         "classes": list(result.data.classes),
         "epochs": result.history.epochs,
+        **({} if result.best is None else {"best_epoch": result.best}),
         "settings": settings,
         "data_seed": data_seed,
         **({} if scaling is None else {"scaling": scaling.to_json()}),
@@ -129,29 +136,42 @@ def _metadata(result: TrainResult, data_seed: int) -> dict[str, Any]:
 
 
 def _record(result: TrainResult, data_seed: int, stopped_by: int | None) -> RunRecord:
-    settings, history, data = _settings(result), result.history, result.data
-    del settings["seed"]
+    history, at = result.history, result.epoch - 1
     figures: dict[str, float | int | str | None] = {
         "epochs": history.epochs,
-        "test_accuracy": float(history.test_accuracy[-1]),
-        "test_loss": float(history.test_loss[-1]),
-        "train_accuracy": float(history.train_accuracy[-1]),
-        "train_loss": float(history.train_loss[-1]),
+        "test_accuracy": float(history.test_accuracy[at]),
+        "test_loss": float(history.test_loss[at]),
+        "train_accuracy": float(history.train_accuracy[at]),
+        "train_loss": float(history.train_loss[at]),
         "seconds": float(history.seconds[-1]),
     }
     if (regression := result.regression()) is not None:
-        figures |= {name: float(values[-1]) for name, values in regression.items()}
+        figures |= {name: float(values[at]) for name, values in regression.items()}
+    if result.best is not None:
+        figures["best_epoch"] = result.best
+    if result.stopped_because:
+        figures["stopped_because"] = result.stopped_because
     if stopped_by is not None:
         figures["stopped_by"] = signal.Signals(stopped_by).name
+    record = record_without_results(result.model, result.data, result.settings, data_seed)
+    return replace(record, results=figures)
+
+
+def record_without_results(
+    model: Model, data: Dataset, settings: Settings, data_seed: int
+) -> RunRecord:
+    """Return what ``run.json`` says of a run that has not ended yet."""
+    chosen = _settings(model, settings)
+    del chosen["seed"]
     return RunRecord(
-        spec=result.model.spec,
-        loss=result.model.loss,
-        settings=settings,
-        seeds={"seed": result.settings.seed, "data_seed": data_seed},
+        spec=model.spec,
+        loss=model.loss,
+        settings=chosen,
+        seeds={"seed": settings.seed, "data_seed": data_seed},
         data=DataRecord(
             name=data.name, sha256=data.sources, classes=data.classes, options=data.options
         ),
-        results=figures,
+        results={},
         versions=versions(),
         platform=platform_facts(),
     )

@@ -44,6 +44,11 @@ class Settings:
     momentum, beta1, beta2, eps, weight_decay, clip_norm
         Numbers of the optimiser: those that it reads have its defaults where they are not
         given, and the others are None. Without `clip_norm` the gradient is as long as it is.
+    patience
+        Stop after so many epochs without a lower test loss, and keep the weights of the epoch
+        with the lowest; None: train all epochs, and keep the last weights.
+    target_accuracy
+        Stop once the test accuracy, 0 to 1, is that high.
 
     Raises
     ------
@@ -67,6 +72,8 @@ class Settings:
     eps: float | None = None
     weight_decay: float | None = None
     clip_norm: float | None = None
+    patience: int | None = None
+    target_accuracy: float | None = None
 
     def __post_init__(self) -> None:
         # NumPy's numbers are taken too, and stored as Python's: they go into JSON
@@ -89,6 +96,16 @@ class Settings:
         scale = _number("init_scale", self.init_scale, self.dtype)
         object.__setattr__(self, "init_scale", scale)
         self._check_optimizer()
+        if self.patience is not None:
+            object.__setattr__(self, "patience", whole_number("patience", self.patience, 1))
+        if self.target_accuracy is not None:
+            target = _number("target_accuracy", self.target_accuracy, "float64")
+            if not 0 < target <= 1:
+                raise InputError(
+                    f"target_accuracy: {target:g}. Expected a share above 0, at most 1: 0.95 is "
+                    "95 %."
+                )
+            object.__setattr__(self, "target_accuracy", target)
 
     def _check_optimizer(self) -> None:
         clips = self.clip_norm is not None
@@ -130,11 +147,12 @@ class Settings:
         return numbers
 
     def as_json(self) -> dict[str, Any]:
-        """Return them by name as JSON can hold them, without what the optimiser does not have."""
+        """Return them by name as JSON can hold them, without numbers that are not in use."""
+        unused = {*OPTIONS, "patience", "target_accuracy"}
         return {
             name: value
             for name, value in asdict(self).items()
-            if value is not None or name not in OPTIONS
+            if value is not None or name not in unused
         }
 
 

@@ -1,16 +1,13 @@
 """Train a network with its generated kernels. No mathematics here: all of it is codegen's."""
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, final
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from derive.spec import DEFAULT_LOSS, NetworkSpec, parse_spec
 from runtime.data.catalogue import Choice, choose
@@ -19,10 +16,8 @@ from runtime.data.options import DataOptions
 from runtime.data.scaling import SCALES
 from runtime.data.split import checked_fraction
 from runtime.data.user_file import load_arrays, scaled
-from runtime.divergence import refuse_divergence
 from runtime.errors import InputError, RunError
 from runtime.files import path_error
-from runtime.history import History
 from runtime.network_choice import (
     aim_of,
     choose_network,
@@ -32,36 +27,10 @@ from runtime.network_choice import (
     too_large,
 )
 from runtime.result import Model, TrainResult
+from runtime.running import Progress, Report, run
 from runtime.settings import Settings
 
-Array = NDArray[np.floating[Any]]
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a run is.
-
-    Attributes
-    ----------
-    epoch, epochs
-        The last epoch that is complete, counted from 1, and how many there will be.
-    train_loss, train_accuracy, test_loss, test_accuracy
-        Figures after that epoch; accuracies from 0 to 1.
-    seconds
-        Time since training began.
-    """
-
-    epoch: int
-    epochs: int
-    train_loss: float
-    train_accuracy: float
-    test_loss: float
-    test_accuracy: float
-    seconds: float
-
-
-Report = Callable[[Progress], object]
+__all__ = ["Progress", "Report", "check_kernels", "in_dtype", "prepare", "run", "train"]
 
 
 def train(
@@ -89,6 +58,8 @@ def train(
     eps: float | None = None,
     weight_decay: float | None = None,
     clip_norm: float | None = None,
+    patience: int | None = None,
+    target_accuracy: float | None = None,
     data_dir: str | None = None,
     offline: bool = False,
     label: str | None = None,
@@ -123,6 +94,8 @@ def train(
         As for `Settings`.
     optimizer, schedule, momentum, beta1, beta2, eps, weight_decay, clip_norm
         As for `Settings`: what a step does with the gradients, and its numbers.
+    patience, target_accuracy
+        As for `Settings`: when to stop before the last epoch.
     data_seed
         Draws the points of a generated set, and the rows that are held out for test.
     data_dir
@@ -187,6 +160,8 @@ def train(
         eps=eps,
         weight_decay=weight_decay,
         clip_norm=clip_norm,
+        patience=patience,
+        target_accuracy=target_accuracy,
     )
     read = partial(parse_spec, loss=loss, define=define, l2=l2)
     network = choose_network(choice, spec, read)
@@ -312,100 +287,6 @@ def check_kernels(model: Model, settings: Settings) -> None:
         raise RunError(
             "the generated kernels differ from PyTorch autograd, so nothing was trained:\n"
             + report.to_text()
-        )
-
-
-def run(
-    model: Model, data: Dataset, settings: Settings, report: Report | None = None
-) -> TrainResult:
-    """Train a prepared network in one compiled call; its parameters are updated in place.
-
-    Parameters
-    ----------
-    model, settings, report
-        As `prepare` and `train` have them.
-    data
-        The set in the type of the settings: see `in_dtype`.
-
-    Raises
-    ------
-    RunError
-        If training diverges, or there is not enough memory.
-    """
-    rows = _Rows(epochs=settings.epochs, report=report, accuracy=not data.is_regression)
-    state: dict[str, Array] = {}
-    try:
-        rows.begin()
-        model.module.train(
-            model.params,
-            data.X_train,
-            data.Y_train,
-            epochs=settings.epochs,
-            batch=settings.batch,
-            eta=settings.eta,
-            seed=settings.seed,
-            test=(data.X_test, data.Y_test),
-            threads=settings.threads,
-            sparse=settings.sparse,
-            state=state,
-            callback=rows,
-            **settings.training_numbers,
-        )
-    except MemoryError:
-        raise RunError(
-            f"there is not enough memory to train {model.spec} in batches of "
-            f"{settings.batch}. Use smaller ones (--batch), or a smaller network."
-        ) from None
-    history = rows.history()
-    refuse_divergence(history, model, data, settings)
-    return TrainResult(model=model, history=history, data=data, settings=settings, state=state)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Rows:
-    """Collects the rows that the kernels report, and says when to stop."""
-
-    epochs: int
-    report: Report | None
-    accuracy: bool  # whether there is such a thing
-    _done: int = 0
-    _began: float = 0.0
-    _blocks: list[Array] = field(default_factory=list)
-    _times: list[float] = field(default_factory=list)
-
-    def begin(self) -> None:
-        self._began = time.perf_counter()
-
-    def __call__(self, rows: Array) -> bool:
-        if not self.accuracy:
-            rows[:, 1::2] = np.nan  # the kernels count hits all the same
-        self._blocks.append(rows)
-        self._times.append(time.perf_counter() - self._began)
-        self._done += len(rows)
-        stop = False
-        if self.report is not None:
-            train_loss, train_accuracy, test_loss, test_accuracy = rows[-1].tolist()
-            progress = Progress(
-                epoch=self._done,
-                epochs=self.epochs,
-                train_loss=train_loss,
-                train_accuracy=train_accuracy,
-                test_loss=test_loss,
-                test_accuracy=test_accuracy,
-                seconds=self._times[-1],
-            )
-            stop = bool(self.report(progress))
-        return stop or not np.isfinite(rows[:, 0]).all()
-
-    def history(self) -> History:
-        """Return all rows; epochs between two reports share the time between them."""
-        if not self._blocks:
-            return History.empty()
-        ends = np.cumsum([len(block) for block in self._blocks])
-        at = np.concatenate([[0], ends]), np.concatenate([[0.0], self._times])
-        return History(
-            figures=np.concatenate(self._blocks),
-            seconds=np.interp(np.arange(1, self._done + 1), *at),
         )
 
 

@@ -1,29 +1,31 @@
 """``gradwright train``: data in, a folder with the trained network and its pictures out."""
 
-import contextlib
 import logging
+import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.commands.objective import objective_options, reader
+from runtime.commands.keeping import Keeping
+from runtime.commands.objective import objective_options
 from runtime.commands.optimizer import optimizer_options, optimizer_text
-from runtime.errors import InputError, RunError
+from runtime.errors import InputError
 from runtime.files import shown
-from runtime.interruption import Interrupted, StopRequest, signals_kill
+from runtime.interruption import StopRequest, signals_kill
 from runtime.messages import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from derive.spec import NetworkSpec
+    from runtime.checkpoint import Checkpoint
     from runtime.data.catalogue import Choice
     from runtime.data.dataset import Dataset
-    from runtime.data.options import DataOptions
     from runtime.result import Model, TrainResult
     from runtime.run_folder import RunFolder
+    from runtime.run_record import RunRecord
     from runtime.settings import Settings
     from runtime.training import Progress
 
@@ -39,17 +41,24 @@ Examples:
   gradwright train mnist --optimizer adam --eta 0.001 --schedule cosine
   gradwright train circles --optimizer momentum --momentum 0.95 --clip-norm 1
   gradwright train circles --check --dtype float64 --out runs/checked
+  gradwright train mnist --epochs 50 --checkpoint-every 1 --out runs/long
+  gradwright train mnist --out runs/long --resume
+  gradwright train circles --epochs 5000 --patience 200
+  gradwright train --from runs/circles/run.json --out runs/again
 
 \b
-Ctrl-C ends the run with its epoch and saves it; a second one ends it at once,
-with nothing saved. A run that diverges saves nothing. With --overwrite the old
-run stays until the new one is complete; a new one that Ctrl-C ends early goes
-into the next free folder.
+Ctrl-C ends the run with its epoch, saves it and says how to go on; a second one
+ends it at once, and the last checkpoint is kept. --resume goes on bit for bit as
+if nothing had happened, with the options of the run: only --epochs (the total),
+--threads and where the data are may be given anew. A run that diverges keeps its
+last good weights in its checkpoint. With --overwrite the old run stays until the
+new one is complete; a new one that Ctrl-C ends early goes into the next free
+folder.
 """
 
 
 @click.command("train", epilog=EPILOG)
-@click.argument("data")
+@click.argument("data", required=False)
 @click.argument("spec", required=False)
 @click.option(
     "--epochs",
@@ -127,29 +136,54 @@ into the next free folder.
     help="Folder for the results. [runs/DATA, or runs/DATA-2 and so on if there is one]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the run that is in the folder.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the run in the folder; begin where there is none yet.",
+)
+@click.option(
+    "--from",
+    "from_",
+    metavar="RUN.JSON",
+    help="Do the run of a record again, but for the options that are given. DATA may be left out.",
+)
+@click.option(
+    "--checkpoint-every",
+    type=int,
+    metavar="N",
+    help="Write a checkpoint every N epochs. [by time: every 2 seconds at most, and at the end]",
+)
+@click.option(
+    "--patience",
+    type=int,
+    metavar="N",
+    help="Stop after N epochs without a lower test loss, and keep the weights with the lowest.",
+)
+@click.option(
+    "--target-accuracy",
+    type=float,
+    metavar="F",
+    help="Stop once the test accuracy is F: 0.95 is 95 %.",
+)
 @click.option("--plot/--no-plot", default=True, show_default=True, help="Draw the pictures.")
 @click.option("--check", is_flag=True, help="First compare the kernels with PyTorch autograd.")
+@click.pass_context
 def command(
-    data: str,
+    context: click.Context,
+    /,
+    data: str | None,
     spec: str | None,
     *,
-    epochs: int | None,
-    batch: int | None,
-    loss: str | None,
-    define: tuple[str, ...],
-    l2: float | None,
-    labels: str,
-    data_seed: int,
-    label: str | None,
-    test_fraction: float | None,
-    scale: str,
     data_dir: str | None,
     offline: bool,
     out: str | None,
     overwrite: bool,
+    resume: bool,
+    from_: str | None,
+    checkpoint_every: int | None,
     plot: bool,
     check: bool,
-    **numbers: Any,
+    **options: Any,
 ) -> int:
     """Train a network on DATA with generated kernels.
 
@@ -161,85 +195,160 @@ def command(
     targets, and RMSE and R squared are printed in place of the accuracy.
 
     The folder then holds model.safetensors (weights), history.csv, run.json (all that is
-    needed to do it again), kernels.py (the generated module), curves.png and, for
-    two-dimensional data, decision.png.
+    needed to do it again), checkpoint.safetensors (to go on from), kernels.py (the generated
+    module), curves.png and, for two-dimensional data, decision.png.
     """
     from runtime.data.catalogue import choose
     from runtime.data.options import DataOptions
-    from runtime.network_choice import aim_of, choose_network, default_network
+    from runtime.network_choice import aim_of, default_network
     from runtime.run_folder import open_run_folder
     from runtime.run_output import run_files
-    from runtime.settings import Settings, whole_number
-    from runtime.training import check_kernels, in_dtype, prepare, refuse_options
+    from runtime.settings import whole_number
+    from runtime.train_request import make_request, refuse_other_data
+    from runtime.training import check_kernels, in_dtype, prepare
 
     # whatever can be refused is refused before a folder is made or data are loaded
-    choice = choose(data)
-    settings = Settings(
-        epochs=choice.epochs if epochs is None else epochs,
-        batch=choice.batch if batch is None else batch,
-        **numbers,
-    )
-    whole_number("data_seed", data_seed, 0)
-    refuse_options(test_fraction, scale)
+    given = {name for name in (*options, "spec", "data") if _is_given(context, name)}
     if out == "":
         raise InputError("--out: it is empty. Give the path of a folder.")
-    read = reader(loss, define, l2)
-    network = choose_network(choice, spec, read)
+    if checkpoint_every is not None:
+        whole_number("checkpoint_every", checkpoint_every, 1)
+    record = None
+    if from_ is not None:
+        if resume:
+            raise InputError(
+                "--from and --resume exclude each other: --resume takes the options of the run "
+                "in the folder."
+            )
+        record, data, spec, options = _from_record(from_, data, spec, options, given)
+    if data is None:
+        raise click.UsageError("Missing argument 'DATA'. Give it, or --from RUN.JSON.")
+    choice = choose(data)
+    request = None if resume else make_request(choice, spec, options)
     if check:
         from runtime.torch_oracle import load_torch
 
         load_torch()
-    with open_run_folder(choice.name, out, overwrite=overwrite) as folder, _told(folder):
-        options = DataOptions(
-            data_seed=data_seed,
-            data_dir=data_dir,
-            offline=offline,
-            label=label,
-            test_fraction=test_fraction,
-            scale=scale,
-            dtype=settings.dtype,
-            aim=aim_of(network, read),
+    run_folder = open_run_folder(choice.name, out, resume=resume, overwrite=overwrite)
+    with run_folder as folder, Keeping(folder, _go_on(data, folder, data_dir, offline)) as keeping:
+        start = keeping.find_start() if resume else None
+        if start is not None:
+            request = keeping.resumed(start, choice, spec, options, given)
+        elif request is None:
+            request = make_request(choice, spec, options)
+        settings, options = request.settings, dict(request.options)
+        dataset = choice.load(
+            DataOptions(
+                data_seed=options["data_seed"],
+                data_dir=data_dir,
+                offline=offline,
+                label=options["label"],
+                test_fraction=options["test_fraction"],
+                scale=options["scale"],
+                dtype=settings.dtype,
+                aim=aim_of(request.network, request.read),
+            )
         )
-        dataset = choice.load(options)
-        network = network or default_network(dataset, read)
-        _announce(dataset, network, settings, unused=_unused(choice, dataset, options))
+        if start is not None:
+            refuse_other_data(dataset, start.record, keeping.where)
+        if record is not None:
+            _compare(record, dataset, from_ or "", data_given="data" in given)
+        network = request.network or default_network(dataset, request.read)
+        _announce(dataset, network, settings, unused=_unused(choice, dataset, options, data_dir))
         dataset = in_dtype(dataset, settings)
-        with signals_kill(partial(_let_go, folder), _nothing_saved(folder)):
-            model = prepare(network, dataset, settings, labels=labels, notice=_compiling)
+        _refuse_target(dataset, settings)
+        with signals_kill(partial(_let_go, folder), keeping.text()):
+            model = prepare(network, dataset, settings, labels=options["labels"], notice=_compiling)
             if check:
                 say("comparing the kernels with PyTorch autograd ...")
                 check_kernels(model, settings)
                 say("they agree")
         with StopRequest("stopping after this epoch; once more stops it at once") as stop:
-            result = _run(folder, model, dataset, settings, stop)
-            early = stop.number if result.history.epochs < settings.epochs else None
+            data_seed = options["data_seed"]
+            keeping.begin(model, dataset, settings, data_seed, checkpoint_every, start, stop)
+            result = _run(keeping, model, dataset, settings, start, stop)
+            settled = result.history.epochs == settings.epochs or result.stopped_because
+            early = None if settled else stop.number
+            if start is not None and keeping.is_finished(result, start):
+                say(f"nothing to do: the run is finished, {result.history.epochs} epochs")
+                click.echo(result.last_line())
+                return 0
             # it warns of a cache folder that it cannot write to, which concerns nobody here
             logging.getLogger("matplotlib").setLevel(logging.ERROR)
             files = run_files(result, data_seed=data_seed, plot=plot, stopped_by=early)
             with stop.shielded():
-                place = _save(folder, files, early)
-                if stop.number is not None:
-                    epochs_done = result.history.epochs
-                    say(f"stopped after epoch {epochs_done} of {settings.epochs}, and saved")
-                say(f"results are in {shown(place)}: {', '.join(sorted(files))}")
+                place = keeping.save(files, early)
+                _tell(result, settings, stop, early)
+                names = sorted({*files, *keeping.names})
+                say(f"results are in {shown(place)}: {', '.join(names)}")
+                if early is not None:
+                    say(f"go on with: {_go_on(data, place, data_dir, offline)}")
     click.echo(result.last_line())
     return 0 if stop.number is None else 128 + stop.number
 
 
-@contextlib.contextmanager
-def _told(folder: "RunFolder") -> "Iterator[None]":
-    """Add to whatever ends a run that nothing came of it, and that nothing was lost."""
-    try:
-        yield
-    except RunError as error:
-        raise RunError(f"{str(error).removesuffix('.')}{_nothing_saved(folder)}") from error
-    except Interrupted as error:
-        raise Interrupted(error.number, _nothing_saved(folder)) from error
+def _is_given(context: click.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source in (click.core.ParameterSource.COMMANDLINE,) and bool(
+        name not in ("data", "spec") or context.params.get(name) is not None
+    )
 
 
-def _nothing_saved(folder: "RunFolder") -> str:
-    kept = f" {shown(folder.path)} still holds the run that was there." if folder.held else ""
-    return f". Nothing was saved.{kept}"
+def _from_record(
+    path: str, data: str | None, spec: str | None, options: "Mapping[str, Any]", given: set[str]
+) -> "tuple[RunRecord, str, str, dict[str, Any]]":
+    """Return a record, and the arguments and options that ask for its run."""
+    from runtime.files import read_text
+    from runtime.run_record import RunRecord
+    from runtime.train_request import data_of, merged, options_of
+
+    record = RunRecord.from_json(read_text(path), shown(path))
+    chosen = {name: options[name] for name in options if name in given}
+    if spec is None and data is not None and data[:1].isdigit():
+        spec, data = data, None  # train --from RUN.JSON SPEC
+    recorded = {**options, **options_of(record, shown(path))}
+    return record, data or data_of(record), spec or record.spec, merged(recorded, chosen)
+
+
+def _compare(record: "RunRecord", dataset: "Dataset", path: str, *, data_given: bool) -> None:
+    """Tell, or refuse, what makes a run of a record another run."""
+    from runtime.train_request import changed_data, differences, refuse_other_data
+
+    if not data_given:
+        refuse_other_data(dataset, record, shown(path))
+    elif text := changed_data(dataset, record):
+        say(f"note: the data are not those of {shown(path)}: {text}")
+    if text := differences(record):
+        say(f"note: the last digits may differ: {text}")
+
+
+def _go_on(data: str, place: "Path | RunFolder", data_dir: str | None, offline: bool) -> str:
+    """Return the command that goes on with the run in a folder."""
+    folder = str(getattr(place, "path", place))
+    words = ["gradwright", "train", data, "--out", folder, "--resume"]
+    words += [] if data_dir is None else ["--data-dir", data_dir]
+    words += ["--offline"] if offline else []
+    return shlex.join(words)
+
+
+def _tell(
+    result: "TrainResult", settings: "Settings", stop: StopRequest, early: int | None
+) -> None:
+    """Say why the run ended where it did."""
+    epochs = result.history.epochs
+    if result.stopped_because:
+        say(f"stopped after epoch {epochs} of {settings.epochs}: {result.stopped_because}")
+    elif stop.number is not None:
+        say(f"stopped after epoch {epochs} of {settings.epochs}, and saved")
+    if result.best is not None and early is None:
+        say(f"the weights are those after epoch {result.best}, with the lowest test loss")
+
+
+def _refuse_target(dataset: "Dataset", settings: "Settings") -> None:
+    if dataset.is_regression and settings.target_accuracy is not None:
+        raise InputError(
+            f"--target-accuracy: {dataset.name} has real targets, and no accuracy. Use --patience."
+        )
 
 
 def _let_go(folder: "RunFolder") -> None:
@@ -266,17 +375,19 @@ def _announce(
         say(f"note: {option} has no effect on {dataset.name}")
 
 
-def _unused(choice: "Choice", dataset: "Dataset", options: "DataOptions") -> list[str]:
+def _unused(
+    choice: "Choice", dataset: "Dataset", options: "Mapping[str, Any]", data_dir: str | None
+) -> list[str]:
     """Return the options that were given and change nothing about this set."""
     split = "test_fraction" in dataset.options
     unused = []
-    if options.data_seed and not (choice.is_generated or split):
+    if options["data_seed"] and not (choice.is_generated or split):
         unused.append("--data-seed")
-    if options.data_dir and not choice.is_downloaded:
+    if data_dir and not choice.is_downloaded:
         unused.append("--data-dir")
-    if options.test_fraction is not None and not split:
+    if options["test_fraction"] is not None and not split:
         unused.append("--test-fraction")
-    if options.label is not None and choice.path is None:
+    if options["label"] is not None and choice.path is None:
         unused.append("--label")
     return unused
 
@@ -286,10 +397,11 @@ def _compiling() -> None:
 
 
 def _run(
-    folder: "RunFolder",
+    keeping: Keeping,
     model: "Model",
     dataset: "Dataset",
     settings: "Settings",
+    start: "Checkpoint | None",
     stop: StopRequest,
 ) -> "TrainResult":
     """Train until the last epoch or a signal, showing progress."""
@@ -300,23 +412,7 @@ def _run(
         live.show(progress)
         return stop.number is not None
 
-    stopping = stop.running_threads(partial(_let_go, folder), _nothing_saved(folder))
-    with stopping, LiveProgress(settings.epochs) as live:
-        return run(model, dataset, settings, report)
-
-
-def _save(folder: "RunFolder", files: "Mapping[str, bytes]", early: int | None) -> "Path":
-    """Write the files, and return where they are now."""
-    from runtime.run_output import open_folder_beside, save_files
-
-    if early is None or not folder.held:
-        save_files(folder, files)
-        return folder.path
-    # --overwrite, and the new run is not complete: both are kept
-    try:
-        with open_folder_beside(folder.path) as beside:
-            save_files(beside, files)
-    except InputError as error:  # too late to be a matter of input
-        raise RunError(str(error)) from error
-    say(f"{shown(folder.path)} still holds the run that was there")
-    return beside.path
+    stopping = stop.running_threads(partial(_let_go, keeping.folder), keeping.text)
+    done = 0 if start is None else start.position.epoch
+    with stopping, LiveProgress(settings.epochs, done) as live:
+        return run(model, dataset, settings, report, keeper=keeping.keeper, start=start)

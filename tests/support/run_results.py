@@ -15,6 +15,7 @@ LAST_LINE = re.compile(
     r"(\d+) epochs in \d+\.\d+ s\n"
 )
 FILES = {
+    "checkpoint.safetensors",
     "curves.png",
     "decision.png",
     "history.csv",

@@ -91,7 +91,7 @@ import atexit, os, signal, threading, time
 from runtime.interruption import StopRequest
 atexit.register(lambda: print("cleared", flush=True))
 with StopRequest("stopping soon") as stop:
-    with stop.running_threads(lambda: print("abandoned", flush=True), ". Bye."):
+    with stop.running_threads(lambda: print("abandoned", flush=True), lambda: ". Bye."):
         threading.Thread(target=time.sleep, args=(60,)).start()
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -115,7 +115,7 @@ def test_the_first_ends_the_process_where_nothing_can_be_saved() -> None:
     program = """
 import os, signal, threading, time
 from runtime.interruption import signals_kill
-with signals_kill(lambda: print("abandoned", flush=True), ". Bye."):
+with signals_kill(lambda: print("abandoned", flush=True), lambda: ". Bye."):
     threading.Thread(target=time.sleep, args=(60,)).start()
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(60)

@@ -1,0 +1,215 @@
+"""``checkpoint.safetensors``: a run in the middle, from which it goes on bit for bit.
+
+It holds the position (weights, the optimiser's arrays, epochs done), the history so far, where
+patience keeps the best weights the last position before these, and what ``run.json`` will say
+of settings and data. The format is that of ``model.safetensors``, its checksum included.
+
+There is no state of a random generator in it: see `runtime.position`.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+
+from runtime.errors import InputError, RunError
+from runtime.files import shown
+from runtime.history import FIGURES, History
+from runtime.model_file import load_model, model_bytes
+from runtime.position import Array, Position
+from runtime.run_record import RunRecord
+
+NAME = "checkpoint.safetensors"
+NEW_NAME = "checkpoint-new.safetensors"  # of a run that is to replace the one in the folder
+SECONDS = 2.0  # between two checkpoints, unless epochs are counted
+_KIND = "checkpoint"
+_HISTORY = "history"
+_WAY_OUT = "Restore the file from a copy, or start the run over with --overwrite."
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Everything that a run needs to go on.
+
+    Attributes
+    ----------
+    position
+        Where it is.
+    history
+        Of the epochs done.
+    before_best
+        With patience, the last kept position up to the best epoch: the best weights are
+        reached again from there. None without.
+    record
+        What ``run.json`` says, without results.
+    kernels
+        SHA-256 of the text of the emitted module.
+    """
+
+    position: Position
+    history: History
+    before_best: Position | None
+    record: RunRecord
+    kernels: str
+
+    def to_bytes(self) -> bytes:
+        """Return the content of the file."""
+        table = np.column_stack([self.history.figures, self.history.seconds])
+        arrays: dict[str, Any] = {_HISTORY: table, **_arrays("now", self.position)}
+        if self.before_best is not None:
+            arrays |= _arrays("best", self.before_best)
+        meta = {
+            "kind": _KIND,
+            "epoch": self.position.epoch,
+            "before_best": None if self.before_best is None else self.before_best.epoch,
+            "record": json.loads(self.record.to_json()),
+            "kernels": self.kernels,
+        }
+        return model_bytes(arrays, meta)
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read what `Checkpoint.to_bytes` gave.
+
+    Raises
+    ------
+    InputError
+        If the file is not there, cut short, altered, or no checkpoint.
+    """
+    name = shown(path)
+    try:
+        arrays, meta = load_model(path)
+    except InputError as error:
+        raise InputError(f"{error} Or start the run over with --overwrite.") from None
+    if meta.get("kind") != _KIND:
+        raise InputError(f"{name}: not a checkpoint. {_WAY_OUT}")
+    table = arrays.pop(_HISTORY, np.empty((0, 0)))
+    epoch, best = meta.get("epoch", 0), meta.get("before_best")
+    kernels, record = meta.get("kernels"), meta.get("record")
+    known = isinstance(epoch, int) and epoch >= 1 and table.shape == (epoch, len(FIGURES) + 1)
+    if not known or not isinstance(best, int | None) or not 0 <= (best or 0) <= epoch:
+        raise InputError(f"{name}: damaged: its history is not that of its epochs. {_WAY_OUT}")
+    if not isinstance(kernels, str):
+        raise InputError(f"{name}: damaged: its metadata is incomplete. {_WAY_OUT}")
+    return Checkpoint(
+        position=_position("now", arrays, epoch),
+        history=History(figures=table[:, :-1], seconds=table[:, -1]),
+        before_best=None if best is None else _position("best", arrays, best),
+        record=RunRecord.from_json(json.dumps(record), f"{name}, record"),
+        kernels=kernels,
+    )
+
+
+def refuse_misfit(checkpoint: Checkpoint, path: str, module: Any) -> None:
+    """Raise `InputError` unless the arrays are those that the kernels need."""
+    state = getattr(module, "STATE", {})
+    kept = [checkpoint.position, checkpoint.before_best]
+    for position in [position for position in kept if position is not None]:
+        # the optimiser's arrays are made by the first step
+        wanted = state if position.state or position.epoch else {}
+        for found, expected in ((position.params, module.PARAMETERS), (position.state, wanted)):
+            shapes = {name: value.shape for name, value in found.items()}
+            if shapes != {name: tuple(shape) for name, shape in expected.items()}:
+                raise InputError(
+                    f"{path}: its arrays are not those of the network and its optimiser. {_WAY_OUT}"
+                )
+            for name, value in found.items():
+                if not np.isfinite(value).all():
+                    raise InputError(f"{path}: {name} is not finite. {_WAY_OUT}")
+
+
+def source_checksum(source: str) -> str:
+    """Return the SHA-256 of an emitted module's text."""
+    return hashlib.sha256(source.encode()).hexdigest()
+
+
+@final
+@dataclass(slots=True, kw_only=True)
+class Keeper:
+    """Writes checkpoints of a run when it is time for them.
+
+    Attributes
+    ----------
+    write
+        Puts the file into the run's folder, whole or not at all.
+    record, kernels
+        As for `Checkpoint`.
+    every
+        Epochs between two checkpoints; None: by time, one in `SECONDS` at most.
+    guard
+        Gives a context in which no signal ends the process.
+    saved
+        The epoch of the last checkpoint; 0: there is none.
+    diverged
+        Whether the run ended with numbers that are not finite.
+    """
+
+    write: Callable[[bytes], object]
+    record: RunRecord
+    kernels: str
+    every: int | None = None
+    guard: Callable[[], AbstractContextManager[object]] = nullcontext
+    saved: int = 0
+    diverged: bool = False
+    _at: float = field(default_factory=time.perf_counter)
+
+    def epochs_until_next(self, epoch: int, last: int) -> int:
+        """Return how many epochs may be trained in one call, counted from `epoch`."""
+        if self.every is None:
+            return last - epoch
+        return min(last - epoch, self.every - epoch % self.every)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether so much time has passed that a checkpoint is wanted after this epoch."""
+        return self.every is None and time.perf_counter() - self._at > SECONDS
+
+    def save(self, position: Position, history: History, before_best: Position | None) -> None:
+        """Write a checkpoint, unless the last one is of this epoch.
+
+        Raises
+        ------
+        RunError
+            If it cannot be written; the one before is intact.
+        """
+        if position.epoch in (0, self.saved):
+            return
+        checkpoint = Checkpoint(
+            position=position,
+            history=history,
+            before_best=before_best,
+            record=self.record,
+            kernels=self.kernels,
+        )
+        content = checkpoint.to_bytes()
+        try:
+            with self.guard():
+                self.write(content)
+                self.saved = position.epoch
+        except InputError as error:  # too late to be a matter of input
+            raise RunError(str(error)) from error
+        self._at = time.perf_counter()
+
+
+def _arrays(prefix: str, position: Position) -> dict[str, Array]:
+    params = {f"{prefix}.params.{name}": value for name, value in position.params.items()}
+    return params | {f"{prefix}.state.{name}": value for name, value in position.state.items()}
+
+
+def _position(prefix: str, arrays: Mapping[str, Array], epoch: int) -> Position:
+    def of(kind: str) -> dict[str, Array]:
+        start = f"{prefix}.{kind}."
+        return {
+            name.removeprefix(start): value
+            for name, value in arrays.items()
+            if name.startswith(start)
+        }
+
+    return Position(epoch=epoch, params=of("params"), state=of("state"))

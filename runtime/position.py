@@ -1,0 +1,162 @@
+"""A point of a run from which it goes on exactly, and the way from there.
+
+The order of the samples in epoch e depends on the seed and on e alone, and everything else a
+step reads is the weights and the optimiser's arrays. So these and the number of epochs done
+are all there is to a position: no state of a random generator belongs to it, and a run in
+several calls of the kernel gives the bits of a run in one. The same fact takes a run back: an
+epoch that was passed is reached again from an earlier position.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.data.dataset import Dataset
+from runtime.settings import Settings
+
+Array = NDArray[np.floating[Any]]
+
+
+@final
+@dataclass(slots=True, kw_only=True)
+class Position:
+    """How far a run is; the kernels change it in place.
+
+    Attributes
+    ----------
+    epoch
+        Epochs done.
+    params
+        Weights and biases by name.
+    state
+        The optimiser's arrays, by the names in the module's ``STATE``; empty where it has
+        none, or has not begun.
+    """
+
+    epoch: int
+    params: dict[str, Array]
+    state: dict[str, Array]
+
+    def copy(self) -> Self:
+        """Return a position that stays when this one moves on."""
+        return type(self)(
+            epoch=self.epoch,
+            params={name: value.copy() for name, value in self.params.items()},
+            state={name: value.copy() for name, value in self.state.items()},
+        )
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What carries a run from one position to the next.
+
+    Attributes
+    ----------
+    module
+        The emitted module.
+    data
+        The set, in the type of the settings.
+    settings
+        With the number of threads that `threads_used` returns: the sums of a step are
+        rounded in another way by another number of threads.
+    """
+
+    module: ModuleType
+    data: Dataset
+    settings: Settings
+
+    def advance(
+        self, position: Position, epochs: int, callback: Callable[[Array], object] | None = None
+    ) -> None:
+        """Train for some epochs, or fewer if `callback` returns true.
+
+        `callback` takes the figures (epochs, 4) of epochs that are done: see the module's
+        ``train``. Without one nothing is evaluated.
+        """
+        done = 0
+
+        def count(rows: Array) -> bool:
+            nonlocal done
+            done += len(rows)
+            return bool(callback is not None and callback(rows))
+
+        data, settings = self.data, self.settings
+        history = self.module.train(
+            position.params,
+            data.X_train,
+            data.Y_train,
+            epochs=epochs,
+            batch=settings.batch,
+            eta=settings.eta,
+            seed=settings.seed,
+            start=position.epoch,
+            state=position.state,
+            test=None if callback is None else (data.X_test, data.Y_test),
+            threads=settings.threads,
+            sparse=settings.sparse,
+            callback=None if callback is None else count,
+            **settings.training_numbers,
+        )
+        position.epoch += len(history)
+
+    def replay(self, position: Position, epoch: int) -> Position:
+        """Return the position after `epoch` epochs, reached again from an earlier one."""
+        again = position.copy()
+        if epoch > again.epoch:
+            self.advance(again, epoch - again.epoch)
+        return again
+
+
+def threads_used(module: ModuleType, settings: Settings, samples: int) -> int:
+    """Return how many threads the kernels take for a whole run on so many samples.
+
+    Asked once and then given to every call: they would take fewer for a call of few epochs.
+    """
+    members = getattr(module, "_members", None)
+    if members is None:  # a small network: its steps are not shared
+        return settings.threads or 1
+    batch = min(settings.batch, samples)
+    return int(members(settings.threads, batch, settings.epochs, samples))
+
+
+@contextmanager
+def prepared_once(module: ModuleType, data: Dataset) -> Iterator[None]:
+    """Let calls of the kernel inside the block share what they make of the set's arrays.
+
+    Each call checks its arrays and lists the inputs that are not 0, which for MNIST takes a
+    quarter of an epoch. Inside the block the arrays must not change.
+    """
+    kept = {name: getattr(module, name) for name in ("_data", "_nonzeros") if hasattr(module, name)}
+    try:
+        for name, function in kept.items():
+            setattr(module, name, _remembering(function, (data.X_train, data.X_test)))
+        yield
+    finally:
+        for name, function in kept.items():
+            setattr(module, name, function)
+
+
+def _remembering(function: Callable[..., Any], inputs: tuple[Array, ...]) -> Callable[..., Any]:
+    """Return a function that calls `function` once for the same arguments with `inputs` in them."""
+    known: list[tuple[tuple[object, ...], Any]] = []
+
+    def remembered(*arguments: object) -> Any:
+        for given, result in known:
+            if len(given) == len(arguments) and all(map(_same, given, arguments)):
+                return result
+        result = function(*arguments)
+        if any(argument is X for argument in arguments for X in inputs):
+            known.append((arguments, result))
+        return result
+
+    return remembered
+
+
+def _same(one: object, other: object) -> bool:
+    return one is other or (isinstance(one, str) and one == other)

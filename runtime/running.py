@@ -1,0 +1,283 @@
+"""The training loop of a run: calls of the kernel, and what happens between them.
+
+A call ends after the last epoch, or earlier where something is to be done: a checkpoint is
+due, the user wants an end, the figures are not finite, or good enough. Between two calls the
+weights stand still, so that a copy of them is of one epoch.
+
+The kernel reports 20 times a second and may run on for some epochs after one that should have
+been the last. Then the run goes back to it: see `Course.replay`.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Never, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.checkpoint import Checkpoint, Keeper
+from runtime.data.dataset import Dataset
+from runtime.divergence import broken_arrays, failure_text, refuse_divergence
+from runtime.errors import RunError
+from runtime.history import History
+from runtime.position import Course, Position, prepared_once, threads_used
+from runtime.result import Model, TrainResult
+from runtime.settings import Settings
+from runtime.stopping import Stopping
+
+Array = NDArray[np.floating[Any]]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    epoch, epochs
+        The last epoch that is complete, counted from 1, and how many there will be.
+    train_loss, train_accuracy, test_loss, test_accuracy
+        Figures after that epoch; accuracies from 0 to 1.
+    seconds
+        Time since training began.
+    """
+
+    epoch: int
+    epochs: int
+    train_loss: float
+    train_accuracy: float
+    test_loss: float
+    test_accuracy: float
+    seconds: float
+
+
+Report = Callable[[Progress], object]
+
+
+def run(
+    model: Model,
+    data: Dataset,
+    settings: Settings,
+    report: Report | None = None,
+    *,
+    keeper: Keeper | None = None,
+    start: Checkpoint | None = None,
+) -> TrainResult:
+    """Train a prepared network; its parameters are updated in place.
+
+    Parameters
+    ----------
+    model, settings, report
+        As `prepare` and `train` have them.
+    data
+        The set in the type of the settings: see `runtime.training.in_dtype`.
+    keeper
+        Writes checkpoints; None: there are none.
+    start
+        Where to go on; None: from the model's parameters.
+
+    Raises
+    ------
+    RunError
+        If training diverges, if there is not enough memory, or a checkpoint cannot be
+        written.
+    """
+    threads = settings.threads
+    if start is None or threads is None:
+        threads = threads_used(model.module, settings, len(data.X_train))
+    settings = replace(settings, threads=threads)
+    course = Course(module=model.module, data=data, settings=settings)
+    stopping = Stopping(patience=settings.patience, target=settings.target_accuracy)
+    position = Position(epoch=0, params=model.params, state={})
+    history = History.empty()
+    if start is not None:
+        position, history = start.position, start.history
+        stopping.feed(history.figures)
+    before_best = None if start is None else start.before_best
+    loop = _Loop(
+        course=course,
+        model=model,
+        position=position,
+        history=history,
+        before_best=before_best,
+        stopping=stopping,
+        report=report,
+        keeper=keeper,
+    )
+    try:
+        with prepared_once(model.module, data):
+            return loop.to_the_end()
+    except MemoryError:
+        raise RunError(
+            f"there is not enough memory to train {model.spec} in batches of "
+            f"{settings.batch}. Use smaller ones (--batch), or a smaller network."
+        ) from None
+
+
+@final
+@dataclass(slots=True, kw_only=True)
+class _Loop:
+    """A run between two calls of the kernel; attributes as in `Checkpoint`."""
+
+    course: Course
+    model: Model
+    position: Position
+    history: History
+    before_best: Position | None
+    stopping: Stopping
+    report: Report | None
+    keeper: Keeper | None
+
+    def to_the_end(self) -> TrainResult:
+        settings = self.course.settings
+        ended = False
+        while not ended and self.position.epoch < settings.epochs and self.stopping.stop is None:
+            before = self.position.copy()
+            rows = self._advance()
+            bad = np.flatnonzero(~np.isfinite(rows.history().train_loss))
+            if bad.size or broken_arrays(self.position.params):
+                self._refuse(before, int(bad[0]) if bad.size else None)
+            self._go_back(before)
+            if settings.patience is not None and self.stopping.best > before.epoch:
+                at_best = self.stopping.best == self.position.epoch
+                self.before_best = self.position.copy() if at_best else before
+            ended = rows.wanted_stop
+            if self.keeper is not None and not self._is_last(ended):
+                self.keeper.save(self.position, self.history, self.before_best)
+        last = replace(self.model, params=self.position.params)
+        refuse_divergence(self.history, last, self.course.data, settings)
+        if self.keeper is not None:
+            self.keeper.save(self.position, self.history, self.before_best)
+        return self._result()
+
+    def _is_last(self, ended: bool) -> bool:
+        last = self.position.epoch >= self.course.settings.epochs
+        return ended or last or self.stopping.stop is not None
+
+    def _advance(self) -> "_Rows":
+        """Call the kernel, and take what it reports into the history."""
+        epochs = self.course.settings.epochs
+        rows = _Rows(
+            done=self.position.epoch,
+            epochs=epochs,
+            report=self.report,
+            is_due=lambda: self.keeper is not None and self.keeper.is_due,
+            stopping=self.stopping,
+            accuracy=not self.course.data.is_regression,
+            earlier=float(self.history.seconds[-1]) if self.history.epochs else 0.0,
+        )
+        if self.keeper is not None:
+            epochs = self.position.epoch + self.keeper.epochs_until_next(
+                self.position.epoch, epochs
+            )
+        self.course.advance(self.position, epochs - self.position.epoch, rows)
+        new = rows.history()
+        self.history = self.history.then(new.figures, new.seconds)
+        return rows
+
+    def _go_back(self, before: Position) -> None:
+        """Return to the epoch that should have been the last, if the kernel ran past it."""
+        epoch = self.stopping.stop
+        if epoch is None or epoch == self.position.epoch:
+            return
+        self.position = self.course.replay(before, epoch)
+        self.history = self.history.until(epoch)
+
+    def _refuse(self, before: Position, good: int | None) -> Never:
+        """Keep the last good weights, and raise what `refuse_divergence` says, with the layer.
+
+        `good` counts the epochs since `before` that ended well; None: the figures are all
+        finite and the weights are not.
+        """
+        model = replace(self.model, params=self.position.params)
+        whole = self.history
+        last = before if good is None else self.course.replay(before, before.epoch + good)
+        if self.keeper is not None:
+            self.keeper.diverged = True
+            self.keeper.save(last, whole.until(last.epoch), self._best_until(last, before))
+        try:
+            refuse_divergence(whole, model, self.course.data, self.course.settings)
+        except RunError as error:
+            told = "" if good is None else failure_text(self.course, last)
+            raise RunError(f"{error}{told}") from error
+        raise AssertionError("figures or weights that are not finite are a divergence")
+
+    def _best_until(self, last: Position, before: Position) -> Position | None:
+        """Return what `before_best` would be had the run ended at `last`."""
+        if self.course.settings.patience is None:
+            return None
+        losses = self.history.test_loss[: last.epoch]
+        best = int(np.argmin(np.where(np.isnan(losses), np.inf, losses))) + 1
+        if best <= before.epoch:
+            return self.before_best
+        return last if best == last.epoch else before
+
+    def _result(self) -> TrainResult:
+        params, best = self.position.params, None
+        if self.course.settings.patience is not None and self.before_best is not None:
+            best = self.stopping.best
+            params = self.course.replay(self.before_best, best).params
+        for name, value in self.model.params.items():
+            if params[name] is not value:
+                value[...] = params[name]
+        return TrainResult(
+            model=self.model,
+            history=self.history,
+            data=self.course.data,
+            settings=self.course.settings,
+            state=self.position.state,
+            best=best,
+            stopped_because=self.stopping.reason,
+        )
+
+
+@final
+@dataclass(slots=True, kw_only=True)
+class _Rows:
+    """Collects the figures that one call of the kernel reports, and says when to stop."""
+
+    done: int  # epochs, those before this call included
+    epochs: int
+    report: Report | None
+    is_due: Callable[[], bool]
+    stopping: Stopping
+    accuracy: bool  # whether there is such a thing
+    earlier: float  # seconds that the epochs before this call took
+    wanted_stop: bool = False
+    _began: float = field(default_factory=time.perf_counter)
+    _blocks: list[Array] = field(default_factory=list)
+    _times: list[float] = field(default_factory=list)
+
+    def __call__(self, rows: Array) -> bool:
+        if not self.accuracy:
+            rows[:, 1::2] = np.nan  # the kernels count hits all the same
+        self._blocks.append(rows)
+        self._times.append(time.perf_counter() - self._began)
+        self.done += len(rows)
+        if self.report is not None:
+            train_loss, train_accuracy, test_loss, test_accuracy = rows[-1].tolist()
+            progress = Progress(
+                epoch=self.done,
+                epochs=self.epochs,
+                train_loss=train_loss,
+                train_accuracy=train_accuracy,
+                test_loss=test_loss,
+                test_accuracy=test_accuracy,
+                seconds=self.earlier + self._times[-1],
+            )
+            self.wanted_stop |= bool(self.report(progress))
+        over = self.stopping.feed(rows)
+        return over or self.wanted_stop or self.is_due() or not np.isfinite(rows[:, 0]).all()
+
+    def history(self) -> History:
+        """Return all rows; epochs between two reports share the time between them."""
+        if not self._blocks:
+            return History.empty()
+        counts = [len(block) for block in self._blocks]
+        ends = np.cumsum([0, *counts])
+        return History(
+            figures=np.concatenate(self._blocks),
+            seconds=np.interp(np.arange(1, ends[-1] + 1), ends, [0.0, *self._times]),
+        )
