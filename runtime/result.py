@@ -96,6 +96,8 @@ class TrainResult:
     state
         The optimiser's arrays after the last epoch, by the names in the module's ``STATE``;
         empty where it has none. With it training goes on as if it had not stopped.
+    threads
+        How many the kernels ran on; None: not known.
     best
         With patience, the epoch with the lowest test loss, whose weights the model has.
     stopped_because
@@ -107,6 +109,7 @@ class TrainResult:
     data: Dataset
     settings: Settings
     state: dict[str, Array] = field(default_factory=dict, repr=False)
+    threads: int | None = None
     best: int | None = None
     stopped_because: str = ""
 

@@ -86,7 +86,7 @@ def save_files(folder: RunFolder, files: Mapping[str, bytes]) -> None:
     for name in set(folder.held) - set(files) - {NAME, NEW_NAME}:
         with contextlib.suppress(FileNotFoundError):
             (folder.path / name).unlink()
-    with contextlib.suppress(FileNotFoundError):
+    if (folder.path / NEW_NAME).exists():  # until now the sign that this was not done
         (folder.path / NEW_NAME).replace(folder.path / NAME)
 
 
@@ -153,7 +153,8 @@ def _record(result: TrainResult, data_seed: int, stopped_by: int | None) -> RunR
         figures["stopped_because"] = result.stopped_because
     if stopped_by is not None:
         figures["stopped_by"] = signal.Signals(stopped_by).name
-    record = record_without_results(result.model, result.data, result.settings, data_seed)
+    settings = replace(result.settings, threads=result.threads)
+    record = record_without_results(result.model, result.data, settings, data_seed)
     return replace(record, results=figures)
 
 

@@ -87,8 +87,7 @@ def run(
     threads = settings.threads
     if start is None or threads is None:
         threads = threads_used(model.module, settings, len(data.X_train))
-    settings = replace(settings, threads=threads)
-    course = Course(module=model.module, data=data, settings=settings)
+    course = Course(module=model.module, data=data, settings=replace(settings, threads=threads))
     stopping = Stopping(patience=settings.patience, target=settings.target_accuracy)
     position = Position(epoch=0, params=model.params, state={})
     history = History.empty()
@@ -98,6 +97,7 @@ def run(
     before_best = None if start is None else start.before_best
     loop = _Loop(
         course=course,
+        settings=settings,
         model=model,
         position=position,
         history=history,
@@ -122,6 +122,7 @@ class _Loop:
     """A run between two calls of the kernel; attributes as in `Checkpoint`."""
 
     course: Course
+    settings: Settings  # as they were given: without a number of threads, perhaps
     model: Model
     position: Position
     history: History
@@ -131,7 +132,7 @@ class _Loop:
     keeper: Keeper | None
 
     def to_the_end(self) -> TrainResult:
-        settings = self.course.settings
+        settings = self.settings
         ended = False
         while not ended and self.position.epoch < settings.epochs and self.stopping.stop is None:
             before = self.position.copy()
@@ -153,12 +154,12 @@ class _Loop:
         return self._result()
 
     def _is_last(self, ended: bool) -> bool:
-        last = self.position.epoch >= self.course.settings.epochs
+        last = self.position.epoch >= self.settings.epochs
         return ended or last or self.stopping.stop is not None
 
     def _advance(self) -> "_Rows":
         """Call the kernel, and take what it reports into the history."""
-        epochs = self.course.settings.epochs
+        epochs = self.settings.epochs
         rows = _Rows(
             done=self.position.epoch,
             epochs=epochs,
@@ -198,7 +199,7 @@ class _Loop:
             self.keeper.diverged = True
             self.keeper.save(last, whole.until(last.epoch), self._best_until(last, before))
         try:
-            refuse_divergence(whole, model, self.course.data, self.course.settings)
+            refuse_divergence(whole, model, self.course.data, self.settings)
         except RunError as error:
             told = "" if good is None else failure_text(self.course, last)
             raise RunError(f"{error}{told}") from error
@@ -206,7 +207,7 @@ class _Loop:
 
     def _best_until(self, last: Position, before: Position) -> Position | None:
         """Return what `before_best` would be had the run ended at `last`."""
-        if self.course.settings.patience is None:
+        if self.settings.patience is None:
             return None
         losses = self.history.test_loss[: last.epoch]
         best = int(np.argmin(np.where(np.isnan(losses), np.inf, losses))) + 1
@@ -216,7 +217,7 @@ class _Loop:
 
     def _result(self) -> TrainResult:
         params, best = self.position.params, None
-        if self.course.settings.patience is not None and self.before_best is not None:
+        if self.settings.patience is not None and self.before_best is not None:
             best = self.stopping.best
             params = self.course.replay(self.before_best, best).params
         for name, value in self.model.params.items():
@@ -226,7 +227,8 @@ class _Loop:
             model=self.model,
             history=self.history,
             data=self.course.data,
-            settings=self.course.settings,
+            settings=self.settings,
+            threads=self.course.settings.threads,
             state=self.position.state,
             best=best,
             stopped_because=self.stopping.reason,

@@ -1,6 +1,7 @@
 """``gradwright train`` as a user meets it: what it leaves, what it says, how it refuses."""
 
 import re
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def test_the_first_run_of_a_new_user(tmp_path: Path) -> None:
     assert "compiling" not in second.err
     assert "results are in runs/circles-2: " in second.err
     beside = tmp_path / "runs" / "circles-2"
-    for name in FILES - {"history.csv", "run.json"}:  # which hold times
+    for name in FILES - {"checkpoint.safetensors", "history.csv", "run.json"}:  # which hold times
         assert (folder / name).read_bytes() == (beside / name).read_bytes(), name
     assert np.array_equal(rows_in(folder).figures, rows_in(beside).figures)
     records = [record_in(place) for place in (folder, beside)]
@@ -336,8 +337,15 @@ def test_full_disk(here: Path) -> None:
     with mounts.full_disk(here / "disk", "32k") as disk:
         # room for the proof that it can be written to, but not for the pictures
         outcome = run_here("train", "circles", "--epochs", "1", "--out", "disk/run")
-        outcome.assert_refused(1, "disk/run/", "the disk is full", "Nothing was saved.")
-        assert content_of(disk) == {}
+        outcome.assert_refused(1, "disk/run/", "the disk is full", "after epoch 1 is kept")
+        assert (
+            "go on with: gradwright train circles --out disk/run --resume\n" in outcome.err.lower()
+        )
+        assert set(content_of(disk)) == {"run", "run/checkpoint.safetensors"}
+        assert (
+            run_here("train", "circles", "--out", "disk/run", "--resume", "--no-plot").status == 1
+        )
+        shutil.rmtree(disk / "run")
         mounts.fill(disk)
         outcome = run_here("train", "circles", "--epochs", "1", "--out", "disk/run")
         outcome.assert_refused(1, "disk/run", "the disk is full")
@@ -352,7 +360,9 @@ def test_full_disk_keeps_the_old_run(here: Path) -> None:
         before = content_of(disk)
         outcome = run_here("train", "circles", *options, "--overwrite")
         outcome.assert_refused(1, "the disk is full", "run still holds the run that was there")
-        assert content_of(disk) == before
+        after = content_of(disk)
+        assert after.pop("run/checkpoint-new.safetensors")
+        assert after == before
 
 
 def test_two_runs_at_once(tmp_path: Path) -> None:

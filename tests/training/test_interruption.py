@@ -115,7 +115,7 @@ def test_the_first_ends_the_process_where_nothing_can_be_saved() -> None:
     program = """
 import os, signal, threading, time
 from runtime.interruption import signals_kill
-with signals_kill(lambda: print("abandoned", flush=True), lambda: ". Bye."):
+with signals_kill(lambda: print("abandoned", flush=True), ". Bye."):
     threading.Thread(target=time.sleep, args=(60,)).start()
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(60)
