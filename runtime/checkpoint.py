@@ -10,15 +10,15 @@ There is no state of a random generator in it: see `runtime.position`.
 import hashlib
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
 
-from runtime.errors import InputError, RunError
+from runtime.errors import GradwrightError, InputError, RunError
 from runtime.files import shown
 from runtime.history import FIGURES, History
 from runtime.model_file import load_model, model_bytes
@@ -133,7 +133,7 @@ def source_checksum(source: str) -> str:
 @final
 @dataclass(slots=True, kw_only=True)
 class Keeper:
-    """Writes checkpoints of a run when it is time for them.
+    """Writes checkpoints of a run when it is time for them, while training goes on.
 
     Attributes
     ----------
@@ -143,8 +143,6 @@ class Keeper:
         As for `Checkpoint`.
     every
         Epochs between two checkpoints; None: by time, one in `SECONDS` at most.
-    guard
-        Gives a context in which no signal ends the process.
     saved
         The epoch of the last checkpoint; 0: there is none.
     diverged
@@ -155,10 +153,11 @@ class Keeper:
     record: RunRecord
     kernels: str
     every: int | None = None
-    guard: Callable[[], AbstractContextManager[object]] = nullcontext
     saved: int = 0
     diverged: bool = False
     _at: float = field(default_factory=time.perf_counter)
+    _writer: threading.Thread | None = None
+    _failure: BaseException | None = None
 
     def epochs_until_next(self, epoch: int, last: int) -> int:
         """Return how many epochs may be trained in one call, counted from `epoch`."""
@@ -172,30 +171,58 @@ class Keeper:
         return self.every is None and time.perf_counter() - self._at > SECONDS
 
     def save(self, position: Position, history: History, before_best: Position | None) -> None:
-        """Write a checkpoint, unless the last one is of this epoch.
+        """Begin to write a checkpoint, unless the last one is of this epoch.
 
         Raises
         ------
         RunError
-            If it cannot be written; the one before is intact.
+            If the one before could not be written; the last that was is intact.
         """
+        self.settle()
         if position.epoch in (0, self.saved):
             return
         checkpoint = Checkpoint(
-            position=position,
+            position=position.copy(),  # the kernel changes it in a moment
             history=history,
             before_best=before_best,
             record=self.record,
             kernels=self.kernels,
         )
-        content = checkpoint.to_bytes()
-        try:
-            with self.guard():
-                self.write(content)
-                self.saved = position.epoch
-        except InputError as error:  # too late to be a matter of input
-            raise RunError(str(error)) from error
+        # most of the time is spent waiting for the disk
+        self._writer = threading.Thread(target=self._write, args=(checkpoint,))
+        self._writer.start()
         self._at = time.perf_counter()
+
+    def wait(self) -> None:
+        """Wait until nothing is being written."""
+        if self._writer is not None:
+            self._writer.join()
+
+    def settle(self) -> None:
+        """Wait until nothing is being written.
+
+        Raises
+        ------
+        RunError
+            If it could not be written.
+        """
+        self.wait()
+        failure, self._failure = self._failure, None
+        if isinstance(failure, InputError):  # too late to be a matter of input
+            raise RunError(str(failure)) from failure
+        if failure is not None:
+            raise failure
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        try:
+            self.write(checkpoint.to_bytes())
+            self.saved = checkpoint.position.epoch
+        except (
+            GradwrightError,
+            OSError,
+            MemoryError,
+        ) as error:  # told by `settle`, in the thread that trains
+            self._failure = error
 
 
 def _arrays(prefix: str, position: Position) -> dict[str, Array]:

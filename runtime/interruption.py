@@ -96,7 +96,6 @@ class StopRequest:
         self._abandon: Callable[[], object] | None = None
         self._note: Callable[[], str] = str
         self._shielded = False
-        self._deferred: int | None = None
         self._handlers = contextlib.ExitStack()
 
     def __enter__(self) -> "StopRequest":
@@ -118,14 +117,6 @@ class StopRequest:
             self._abandon = None
 
     @contextlib.contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Let a second signal wait for the end of the block, which must be short."""
-        with self.shielded():
-            self._deferred = None
-            yield
-        self._receive_deferred()
-
-    @contextlib.contextmanager
     def shielded(self) -> Iterator[None]:
         """Let nothing interrupt the block, which must be short."""
         self._shielded = True
@@ -134,10 +125,6 @@ class StopRequest:
         finally:
             self._shielded = False
 
-    def _receive_deferred(self) -> None:
-        if self._deferred is not None:
-            self._receive(self._deferred, None)
-
     def _receive(self, number: int, frame: FrameType | None) -> None:
         del frame
         if self.number is None:
@@ -145,7 +132,6 @@ class StopRequest:
             say_at_once(self._notice)
             return
         if self._shielded:
-            self._deferred = number
             return
         if self._abandon is None:
             raise Interrupted(number)

@@ -151,7 +151,10 @@ class _Loop:
         refuse_divergence(self.history, last, self.course.data, settings)
         if self.keeper is not None:
             self.keeper.save(self.position, self.history, self.before_best)
-        return self._result()
+        result = self._result()
+        if self.keeper is not None:
+            self.keeper.settle()
+        return result
 
     def _is_last(self, ended: bool) -> bool:
         last = self.position.epoch >= self.settings.epochs
@@ -198,6 +201,7 @@ class _Loop:
         if self.keeper is not None:
             self.keeper.diverged = True
             self.keeper.save(last, whole.until(last.epoch), self._best_until(last, before))
+            self.keeper.settle()
         try:
             refuse_divergence(whole, model, self.course.data, self.settings)
         except RunError as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 
 from runtime.errors import InputError, RunError
 from runtime.files import shown
-from runtime.interruption import Interrupted, StopRequest
+from runtime.interruption import Interrupted
 from runtime.messages import say
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class Keeping:
     def text(self) -> str:
         """Return what was kept, as the end of a message."""
         kept = ". Nothing was saved."
+        if self.keeper is not None:
+            self.keeper.wait()
         epoch = self._found if self.keeper is None else self.keeper.saved
         if epoch and self.keeper is not None and self.keeper.diverged:
             kept = f". The weights after epoch {epoch} are kept in {self.where}."
@@ -154,7 +156,6 @@ class Keeping:
         data_seed: int,
         every: int | None,
         start: "Checkpoint | None",
-        stop: StopRequest,
     ) -> None:
         """Prepare to write checkpoints.
 
@@ -182,7 +183,6 @@ class Keeping:
             record=record_without_results(model, dataset, settings, data_seed),
             kernels=kernels,
             every=every,
-            guard=stop.deferred,
             saved=self._found,
         )
 

@@ -265,7 +265,7 @@ def command(
                 say("they agree")
         with StopRequest("stopping after this epoch; once more stops it at once") as stop:
             data_seed = options["data_seed"]
-            keeping.begin(model, dataset, settings, data_seed, checkpoint_every, start, stop)
+            keeping.begin(model, dataset, settings, data_seed, checkpoint_every, start)
             result = _run(keeping, model, dataset, settings, start, stop)
             settled = result.history.epochs == settings.epochs or result.stopped_because
             early = None if settled else stop.number
