@@ -27,11 +27,7 @@ def refuse_divergence(history: History, model: Model, data: Dataset, settings: S
     finite = not bad.size and not broken
     if not history.epochs or (finite and losses[-1] <= HOPELESS):
         return
-    before = model.module.loss(
-        model.module.init_params(settings.seed, settings.init_scale),
-        data.X_train[:_FEW],
-        data.Y_train[:_FEW],
-    )
+    before = _loss_before(model, data, settings)
     if not math.isfinite(before):
         raise RunError(
             f"the loss is {before} before the first step, so nothing was trained: the output "
@@ -51,6 +47,17 @@ def refuse_divergence(history: History, model: Model, data: Dataset, settings: S
         f"learning rate, for example --eta {eta:g}, or smaller initial weights (--init-scale)."
         + (" Large targets are best divided by their spread." if data.is_regression else "")
     )
+
+
+def hopeless_loss(model: Model, data: Dataset, settings: Settings) -> float:
+    """Return the loss above which a run is given up, `HOPELESS` at least."""
+    before = _loss_before(model, data, settings)
+    return HOPELESS * max(1.0, before) if math.isfinite(before) else HOPELESS
+
+
+def _loss_before(model: Model, data: Dataset, settings: Settings) -> float:
+    params = model.module.init_params(settings.seed, settings.init_scale)
+    return float(model.module.loss(params, data.X_train[:_FEW], data.Y_train[:_FEW]))
 
 
 def broken_arrays(params: Mapping[str, NDArray[Any]]) -> list[str]:
@@ -75,8 +82,9 @@ def failure_text(course: Course, good: Position) -> str:
         return _part_of_epoch(course, good, order[: steps * batch])
 
     first, last = 0, -(-samples // batch)  # steps after which all is finite, and not
-    if not broken_arrays(after(last).params):
-        return _largest(good, f" After epoch {good.epoch}" if good.epoch else " Before the first")
+    end = after(last)
+    if not broken_arrays(end.params):
+        return _largest(end, " After it")
     while last - first > 1:
         middle = (first + last) // 2
         if broken_arrays(after(middle).params):

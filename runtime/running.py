@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 
 from runtime.checkpoint import Checkpoint, Keeper
 from runtime.data.dataset import Dataset
-from runtime.divergence import broken_arrays, failure_text, refuse_divergence
+from runtime.divergence import (
+    HOPELESS,
+    broken_arrays,
+    failure_text,
+    hopeless_loss,
+    refuse_divergence,
+)
 from runtime.errors import RunError
 from runtime.history import History
 from runtime.position import Course, Position, prepared_once, threads_used
@@ -130,6 +136,8 @@ class _Loop:
     stopping: Stopping
     report: Report | None
     keeper: Keeper | None
+    limit: float = HOPELESS  # of the loss; an untrained network's is asked for when it matters
+    knows_limit: bool = False
 
     def to_the_end(self) -> TrainResult:
         settings = self.settings
@@ -137,7 +145,11 @@ class _Loop:
         while not ended and self.position.epoch < settings.epochs and self.stopping.stop is None:
             before = self.position.copy()
             rows = self._advance()
-            bad = np.flatnonzero(~np.isfinite(rows.history().train_loss))
+            losses = rows.history().train_loss
+            if not self.knows_limit and np.any(losses > self.limit):
+                self.limit = hopeless_loss(self.model, self.course.data, settings)
+                self.knows_limit = True
+            bad = np.flatnonzero(~(losses <= self.limit))
             if bad.size or broken_arrays(self.position.params):
                 self._refuse(before, int(bad[0]) if bad.size else None)
             self._go_back(before)
@@ -169,6 +181,7 @@ class _Loop:
             report=self.report,
             is_due=lambda: self.keeper is not None and self.keeper.is_due,
             stopping=self.stopping,
+            limit=self.limit,
             accuracy=not self.course.data.is_regression,
             earlier=float(self.history.seconds[-1]) if self.history.epochs else 0.0,
         )
@@ -195,9 +208,12 @@ class _Loop:
         `good` counts the epochs since `before` that ended well; None: the figures are all
         finite and the weights are not.
         """
-        model = replace(self.model, params=self.position.params)
-        whole = self.history
-        last = before if good is None else self.course.replay(before, before.epoch + good)
+        whole = self.history if good is None else self.history.until(before.epoch + good + 1)
+        last, bad = before, self.position
+        if good is not None:  # the kernel may have run on
+            last = self.course.replay(before, before.epoch + good)
+            bad = self.course.replay(last, last.epoch + 1)
+        model = replace(self.model, params=bad.params)
         if self.keeper is not None:
             self.keeper.diverged = True
             self.keeper.save(last, whole.until(last.epoch), self._best_until(last, before))
@@ -249,6 +265,7 @@ class _Rows:
     report: Report | None
     is_due: Callable[[], bool]
     stopping: Stopping
+    limit: float  # a loss above it is looked at
     accuracy: bool  # whether there is such a thing
     earlier: float  # seconds that the epochs before this call took
     wanted_stop: bool = False
@@ -275,7 +292,7 @@ class _Rows:
             )
             self.wanted_stop |= bool(self.report(progress))
         over = self.stopping.feed(rows)
-        return over or self.wanted_stop or self.is_due() or not np.isfinite(rows[:, 0]).all()
+        return over or self.wanted_stop or self.is_due() or not (rows[:, 0] <= self.limit).all()
 
     def history(self) -> History:
         """Return all rows; epochs between two reports share the time between them."""

@@ -55,15 +55,8 @@ def assert_same_run(one: Path, other: Path) -> None:
 # ---------------------------------------------------------------- going on
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        ["--batch", "7"],
-        ["--optimizer", "adam", "--schedule", "cosine", "--clip-norm", "1", "--patience", "400"],
-    ],
-    ids=["sgd", "adam"],
-)
-def test_a_run_in_pieces_is_the_run_in_one(here: Path, options: list[str]) -> None:
+def test_a_run_in_pieces_is_the_run_in_one(here: Path) -> None:
+    options = ["--optimizer", "adam", "--schedule", "cosine", "--patience", "400"]
     done("train", "circles", "--no-plot", "--epochs", "500", *options, "--out", "whole")
     # what a run leaves that is stopped in the middle of its epochs, with its last checkpoint
     every = ["--checkpoint-every", "64"]
@@ -117,35 +110,20 @@ def test_nothing_to_go_on_with(here: Path) -> None:
     assert not Path("run", NEW_NAME).exists()
 
 
-def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
-    options = ("--epochs", "300000", "--out", "my run", "--no-plot")
-    with running("train", "circles", *options, cwd=tmp_path) as command:
-        command.wait_for("epoch 3")
+def test_interrupted_it_says_how_to_go_on(here: Path) -> None:
+    options = ("--epochs", "100000", "--out", "my run", "--no-plot")
+    with running("train", "circles", *options, cwd=here) as command:
+        command.wait_for("epoch 1")
         command.signal(signal.SIGINT)
         outcome = command.finish()
     assert outcome.status == 130
     assert "go on with: gradwright train circles --out 'my run' --resume\n" in outcome.err
-    epoch = rows_in(tmp_path / "my run").epochs
+    epoch = rows_in(here / "my run").epochs
     end = str(epoch + 1000)
     going_on = ("train", "circles", "--out", "my run", "--resume", "--epochs", end, "--no-plot")
-    assert f"going on after epoch {epoch} of {end}" in run(*going_on, cwd=tmp_path).err
-    run("train", "circles", "--epochs", end, "--out", "whole", "--no-plot", cwd=tmp_path)
-    assert_same_run(tmp_path / "my run", tmp_path / "whole")
-
-
-def test_a_second_signal_leaves_the_last_checkpoint(tmp_path: Path) -> None:
-    options = ("--epochs", "1000000", "--out", "run", "--checkpoint-every", "20000")
-    with running("train", "circles", *options, cwd=tmp_path) as command:
-        command.wait_for("epoch 1")
-        for _ in range(2):
-            command.signal(signal.SIGTERM)
-        outcome = command.finish()
-    if "stopped at once" not in outcome.err:
-        pytest.skip("the epoch ended between the two signals")
-    assert outcome.status == 143
-    assert set(content_of(tmp_path / "run")) == {NAME}
-    epoch = load_checkpoint(tmp_path / CHECKPOINT).position.epoch
-    assert f"The checkpoint after epoch {epoch} is kept. Go on with: gradwright" in outcome.err
+    assert f"going on after epoch {epoch} of {end}" in done(*going_on)
+    done("train", "circles", "--epochs", end, "--out", "whole", "--no-plot")
+    assert_same_run(here / "my run", here / "whole")
 
 
 # ---------------------------------------------------------------- killed
@@ -168,14 +146,13 @@ def killed(folder: Path, options: tuple[str, ...], when: float, *, epochs: int) 
     return load_checkpoint(place).position.epoch
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.4])
-def test_killed_it_goes_on(tmp_path: Path, seconds: float) -> None:
-    epochs = 150_000
-    epoch = killed(tmp_path, ("--checkpoint-every", "1500"), seconds, epochs=epochs)
-    end = str(epoch + 2000)
-    assert run(*TRAIN, "--resume", "--epochs", end, cwd=tmp_path).status == 0
-    run("train", "circles", "--no-plot", "--epochs", end, "--out", "whole", cwd=tmp_path)
-    assert_same_run(tmp_path / "run", tmp_path / "whole")
+def test_killed_it_goes_on(here: Path) -> None:
+    for seconds in (0.0, 0.1):
+        epoch = killed(here, ("--checkpoint-every", "500"), seconds, epochs=150_000)
+        end = str(epoch + 2000)
+        done(*TRAIN, "--resume", "--epochs", end)
+        done("train", "circles", "--no-plot", "--epochs", end, "--out", "whole", "--overwrite")
+        assert_same_run(here / "run", here / "whole")
 
 
 KILLER = """
@@ -236,7 +213,10 @@ def killed_inside(folder: Path, where: str, number: int, *options: str) -> int:
     return load_checkpoint(folder / CHECKPOINT).position.epoch
 
 
-@pytest.mark.parametrize(("where", "left"), [("half written", 20), ("renamed", 30)])
+@pytest.mark.parametrize(
+    ("where", "left"),
+    [("half written", 20), pytest.param("renamed", 30, marks=pytest.mark.slow)],
+)
 def test_killed_inside_the_writing_of_a_checkpoint(here: Path, where: str, left: int) -> None:
     assert killed_inside(here, where, 3, "--checkpoint-every", "10", "--epochs", "100") == left
     leftovers = [name for name in content_of(here / "run") if name != NAME]
@@ -350,6 +330,7 @@ def test_other_data_are_not_gone_on_with(here: Path) -> None:
     assert content_of(here / "run") == before
 
 
+@pytest.mark.slow  # test_run_folder shows the lock
 def test_a_folder_in_use(tmp_path: Path) -> None:
     with running(*TRAIN, "--epochs", "1000000", cwd=tmp_path) as command:
         command.wait_for("training: ")
@@ -395,7 +376,8 @@ def test_divergence_keeps_the_last_good_weights(here: Path) -> None:
     epoch = kept.position.epoch
     assert f"after epoch {epoch + 1}, and was" in outcome.err
     assert f"The weights after epoch {epoch} are kept in run/{NAME}.\n" in outcome.err
-    assert f"of epoch {epoch + 1} " in outcome.err
+    assert " After it the largest parameter was " in outcome.err
+    assert np.isfinite(kept.history.figures).all()
     # they are those of a run that ends there
     done("train", "set.mat", *options, "--epochs", str(epoch), "--out", "short", "--no-plot")
     params, _ = load_model(Path("short", "model.safetensors"))
@@ -439,9 +421,8 @@ def test_target_accuracy_stops_at_the_first_epoch_that_has_it(here: Path) -> Non
 
 def test_a_run_again_from_its_record(here: Path) -> None:
     write_set(here / "set.mat")
-    mish = "mish(z) = z*tanh(log(1+exp(z)))"
-    options = ("--define", mish, "--l2", "0.01", "--scale", "standard", "--seed", "4")
-    done("train", "set.mat", "2-4:mish-2", *options, "--epochs", "5", "--out", "run", "--no-plot")
+    options = ("--scale", "standard", "--seed", "4", "--batch", "7", "--define", "a(z) = z")
+    done("train", "set.mat", "2-10-2", *options, "--epochs", "5", "--out", "run", "--no-plot")
     assert record_in(here / "run")["settings"]["threads"] == 1
     (here / "run" / "kernels.py").write_text("raise SystemExit(99)")  # nobody imports it
     done("train", "--from", "run/run.json", "--out", "again", "--no-plot")

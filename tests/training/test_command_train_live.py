@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import termios
@@ -25,6 +26,7 @@ from command_line import (
 )
 from run_results import FILES, LAST_LINE, record_in, rows_in, write_set
 
+from runtime.checkpoint import NAME, load_checkpoint
 from runtime.model_file import load_model
 
 LONG = ("--epochs", "300000")  # some seconds after the first tenth: time enough for a signal
@@ -113,7 +115,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Slow:
 
 
 def test_a_second_signal_ends_it_at_once(slow: Slow) -> None:
-    with slow.start("--epochs", "10") as command:
+    with slow.start("--epochs", "10", "--checkpoint-every", "10") as command:
         command.wait_for("epoch 1 of 10")
         began = time.monotonic()
         command.wait_for("epoch 2 of 10")
@@ -128,6 +130,21 @@ def test_a_second_signal_ends_it_at_once(slow: Slow) -> None:
     outcome.assert_refused(130, "stopped at once. Nothing was saved.")
     assert seconds < 0.8 * epoch
     assert set(content_of(slow.folder)) == {"slow.mat"}
+
+
+def test_a_second_signal_leaves_the_last_checkpoint(slow: Slow) -> None:
+    options = ("--epochs", "10", "--checkpoint-every", "1", "--out", "kept")
+    with slow.start(*options) as command:
+        command.wait_for("epoch 1 of 10")
+        command.signal(signal.SIGTERM)
+        command.wait_for("once more stops it at once")
+        command.signal(signal.SIGTERM)
+        outcome = command.finish()
+    outcome.assert_refused(143, "stopped at once. The checkpoint after epoch 1 is kept.")
+    assert "Go on with: gradwright train slow.mat --out kept --resume\n" in outcome.err
+    assert load_checkpoint(slow.folder / "kept" / NAME).position.epoch == 1
+    assert set(content_of(slow.folder / "kept")) == {NAME}
+    shutil.rmtree(slow.folder / "kept")
 
 
 def test_a_signal_while_kernels_are_compiled(tmp_path: Path) -> None:
