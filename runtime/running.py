@@ -10,6 +10,7 @@ been the last. Then the run goes back to it: see `Course.replay`.
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Never, final
 
@@ -221,7 +222,9 @@ class _Loop:
         try:
             refuse_divergence(whole, model, self.course.data, self.settings)
         except RunError as error:
-            told = "" if good is None else failure_text(self.course, last)
+            told = ""
+            with suppress(MemoryError):  # it copies the set
+                told = "" if good is None else failure_text(self.course, last)
             raise RunError(f"{error}{told}") from error
         raise AssertionError("figures or weights that are not finite are a divergence")
 

@@ -1,6 +1,7 @@
 """``gradwright train``: data in, a folder with the trained network and its pictures out."""
 
 import logging
+import os
 import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -288,10 +289,8 @@ def command(
 
 
 def _is_given(context: click.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source in (click.core.ParameterSource.COMMANDLINE,) and bool(
-        name not in ("data", "spec") or context.params.get(name) is not None
-    )
+    given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    return given and context.params.get(name) is not None
 
 
 def _from_record(
@@ -304,7 +303,8 @@ def _from_record(
 
     record = RunRecord.from_json(read_text(path), shown(path))
     chosen = {name: options[name] for name in options if name in given}
-    if spec is None and data is not None and data[:1].isdigit():
+    is_network = data is not None and data[:1].isdigit() and "-" in data
+    if spec is None and data is not None and is_network and not os.path.lexists(data):
         spec, data = data, None  # train --from RUN.JSON SPEC
     recorded = {**options, **options_of(record, shown(path))}
     return record, data or data_of(record), spec or record.spec, merged(recorded, chosen)

@@ -126,6 +126,22 @@ def test_interrupted_it_says_how_to_go_on(here: Path) -> None:
     assert_same_run(here / "my run", here / "whole")
 
 
+def test_a_run_that_replaces_another_goes_on(here: Path) -> None:
+    """Killed half way it leaves the old run whole, with its own checkpoint beside it."""
+    done(*TRAIN, "--epochs", "30")
+    old = content_of(here / "run")
+    options = ("--overwrite", "--seed", "1", "--checkpoint-every", "10", "--epochs", "40")
+    killer = [sys.executable, "-c", KILLER, "renamed", "3", *TRAIN, *options]
+    subprocess.run(killer, env=environment(), capture_output=True, check=False)
+    left = content_of(here / "run")
+    assert left.pop(NEW_NAME)
+    assert left == old
+    assert "going on after epoch 30 of 40" in done(*TRAIN, "--resume")
+    assert set(content_of(here / "run")) == set(old)
+    done("train", "circles", "--no-plot", "--epochs", "40", "--seed", "1", "--out", "whole")
+    assert_same_run(here / "run", here / "whole")
+
+
 # ---------------------------------------------------------------- killed
 
 
@@ -443,6 +459,9 @@ def test_a_record_that_cannot_be_used(here: Path) -> None:
     run_here("train").assert_refused(2, "Missing argument 'DATA'")
     done(*TRAIN, "--epochs", "1")
     text = (here / "run" / "run.json").read_text()
+    assert (here / "run").is_dir()
+    done("train", "--from", "run/run.json", "--no-plot", "--seed", "7", "--out", "seven")
+    assert record_in(here / "seven")["seeds"]["seed"] == 7
     for old, new, part in (
         ('"sparse": "auto"', '"sparse": "perhaps"', "sparse: perhaps is not known"),
         ('"batch": 10', '"batch": "ten"', "batch: ten"),
