@@ -1,13 +1,12 @@
 """``gradwright train``: data in, a folder with the trained network and its pictures out."""
 
 import logging
-import os
-import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.commands.again import compare_data, from_record, go_on
 from runtime.commands.keeping import Keeping
 from runtime.commands.objective import objective_options
 from runtime.commands.optimizer import optimizer_options, optimizer_text
@@ -18,7 +17,6 @@ from runtime.messages import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from derive.spec import NetworkSpec
     from runtime.checkpoint import Checkpoint
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from runtime.data.dataset import Dataset
     from runtime.result import Model, TrainResult
     from runtime.run_folder import RunFolder
-    from runtime.run_record import RunRecord
     from runtime.settings import Settings
     from runtime.training import Progress
 
@@ -221,7 +218,7 @@ def command(
                 "--from and --resume exclude each other: --resume takes the options of the run "
                 "in the folder."
             )
-        record, data, spec, options = _from_record(from_, data, spec, options, given)
+        record, data, spec, options = from_record(from_, data, spec, options, given)
     if data is None:
         raise click.UsageError("Missing argument 'DATA'. Give it, or --from RUN.JSON.")
     choice = choose(data)
@@ -231,7 +228,7 @@ def command(
 
         load_torch()
     run_folder = open_run_folder(choice.name, out, resume=resume, overwrite=overwrite)
-    with run_folder as folder, Keeping(folder, _go_on(data, folder, data_dir, offline)) as keeping:
+    with run_folder as folder, Keeping(folder, go_on(data, folder, data_dir, offline)) as keeping:
         start = keeping.find_start() if resume else None
         if start is not None:
             request = keeping.resumed(start, choice, spec, options, given)
@@ -253,7 +250,7 @@ def command(
         if start is not None:
             refuse_other_data(dataset, start.record, keeping.where)
         if record is not None:
-            _compare(record, dataset, from_ or "", data_given="data" in given)
+            compare_data(record, dataset, from_ or "", data_given="data" in given)
         network = request.network or default_network(dataset, request.read)
         _announce(dataset, network, settings, unused=_unused(choice, dataset, options, data_dir))
         dataset = in_dtype(dataset, settings)
@@ -283,7 +280,7 @@ def command(
                 names = sorted({*files, *keeping.names})
                 say(f"results are in {shown(place)}: {', '.join(names)}")
                 if early is not None:
-                    say(f"go on with: {_go_on(data, place, data_dir, offline)}")
+                    say(f"go on with: {go_on(data, place, data_dir, offline)}")
     click.echo(result.last_line())
     return 0 if stop.number is None else 128 + stop.number
 
@@ -291,44 +288,6 @@ def command(
 def _is_given(context: click.Context, name: str) -> bool:
     given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     return given and context.params.get(name) is not None
-
-
-def _from_record(
-    path: str, data: str | None, spec: str | None, options: "Mapping[str, Any]", given: set[str]
-) -> "tuple[RunRecord, str, str, dict[str, Any]]":
-    """Return a record, and the arguments and options that ask for its run."""
-    from runtime.files import read_text
-    from runtime.run_record import RunRecord
-    from runtime.train_request import data_of, merged, options_of
-
-    record = RunRecord.from_json(read_text(path), shown(path))
-    chosen = {name: options[name] for name in options if name in given}
-    is_network = data is not None and data[:1].isdigit() and "-" in data
-    if spec is None and data is not None and is_network and not os.path.lexists(data):
-        spec, data = data, None  # train --from RUN.JSON SPEC
-    recorded = {**options, **options_of(record, shown(path))}
-    return record, data or data_of(record), spec or record.spec, merged(recorded, chosen)
-
-
-def _compare(record: "RunRecord", dataset: "Dataset", path: str, *, data_given: bool) -> None:
-    """Tell, or refuse, what makes a run of a record another run."""
-    from runtime.train_request import changed_data, differences, refuse_other_data
-
-    if not data_given:
-        refuse_other_data(dataset, record, shown(path))
-    elif text := changed_data(dataset, record):
-        say(f"note: the data are not those of {shown(path)}: {text}")
-    if text := differences(record):
-        say(f"note: the last digits may differ: {text}")
-
-
-def _go_on(data: str, place: "Path | RunFolder", data_dir: str | None, offline: bool) -> str:
-    """Return the command that goes on with the run in a folder."""
-    folder = str(getattr(place, "path", place))
-    words = ["gradwright", "train", data, "--out", folder, "--resume"]
-    words += [] if data_dir is None else ["--data-dir", data_dir]
-    words += ["--offline"] if offline else []
-    return shlex.join(words)
 
 
 def _tell(
