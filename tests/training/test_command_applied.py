@@ -156,6 +156,7 @@ def test_what_a_regression_says_and_leaves(here: Path) -> None:
     assert re.fullmatch(line + r" \S+  30 epochs in \S+ s\n", said)
     folder = here / "runs" / "real"
     assert set(content_of(folder)) == {
+        "checkpoint.safetensors",
         "curves.png",
         "history.csv",
         "kernels.py",
