@@ -146,9 +146,9 @@ def test_a_run_that_replaces_another_goes_on(here: Path) -> None:
 
 
 def killed(folder: Path, options: tuple[str, ...], when: float, *, epochs: int) -> int:
-    """Kill a run at a part of the time between its first checkpoint and its last epoch.
+    """Kill a run some seconds after its first checkpoint.
 
-    Returns the epoch of the checkpoint it left.
+    Returns the epoch of the checkpoint it left; 0 if the run was over before.
     """
     shutil.rmtree(folder / "run", ignore_errors=True)
     place = folder / CHECKPOINT
@@ -158,13 +158,14 @@ def killed(folder: Path, options: tuple[str, ...], when: float, *, epochs: int) 
         time.sleep(when)
         command.process.kill()
         command.process.wait()
-    assert not (folder / "run" / "run.json").exists(), "it was over before it was killed"
-    return load_checkpoint(place).position.epoch
+    epoch = load_checkpoint(place).position.epoch
+    return epoch if epoch < epochs else 0
 
 
 def test_killed_it_goes_on(here: Path) -> None:
     for seconds in (0.0, 0.1):
         epoch = killed(here, ("--checkpoint-every", "500"), seconds, epochs=150_000)
+        assert epoch
         end = str(epoch + 2000)
         done(*TRAIN, "--resume", "--epochs", end)
         done("train", "circles", "--no-plot", "--epochs", end, "--out", "whole", "--overwrite")
@@ -246,7 +247,7 @@ def test_killed_inside_the_writing_of_a_checkpoint(here: Path, where: str, left:
 @pytest.mark.slow
 def test_killed_at_25_moments_and_5_times_inside_a_checkpoint(tmp_path: Path) -> None:
     """Runs of 5 seconds and more; the moments are uniform between first and last checkpoint."""
-    epochs, options = 1_000_000, ("--checkpoint-every", "20000")
+    epochs, options = 120_000, ("--batch", "1", "--checkpoint-every", "2000")
     whole = ("train", "circles", "--no-plot", "--epochs", str(epochs), *options, "--out", "whole")
     began = time.monotonic()
     with running(*whole, cwd=tmp_path) as command:
@@ -259,9 +260,10 @@ def test_killed_at_25_moments_and_5_times_inside_a_checkpoint(tmp_path: Path) ->
     assert seconds >= 5
     rng = np.random.default_rng(0)
     for number in range(25):
-        # the machine is not equally fast all the time: aim a little before the end
-        when = 0.9 * seconds * (number + rng.random()) / 25
-        epoch = killed(tmp_path, options, when, epochs=epochs)
+        when, epoch = seconds * (number + rng.random()) / 25, 0
+        while not epoch:  # the machine is not equally fast all the time
+            epoch = killed(tmp_path, options, when, epochs=epochs)
+            when *= 1 if epoch else 0.95
         print(f"killed {when:5.2f} s after the first checkpoint: goes on after epoch {epoch}")
         assert run(*TRAIN, "--resume", *options, cwd=tmp_path).status == 0
         assert_same_run(tmp_path / "run", tmp_path / "whole")
