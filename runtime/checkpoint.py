@@ -195,8 +195,9 @@ class Keeper:
 
     def wait(self) -> None:
         """Wait until nothing is being written."""
-        if self._writer is not None:
-            self._writer.join()
+        writer = self._writer
+        if writer is not None and writer.ident is not None:  # a signal may come before its start
+            writer.join()
 
     def settle(self) -> None:
         """Wait until nothing is being written.

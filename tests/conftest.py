@@ -35,6 +35,21 @@ def pytest_configure() -> None:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave of a sweep every third case by default: the others are for ``-m slow``.
+
+    Which ones does not change from run to run; a stride of 3 meets every value of parameters
+    whose number of values is no multiple of 3.
+    """
+    seen: dict[str, int] = {}
+    for item in items:
+        if item.get_closest_marker("sweep") and not item.get_closest_marker("slow"):
+            name = item.nodeid.partition("[")[0]
+            seen[name] = seen.get(name, 0) + 1
+            if seen[name] % 3 != 1:
+                item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """Return the comparison of a text with the golden file of a name."""

@@ -54,6 +54,7 @@ def of_entries(formula: Expr) -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda tensor: torch_value(formula, {z: tensor})
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if "softmax" not in name])
 def test_any_formula_in_the_place_of_an_activation(
@@ -87,6 +88,7 @@ def test_any_formula_of_a_row_in_the_place_of_softmax(
     assert_agrees_with_autograd(spec, case, *every_form(spec))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", LOSSES)
 def test_any_formula_in_the_place_of_a_loss(
@@ -181,6 +183,7 @@ def test_sample_weights_are_those_of_the_weighted_mean(
         assert np.abs(results[f"d{name}"] - gradient).max() <= 1e-10 * scale
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("output", ACTIVATIONS)
 @pytest.mark.parametrize("hidden", ACTIVATIONS)
 def test_the_vector_jacobian_product_is_that_of_autograd(hidden: str, output: str) -> None:

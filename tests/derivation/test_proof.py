@@ -95,6 +95,7 @@ EACH = sorted(
 )
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("hidden", "output", "loss"), EACH)
 def test_every_statement_is_proved(hidden: str, output: str, loss: str) -> None:
     spec = network(("n0", "n1", "n2"), (hidden,), output, loss)

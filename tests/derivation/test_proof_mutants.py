@@ -56,12 +56,14 @@ def test_the_stock_is_large() -> None:
     }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("label", RIGHT)
 def test_what_is_right_passes(label: str) -> None:
     for rung in (local_proof, modular_check, numeric_check):
         assert [str(claim) for claim in rung(RIGHT[label]) if not claim.holds] == []
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("label", SOME)
 def test_the_prime_rejects_mutants(label: str) -> None:
     for mutant in SOME[label]:

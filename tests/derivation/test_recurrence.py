@@ -52,6 +52,7 @@ NETWORKS = [
 ]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("hidden", "output", "loss"), NETWORKS)
 def test_it_holds_for_every_layer_output_and_loss(hidden: str, output: str, loss: str) -> None:
     spec = network(["n0", "n1", "n2"], [hidden], output, loss)
@@ -92,6 +93,7 @@ LAYER_MUTANTS = mutants(TANH.layer)
 OUTPUT_MUTANTS = mutants(TANH.output)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("mutant", LAYER_MUTANTS, ids=str)
 def test_a_mistake_in_the_layer_is_found_wherever_there_is_one(mutant: Mutant) -> None:
     wrong = replace(TANH, layer=mutant.program)
@@ -102,6 +104,7 @@ def test_a_mistake_in_the_layer_is_found_wherever_there_is_one(mutant: Mutant) -
         assert set(found) == {f"{name}{layer}" for layer in range(1, hidden + 1)}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("mutant", OUTPUT_MUTANTS, ids=str)
 def test_a_mistake_in_the_output_layer_is_found_at_every_depth(mutant: Mutant) -> None:
     wrong = replace(TANH, output=mutant.program)

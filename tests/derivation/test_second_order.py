@@ -290,6 +290,7 @@ def test_reverse_over_reverse_gives_the_same(spec: NetworkSpec) -> None:
 # ---------------------------------------------------------------- steps
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("output", ACTIVATIONS)
 def test_the_steps_lead_to_the_statements(output: str, loss: str) -> None:

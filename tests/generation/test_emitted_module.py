@@ -49,6 +49,7 @@ ALL_COMPILED = [
 # ---------------------------------------------------------------- values and gradients
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", [*EVERY, *IN_NUMPY, *COMPILED, *ALL_COMPILED], ids=str)
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 def test_it_agrees_with_autograd(case: Case, weighted: bool) -> None:
@@ -64,6 +65,7 @@ def test_it_agrees_with_autograd(case: Case, weighted: bool) -> None:
     assert all(g.dtype == module.DTYPE for g in found_gradients.values())
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", [*EVERY, *IN_NUMPY, *COMPILED, *ALL_COMPILED], ids=str)
 def test_output_and_vjp_agree_with_autograd(case: Case) -> None:
     module, params = case.module, case.params()
@@ -121,6 +123,7 @@ def test_the_comparison_can_fail() -> None:
 BOTH = [LAB, LAB_IN_PYTHON, BLAS, BLAS_IN_PYTHON]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", BOTH, ids=str)
 @pytest.mark.parametrize("count", [1, 7, 10, 15, 16, 17, 33, 1000])
 def test_any_batch_size(case: Case, count: int) -> None:

@@ -56,6 +56,7 @@ def assert_agrees(module: ModuleType, case: Case, count: int = 9, *, weighted: b
     assert any(np.abs(product).max() > 1e-4 for product in found.values())
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("network", NETWORKS, ids=" ".join)
@@ -152,6 +153,7 @@ def test_misuse_is_refused_by_name(spoil: Callable[[dict[str, Any]], Any], messa
         module.hvp(**arguments)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("scale", [1e1, 1e2, 1e3, 1e4])
 @pytest.mark.parametrize(
     ("text", "loss"),

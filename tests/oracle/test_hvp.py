@@ -54,6 +54,7 @@ def assert_agrees(spec: NetworkSpec, batch: int, seed: int, form: str) -> None:
     assert worst(second_order(named(spec), form), spec, batch, seed) <= FIGURE
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
 @settings(max_examples=1, deadline=None)
 @given(
@@ -75,6 +76,7 @@ def test_every_output_with_every_loss(
     assert_agrees(network(sizes, (hidden,), output, loss), batch, seed, form)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("hidden", ACTIVATIONS)
 @settings(max_examples=1, deadline=None)

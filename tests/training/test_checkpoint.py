@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from command_line import PATIENCE, content_of, environment, run, run_here, running
 from run_results import record_in, rows_in, write_set
 
-from runtime.checkpoint import NAME, NEW_NAME, load_checkpoint
+from runtime.checkpoint import NAME, NEW_NAME, Keeper, load_checkpoint
 from runtime.errors import InputError
 from runtime.model_file import load_model
 
@@ -301,6 +302,15 @@ def test_a_damaged_checkpoint(half_way: Path, how: str) -> None:
     outcome = run_here(*TRAIN, "--resume", "--epochs", "40")
     outcome.assert_refused(2, f"run/{NAME}: ", "start the run over with --overwrite")
     assert content_of(half_way) == before
+
+
+def test_a_signal_before_the_writer_has_started() -> None:
+    writer = threading.Thread()
+    keeper = Keeper(write=len, record=None, kernels="", _writer=writer)  # type: ignore[arg-type]
+    keeper.wait()
+    writer.start()
+    keeper.wait()
+    assert not writer.is_alive()
 
 
 def test_a_model_is_no_checkpoint(here: Path) -> None:
