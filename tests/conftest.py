@@ -1,8 +1,10 @@
 """What all tests share: golden files, tools that CI must have, where kernels are cached."""
 
 import atexit
+import gc
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 
@@ -36,18 +38,58 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave of a sweep every third case by default: the others are for ``-m slow``.
+    """Leave of a sweep about every third case by default: the others are for ``-m slow``.
 
-    Which ones does not change from run to run; a stride of 3 meets every value of parameters
-    whose number of values is no multiple of 3.
+    Which ones does not change from run to run. A stride of 3 over activations × losses, of
+    which there are 6, would meet two losses alone: so cases lie on a diagonal, where places
+    among the values of each parameter add up to a multiple of 3. A name that none of them
+    has (of an activation, a loss, a network) brings the first case that has it.
     """
-    seen: dict[str, int] = {}
+    sweeps: dict[str, list[pytest.Function]] = {}
     for item in items:
         if item.get_closest_marker("sweep") and not item.get_closest_marker("slow"):
-            name = item.nodeid.partition("[")[0]
-            seen[name] = seen.get(name, 0) + 1
-            if seen[name] % 3 != 1:
-                item.add_marker(pytest.mark.slow)
+            assert isinstance(item, pytest.Function)
+            sweeps.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for cases in sweeps.values():
+        kept = chosen([case.callspec.params for case in cases])
+        for case, is_kept in zip(cases, kept, strict=True):
+            if not is_kept:
+                case.add_marker(pytest.mark.slow)
+
+
+def chosen(cases: list[dict[str, object]]) -> list[bool]:
+    """Return which cases of a sweep stand for the others, each given by its parameters."""
+    places: dict[str, dict[str, int]] = {}
+    kept = []
+    for case in cases:
+        known = [(places.setdefault(name, {}), str(value)) for name, value in case.items()]
+        kept.append(sum(among.setdefault(value, len(among)) for among, value in known) % 3 == 0)
+    names = [
+        {entry for entry in case.items() if isinstance(entry[1], str) and len(case) > 1}
+        for case in cases
+    ]
+    met = {entry for number, is_kept in enumerate(kept) if is_kept for entry in names[number]}
+    for number, entries in enumerate(names):
+        kept[number] |= not entries <= met
+        met |= entries
+    return kept
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage seldom: SymPy makes much that lives, and a look at all of it is slow.
+
+    What the collection of tests has made stays until the end, and is not looked at again.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Vouch for what a file has compiled, so that the other worker need not compile it too."""
+    if nextitem is None or nextitem.path != item.path:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("gradwright_") and "codegen" in sys.modules:
+                sys.modules["codegen"].keep_compiled(module)
 
 
 @pytest.fixture
