@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -42,8 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Which ones does not change from run to run. A stride of 3 over activations × losses, of
     which there are 6, would meet two losses alone: so cases lie on a diagonal, where places
-    among the values of each parameter add up to a multiple of 3. A name that none of them
-    has (of an activation, a loss, a network) brings the first case that has it.
+    among the values of each parameter add up to a multiple of 3. A name of several cases (of
+    an activation, a loss) that none of these has brings the first case that has it.
     """
     sweeps: dict[str, list[pytest.Function]] = {}
     for item in items:
@@ -64,8 +65,9 @@ def chosen(cases: list[dict[str, object]]) -> list[bool]:
     for case in cases:
         known = [(places.setdefault(name, {}), str(value)) for name, value in case.items()]
         kept.append(sum(among.setdefault(value, len(among)) for among, value in known) % 3 == 0)
+    often = Counter(entry for case in cases for entry in case.items() if isinstance(entry[1], str))
     names = [
-        {entry for entry in case.items() if isinstance(entry[1], str) and len(case) > 1}
+        {entry for entry in case.items() if isinstance(entry[1], str) and often[entry] > 1}
         for case in cases
     ]
     met = {entry for number, is_kept in enumerate(kept) if is_kept for entry in names[number]}

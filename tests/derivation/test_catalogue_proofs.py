@@ -43,6 +43,7 @@ def test_the_sizes_of_the_proof_differ_where_a_mistake_could_hide(name: str) -> 
             assert len(set(drawn)) == 2, tensor
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_kind_of_mutant_is_rejected_at_its_place(name: str) -> None:
     program = backward(name)

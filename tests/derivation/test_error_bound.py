@@ -238,6 +238,7 @@ def test_the_ulps_of_elementary_functions_are_a_parameter() -> None:
     assert bounds[1] == pytest.approx(4 * bounds[0])
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("hidden", ACTIVATIONS)
 def test_it_is_tight_for_ordinary_networks(hidden: str, loss: str) -> None:

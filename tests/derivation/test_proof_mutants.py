@@ -71,6 +71,7 @@ def test_the_prime_rejects_mutants(label: str) -> None:
         assert failed or is_harmless(mutant, RIGHT[label]), str(mutant)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("label", SOME)
 def test_the_local_proof_rejects_mutants_and_says_where(label: str) -> None:
     for mutant in SOME[label]:
@@ -79,6 +80,7 @@ def test_the_local_proof_rejects_mutants_and_says_where(label: str) -> None:
         assert failed == {mutant.where} or is_equal(mutant, RIGHT[label]), str(mutant)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("label", SOME)
 def test_numbers_reject_mutants(label: str) -> None:
     for mutant in SOME[label][::4]:

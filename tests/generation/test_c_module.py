@@ -94,6 +94,7 @@ def assert_agrees(c: CNetwork, spec: NetworkSpec, batch: int, seed: int = 3) -> 
             assert off.max() <= PRECISE * scale, name
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_are_autograds(build: Build, name: str) -> None:
     c = build(NETWORKS[name])

@@ -80,6 +80,7 @@ def test_output_and_vjp_agree_with_autograd(case: Case) -> None:
     assert_all_near(gradients, expected, case.tolerance, "gradient")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("network", NETWORKS, ids=" ".join)
 def test_labels_of_any_kind(network: tuple[str, str]) -> None:
     """Without the identity Σ Y = 1, targets may be anything, and gradients stay right."""
@@ -544,6 +545,7 @@ def tree(network: tuple[str, str], dtype: str = "float32") -> ast.Module:
     return ast.parse(source(*network, dtype).text)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("network", TEXTS, ids=" ".join)
 def test_it_imports_nothing_of_this_project(network: tuple[str, str]) -> None:
     found = set()

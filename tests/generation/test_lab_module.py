@@ -193,6 +193,7 @@ def sample(module: ModuleType, labels: str, seed: int) -> tuple[Any, Any, Any]:
     return params, X, generator.uniform(0.1, 0.9, (9, n_out))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("spec", "loss", "labels"),
@@ -244,6 +245,7 @@ def test_outputs_hold_every_value_by_the_labs_name() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
 @pytest.mark.parametrize("labels", ["one-hot", "any"])
 @pytest.mark.parametrize("loss", ["cross-entropy", "mse"])

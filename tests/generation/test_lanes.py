@@ -35,6 +35,7 @@ def module_of(text: str, loss: str, *, lanes: bool, monkeypatch: pytest.MonkeyPa
     return uncompiled(generated)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("text", "loss"), SMALL, ids=[" ".join(pair) for pair in SMALL])
 def test_vectors_and_loops_agree(text: str, loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = module_of(text, loss, lanes=True, monkeypatch=monkeypatch)
@@ -75,6 +76,7 @@ def tensors(text: str) -> Iterator[tuple[str, str, int]]:
             yield function, name, place
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("text", "loss"), SMALL[:12], ids=[" ".join(pair) for pair in SMALL[:12]])
 def test_no_two_tensors_share_a_row(text: str, loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = module_of(text, loss, lanes=True, monkeypatch=monkeypatch)

@@ -130,6 +130,7 @@ def assert_pytorchs_steps(module: ModuleType, chosen: Recipe) -> None:
             assert_all_near(params, next(steps), 1e-12, f"{epoch} {first}")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("chosen", [*RECIPES, ALL, PLAIN_STEP], ids=str)
 def test_a_step_in_vectors_is_pytorchs(chosen: Recipe) -> None:
     assert_pytorchs_steps(interpreted(SMALL, chosen), chosen)

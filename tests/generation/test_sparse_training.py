@@ -40,6 +40,7 @@ def trained(
     return params, case.module.train(params, X, Y, **given)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("density", DENSITIES)
 @pytest.mark.parametrize("case", WIDE, ids=str)
 def test_it_is_pytorchs_training(case: Case, density: float) -> None:
@@ -51,6 +52,7 @@ def test_it_is_pytorchs_training(case: Case, density: float) -> None:
     assert_all_near(found, expected, 1e-10)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", [BLAS], ids=str)
 @pytest.mark.parametrize("batch", [1, 15, 16, 64, 65, 300, 600])
 def test_compiled_it_is_what_every_input_gives(case: Case, batch: int) -> None:

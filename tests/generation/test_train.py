@@ -72,6 +72,7 @@ def shuffled(seed: int, epoch: int, count: int = N) -> np.ndarray:
 # ---------------------------------------------------------------- the steps
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", BOTH, ids=str)
 @pytest.mark.parametrize("batch", [1, 5, 22, 23, 100])
 def test_the_given_order_is_followed(case: Case, batch: int) -> None:

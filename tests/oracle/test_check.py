@@ -23,6 +23,7 @@ LAB = network((2, 10, 2))
 SQUARE = network((3, 4, 4, 2), ("sigmoid",))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     "spec",

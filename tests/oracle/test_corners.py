@@ -93,6 +93,7 @@ def filled(outer: str, inner: str) -> str:
     return outer.replace("{}", inner if inner == "x" else f"({inner})")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("outer", [*KINKS, *AROUND])
 def test_kinks_within_kinks_have_the_slopes_of_what_was_written(outer: str) -> None:
     for inner in [*SMOOTH, *(filled(kink, "x") for kink in KINKS)]:
