@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from codegen.compile import compile_module, keep_compiled
-    from codegen.generation import GeneratedSource, generate
+    from codegen.generation import generate
     from codegen.interpreter import interpret
+    from codegen.kept import generate_or_recall
     from codegen.kernel import KernelProgram
     from codegen.lowering import lower
     from codegen.passes import PIPELINE, run_passes
+    from codegen.source import GeneratedSource
 
 __all__ = [
     "PIPELINE",
@@ -24,6 +26,7 @@ __all__ = [
     "KernelProgram",
     "compile_module",
     "generate",
+    "generate_or_recall",
     "interpret",
     "keep_compiled",
     "lower",
@@ -33,9 +36,10 @@ __all__ = [
 _HOMES = {
     "compile_module": "codegen.compile",
     "keep_compiled": "codegen.compile",
-    "GeneratedSource": "codegen.generation",
+    "GeneratedSource": "codegen.source",
     "generate": "codegen.generation",
     "interpret": "codegen.interpreter",
+    "generate_or_recall": "codegen.kept",
     "KernelProgram": "codegen.kernel",
     "lower": "codegen.lowering",
     "PIPELINE": "codegen.passes",

@@ -8,9 +8,13 @@ module is imported, files that differ or are not listed are deleted, and Numba c
 again. The folder must belong
 to the user and be closed to others; where that cannot be had, or the disk is nearly full, a
 private temporary one serves for the length of the process.
+
+Generated sources are kept in a folder beside it, under the same conditions. Each is one file,
+whose first line is the SHA-256 of its name and its text.
 """
 
 import atexit
+import contextlib
 import hashlib
 import json
 import os
@@ -139,6 +143,39 @@ def seal_at_exit(folder: Path) -> None:
     atexit.register(seal, folder)
 
 
+def kept_text(name: str) -> str | None:
+    """Return a text that `keep_text` kept under `name`; None if there is none that is vouched for.
+
+    The bytes that are returned are those that were hashed. What is damaged, was kept under
+    another name, or is no file of the folder's own (a link), is deleted.
+    """
+    path = _private(_texts()) / name
+    try:
+        content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        hashed, _, text = content.partition(b"\n")
+        if hashed == _text_hash(name, text):
+            return text.decode()
+        path.unlink(missing_ok=True)
+    except OSError:
+        pass  # it is generated anew
+    return None
+
+
+def keep_text(name: str, text: str) -> None:
+    """Keep a text with a hash of it and its name; where that cannot be done, it is not kept."""
+    vouched = _text_hash(name, text.encode()).decode()
+    with contextlib.suppress(OSError):
+        _write(_private(_texts()) / name, f"{vouched}\n{text}")
+
+
+def _text_hash(name: str, text: bytes) -> bytes:
+    return hashlib.sha256(f"{name}\0".encode() + text).hexdigest().encode()
+
+
+def _texts() -> Path:
+    return cache_folder().with_name("sources")
+
+
 def entries() -> tuple[CacheEntry, ...]:
     """Return the cached modules, by name."""
     found = []
@@ -154,7 +191,8 @@ def entries() -> tuple[CacheEntry, ...]:
 def clear() -> int:
     """Delete every cached module; return how many there were."""
     number = len(entries())
-    shutil.rmtree(cache_folder(), ignore_errors=True)
+    for folder in (cache_folder(), _texts()):
+        shutil.rmtree(folder, ignore_errors=True)
     return number
 
 

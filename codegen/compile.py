@@ -1,7 +1,8 @@
 """From source to a module: written to a file of the cache, then imported.
 
-Only text that our own emitter wrote in this process is imported here. Numba cannot cache
-functions made by ``exec``, so it is a real file, named by its content.
+Only text that our own emitter wrote is imported here: in this process, or in an earlier one of
+the same user, whose text `codegen.cache` vouches for. Numba cannot cache functions made by
+``exec``, so it is a real file, named by its content.
 """
 
 import importlib.util
@@ -15,7 +16,7 @@ from typing import BinaryIO
 
 from codegen.cache import note_written, prepare, seal, seal_at_exit
 from codegen.errors import InputError, InternalError
-from codegen.generation import GeneratedSource
+from codegen.source import GeneratedSource
 
 _OpenForWrite = Callable[[str], AbstractContextManager[BinaryIO]]
 

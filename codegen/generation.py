@@ -1,9 +1,7 @@
 """The straight line from a network to source, on one screen."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
-from typing import final
 
 from codegen.emit.c_module import c_source, is_prefix
 from codegen.emit.lab import lab_source
@@ -11,11 +9,13 @@ from codegen.emit.lanes import fits
 from codegen.emit.module import module_source
 from codegen.emit.numpy_module import numpy_source
 from codegen.errors import InputError
+from codegen.kept import VERSIONED
 from codegen.kernel import DTYPES, Argument, Dtype, KernelProgram, Update
 from codegen.lowering import lower
 from codegen.optimizer_programs import optimizer_programs
 from codegen.optimizers import METHODS, SCHEDULES, Recipe, recipe
-from codegen.passes import LANES_PIPELINE, PIPELINE, PassReport, run_passes, sparse_like
+from codegen.passes import LANES_PIPELINE, PIPELINE, run_passes, sparse_like
+from codegen.source import GeneratedSource
 from derive.gradient import gradient_program, vjp_program
 from derive.names import lab_names
 from derive.network import loss_program
@@ -28,37 +28,6 @@ from derive.stable import stable_program
 
 NAMES = ("plain", "lab")
 TARGETS = ("numba", "numpy", "c")
-VERSIONED = ("gradwright", "sympy", "numba", "llvmlite", "numpy", "scipy")
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratedSource:
-    """The text of an emitted module, and how it came about.
-
-    Attributes
-    ----------
-    spec
-        The network.
-    dtype
-        ``"float32"`` or ``"float64"``.
-    text
-        The module, as written to a file.
-    header
-        The header file that belongs to a module in C; None for the other targets.
-    reports
-        What each pass did, by kernel.
-    """
-
-    spec: NetworkSpec
-    dtype: Dtype
-    text: str
-    header: str | None = None
-    reports: Mapping[str, tuple[PassReport, ...]]
-
-    def __str__(self) -> str:
-        """Return the module's text."""
-        return self.text
 
 
 def generate(

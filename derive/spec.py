@@ -41,6 +41,20 @@ OUTPUT_OF_LOSS = {
 LOSSES = tuple(OUTPUT_OF_LOSS)
 OUTPUT_OF_FORMULA = "softmax"
 VARIABLES = ("P", "Y", "Z")  # of a loss: output, target, last layer before its activation
+# names of what `derive.definitions` defines; here too, since that needs SymPy
+ACTIVATION_NAMES = (
+    "identity",
+    "tanh",
+    "sigmoid",
+    "relu",
+    "softplus",
+    "elu",
+    "gelu",
+    "silu",
+    "sin",
+    "softmax",
+    "log_softmax",
+)
 ROW_ACTIVATIONS = ("softmax", "log_softmax")  # of a whole row, so no function of a formula
 MOST_L2 = 1e6
 DEFAULT_HIDDEN = "tanh"
@@ -291,17 +305,13 @@ def _loss_formula(text: str, definitions: tuple[Definition, ...]) -> Formula:
 
 
 def _scalar_activations() -> tuple[str, ...]:
-    from derive.definitions import ACTIVATIONS  # SymPy is loaded only when a spec is read
-
-    return tuple(name for name in ACTIVATIONS if name not in ROW_ACTIVATIONS)
+    return tuple(name for name in ACTIVATION_NAMES if name not in ROW_ACTIVATIONS)
 
 
 def _check_activation(
     text: str, name: str, offset: int, position: int, own: tuple[str, ...]
 ) -> None:
-    from derive.definitions import ACTIVATIONS  # SymPy is loaded only when a spec is read
-
-    known = (*ACTIVATIONS, *own)
+    known = (*ACTIVATION_NAMES, *own)
     if name not in known:
         problem = (
             f"layers[{position}].activation: {_quoted(name)} is not known."

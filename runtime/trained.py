@@ -196,7 +196,7 @@ def kernels_of(trained: Trained) -> ModuleType:
     from codegen.cache import cache_folder
 
     labels = trained.record.settings["labels"]
-    source = codegen.generate(trained.network, dtype=trained.dtype, labels=labels)
+    source = codegen.generate_or_recall(trained.network, dtype=trained.dtype, labels=labels)
     try:
         return codegen.compile_module(source)
     except OSError as error:

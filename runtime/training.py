@@ -245,7 +245,7 @@ def prepare(
     one_sample = np.zeros((1, shape[0]), settings.dtype), np.eye(1, shape[1], dtype=settings.dtype)
     if data.is_regression or shape[1] == 1:
         labels = "any"  # a row of such targets does not sum to 1
-    source = codegen.generate(
+    source = codegen.generate_or_recall(
         network, dtype=settings.dtype, labels=labels, **settings.training_code
     )
     try:

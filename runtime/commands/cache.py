@@ -16,8 +16,8 @@ Examples:
 def command() -> None:
     """List or clear the compiled kernels.
 
-    Kernels are compiled once for each network, and kept in the user's cache folder (or in
-    $GRADWRIGHT_CACHE). Clearing it loses nothing: they are compiled again.
+    Kernels are derived and compiled once for each network, and kept in the user's cache folder
+    (or in $GRADWRIGHT_CACHE). Clearing it loses nothing: they are made again.
     """
 
 
@@ -39,7 +39,7 @@ def list_entries() -> None:
 
 @command.command("clear", epilog="\b\nExample:\n  gradwright cache clear\n")
 def clear_entries() -> None:
-    """Delete all kept kernels; they are compiled again when they are needed."""
+    """Delete all kept kernels and their sources; they are made again when they are needed."""
     from codegen.cache import cache_folder, clear, entries
     from runtime.errors import RunError
     from runtime.files import path_error, shown

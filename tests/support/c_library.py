@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codegen.generation import GeneratedSource
+from codegen.source import GeneratedSource
 
 STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 SANITIZED = ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")

@@ -12,7 +12,8 @@ from torch_network import TorchNetwork
 from uncompiled import uncompiled
 
 from codegen.compile import compile_module
-from codegen.generation import GeneratedSource, generate
+from codegen.generation import generate
+from codegen.source import GeneratedSource
 from derive.spec import parse_spec
 
 TOLERANCE = {"float64": 1e-10, "float32": 2e-4}  # of the largest entry
