@@ -108,7 +108,7 @@ class _Kernel:
         arguments = ["params", *inputs, *outputs, "work", *_arguments(program)]
         arguments += self.change.arguments if self.change is not None else ()
         head = [
-            "@_jit",
+            "@_kernel",
             f"def _{program.name}({', '.join(arguments)}):",
             f"{INDENT}{tuple_text(parameters)} = params",
         ]
@@ -264,12 +264,12 @@ class _Kernel:
         if is_gradient:
             rate = text(node.alpha, self.place)
             given = f"{rate}, {other.buffer}, nonzeros, chosen, following[begin:end]"
-            call = f"_add_sparse_step({given}, {node.out}_by_input, room)"
+            call = f"_add_sparse_step_apart({given}, {node.out}_by_input, room)"
         else:
             given = f"{other.buffer}_by_input, nonzeros, chosen, {node.out}"
             if not self.is_shared:  # typed, or the product would be compiled once more
                 self.add(1, "begin, end = np.int64(0), n")
-            call = f"_add_sparse_product({given}, begin, end, room)"
+            call = f"_add_sparse_product_apart({given}, begin, end, room)"
             self.begin(node)
             node = replace(node, start=None, beta=1)
         if self.split == "rows":

@@ -4,6 +4,7 @@ The text is the same for the same input. It imports NumPy and Numba, and SciPy w
 product goes through BLAS; nothing of this project.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -46,6 +47,7 @@ _FROM_MATH = {
     )
 }
 _BUILT_IN = {"abs"}
+_UNKNOWN_HASH = "?" * 16
 _LANES = f"T = DTYPE\nLANES = {LANES}  # a batch is padded to whole vectors of so many samples\n"
 
 
@@ -120,6 +122,7 @@ def module_source(
         changing = change(optimizer, parameters, gradient_names, name)
         of_weights = gradient_names[name] if name else None
         values |= sparse_placeholders(weights, tuple(parameters), of_weights, optimizer.entry_state)
+    values["hash"] = _UNKNOWN_HASH
     values |= _kernel_calls(sizes[0], sizes[-1], by_rows, values["no_nonzeros"])
     values["own_room"] = f",\n{' ' * 12}*_training_room(size, X.shape[0], test_X.shape[0])"
     values["work"] = fill("work_of_one" if lanes else "work_of_team", values)
@@ -138,6 +141,7 @@ def module_source(
         fill("vectors", values) if vectors else "",
         _elementary(_with_formulas(unified, optimizer), dtype, lanes=lanes),
         fill("blas", values) if blas else "",
+        "" if lanes else fill("apart", values),
         "# ------------------------------------------------------------------ kernels\n",
         "" if optimizer.recipe.is_plain else optimizer_functions(optimizer, lanes=lanes),
         *_kernels(unified, layout if lanes else None, changing),
@@ -153,7 +157,8 @@ def module_source(
         fill("second_order", values) if gradient_reference else "",
         fill("self_check", values),
     ]
-    return tidy("\n".join(section for section in sections if section))
+    text = tidy("\n".join(section for section in sections if section))
+    return text.replace(_UNKNOWN_HASH, hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
 def _same_layout(programs: Mapping[str, KernelProgram]) -> dict[str, KernelProgram]:
@@ -197,7 +202,7 @@ def _kernels(
 def _kernel(program: KernelProgram, changing: Change | None) -> str:
     if program.name == "step":
         return kernel_source(program, changing)
-    return kernel_source(program).replace("@_jit", "@_entry")
+    return kernel_source(program).replace("@_kernel", "@_entry")
 
 
 def _block_placeholders(
@@ -221,6 +226,9 @@ def _block_placeholders(
         "take": _copies(first, "numbers({name}, 0, 1), numbers(room, {place}, 1)"),
         "give": _copies(first, "numbers(memory, start + {place}, 1), numbers({name}, 0, 1)"),
         "take_from": _copies(first, "numbers({name}, 0, 1), numbers(room, start + {place}, 1)"),
+        # Where an optimiser follows, all is one function: Numba compiles `_step` by itself, and
+        # once more in `_train`, and the two need not round alike. Plain SGD would be slower so.
+        "of_step": "_jit" if optimizer.rate else "_inlined",
         "change": indented(folded, 4) if optimizer.rate else lane_change(optimizer),
     }
 
@@ -258,8 +266,12 @@ def _imports(*, blas: bool, vectors: bool, team: bool) -> str:
             "register_model",
         ]
     if team:
-        lines += ["import ctypes", "import os", "import threading", "from pathlib import Path"]
+        lines += ["import ctypes", "import inspect", "import os", "import threading"]
+        lines += ["from pathlib import Path"]
+        if vectors:
+            lines += ["from functools import cache"]
         third += ["import llvmlite.binding"]
+        third[2] = "from numba import njit, typeof, types"
     if blas:
         lines += ["from contextlib import contextmanager"]
         third += ["import threadpoolctl", "from scipy.linalg import cython_blas"]
@@ -352,6 +364,7 @@ def _placeholders(
         "n_in_out": str(n_in + n_out),
         "gemm": "sgemm" if dtype == "float32" else "dgemm",
         "numba_type": f"types.{dtype}",
+        "bits": dtype.removeprefix("float"),
         "padded": "n" if blas else "-(-n // LANES) * LANES",
         "gather_padding": padding,
         "gather_x": indented(gather_by_rows if by_rows else gather_by_columns, 8),

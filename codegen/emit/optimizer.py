@@ -179,7 +179,7 @@ def _update(program: KernelProgram, optimizer: Optimizer, *, lanes: bool) -> str
 
 
 def _function(
-    head: str, purpose: str, formulas: list[str], lines: list[str], decorator: str = "_jit"
+    head: str, purpose: str, formulas: list[str], lines: list[str], decorator: str = "_inlined"
 ) -> str:
     told = [f'"""{purpose}"""']
     if formulas:

@@ -27,6 +27,7 @@ PLAIN = {
     "train_takes": "eta",
     "begin_epoch": "",
     "step_given": "eta",
+    "placed_step": "eta",
     "step_takes": "eta",
     "take_state": "",
     "keep_state": "",
@@ -62,12 +63,14 @@ def optimizer_placeholders(optimizer: Optimizer, *, lanes: bool) -> dict[str, st
         begin_epoch = f"{INDENT * 2}rate = _scheduled(eta, options, first_epoch + epoch)\n"
     if optimizer.rate is not None:  # a step folded into the products
         step_given, step_takes = f"T({rate})", "eta"
+        placed_step = "T(0)"
     else:
         steps = ", steps" if optimizer.step_state else ""
         if steps and not lanes:
             steps = ", own_steps"
         state = ", state" if optimizer.entry_state and not lanes else ""
         step_given = f"_numbers({rate}, options{steps}){state}"
+        placed_step = f"(T(0),) * {len(optimizer.numbers)}{state}"
         step_takes = "numbers"
     keywords = []
     for name in recipe.options:
@@ -87,6 +90,7 @@ def optimizer_placeholders(optimizer: Optimizer, *, lanes: bool) -> dict[str, st
         "train_takes": ", ".join(given),
         "begin_epoch": begin_epoch,
         "step_given": step_given,
+        "placed_step": placed_step,
         "step_takes": step_takes,
         **(_lane_state(optimizer) if lanes else {"take_state": "", "keep_state": ""}),
         **_own_steps(optimizer),

@@ -42,6 +42,9 @@ _NOTHING = dict.fromkeys(
         "give_nonzeros",
         "no_nonzeros",
         "room_values",
+        "place_sparse",
+        "placed_nonzeros",
+        "prepared_values",
     ),
     "",
 ) | {
@@ -121,6 +124,13 @@ def sparse_placeholders(
             for each in (name, *beside)
         ),
     ]
+    by_step = f"({all_by_input})" if kept else by_input
+    placed = [
+        "_place_sparse()",
+        f"sparse = nonzeros, (order, order), {by_step}, sparse_room",
+        f"block_sparse = nonzeros, (order, order), {by_input}, sparse_room",
+        f"sparse_train = nonzeros, order, {by_input}, sparse_room",
+    ]
     place = parameters.index(name)
     if beside:
         begin[1:1] = [f"{tuple_text(states)} = state"]
@@ -187,11 +197,14 @@ def sparse_placeholders(
         "name_own": ", chosen, sparse_room",
         "begin_sparse": textwrap.indent("\n".join(begin), " " * 4) + "\n",
         "end_sparse": textwrap.indent("\n".join(give), " " * 8) + "\n",
-        "sparse_batch": _batch("sparse_size", f"({all_by_input})" if kept else by_input),
-        "sparse_last": _batch("sparse_rest", f"({all_by_input})" if kept else by_input),
+        "sparse_batch": _batch("sparse_size", by_step),
+        "sparse_last": _batch("sparse_rest", by_step),
         "sparse": ", sparse",
         "block_sparse": ", block_sparse",
         "no_nonzeros": ", _no_nonzeros(X)",
+        "place_sparse": textwrap.indent("\n".join(placed), " " * 4) + "\n",
+        "placed_nonzeros": ", nonzeros",
+        "prepared_values": ", 0, inputs[0], nonzeros[0].size > 0",
         "find_nonzeros": textwrap.indent("\n".join(_FIND), " " * 8) + "\n",
         "give_nonzeros": " nonzeros, test_nonzeros,",
         "keep_nonzeros": ", nonzeros, test_nonzeros, inputs",

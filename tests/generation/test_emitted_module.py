@@ -596,6 +596,7 @@ def allocations(module: ast.Module) -> list[str]:
         if isinstance(node, ast.FunctionDef)
         and "intrinsic" not in map(ast.unparse, node.decorator_list)  # runs when compiled
     }
+    functions |= {f"{name}_apart": node for name, node in functions.items()}  # as kernels call it
     (loop,) = [n for n in functions["_train"].body if isinstance(n, ast.For)]
     waiting: list[ast.AST] = [loop]
     seen: set[str] = set()
@@ -610,6 +611,7 @@ def allocations(module: ast.Module) -> list[str]:
                 case ast.Call(func=ast.Name(id=name)) if name in functions and name not in seen:
                     seen.add(name)
                     waiting.append(functions[name])
+    seen = {name.removesuffix("_apart") for name in seen}
     assert {"_step", "_gather", "_shuffle", "_evaluate"} <= seen
     return found
 

@@ -6,6 +6,7 @@ networks; the compiled ones show that Numba makes of it what Python does.
 """
 
 import ctypes
+import inspect
 import re
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from scipy.linalg import cython_blas
 # the module's only lines about Numba, and what stands for them here
 _IMPORTS = {
     "from numba import njit, types\n": "from uncompiled import njit, types\n",
+    "from numba import njit, typeof, types\n": "from uncompiled import njit, types\n",
     "from numba.core import cgutils\n": "",
     "from numba.core.typing import signature, templates\n": "",
     "from numba.extending import intrinsic, lower_builtin, models, register_jitable, "
@@ -35,6 +37,13 @@ _IMPORTS = {
 
 # the section about vectors, and what stands for it here
 _VECTORS = re.compile(r"^# -+ vectors$.*?(?=^# -{60,} )", re.MULTILINE | re.DOTALL)
+# the section about kernels that are called where they lie, and what stands for it here
+_APART = re.compile(
+    r"^# -+ kernels called where they lie$.*?(?=^# -{60,} )", re.MULTILINE | re.DOTALL
+)
+_NOT_APART = """
+from uncompiled import _apart, _kernel, _place
+"""
 _PLAIN_VECTORS = """
 from uncompiled import copysign, maximum, total, where
 from uncompiled import vectors as _vectors
@@ -46,7 +55,7 @@ def uncompiled(text: str) -> ModuleType:
     """Return the module of a text, with its kernels left to the interpreter."""
     for line, instead in _IMPORTS.items():
         text = text.replace(line, instead)
-    text = _VECTORS.sub(_PLAIN_VECTORS, text)
+    text = _APART.sub(_NOT_APART, _VECTORS.sub(_PLAIN_VECTORS, text))
     assert "numba import" not in text
     assert "EVALUATED = 32 " in text
     module = ModuleType("uncompiled_module")
@@ -64,6 +73,19 @@ def njit(function: Callable[..., Any] | None = None, *, cache: bool = False, **_
 def njit_entry(function: Callable[..., Any]) -> Callable[..., Any]:
     """Stand for the decorator of what is called from outside: integers wrap, as compiled."""
     return np.errstate(all="ignore")(function)
+
+
+def _kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Stand for the decorator of what other kernels call where it lies."""
+    return function
+
+
+_apart = _kernel
+
+
+def _place(kernel: Callable[..., Any], *arguments: object) -> None:
+    """Check that a kernel takes so many arguments, where a compiled one would be placed."""
+    inspect.signature(kernel).bind(*arguments)
 
 
 class types:  # noqa: N801  # as Numba calls it
@@ -95,16 +117,30 @@ def _store(address: int, value: int) -> None:
     ctypes.c_int64.from_address(address).value = value
 
 
-def _call_gemm(*arguments: Any) -> None:
+def _gemm(
+    transpose_a: bool, transpose_b: bool, alpha: Any, a: Any, b: Any, beta: Any, c: Any
+) -> None:
     """Call SciPy's gemm of the type of alpha, every argument by its address."""
-    alpha = arguments[5]
-    name = {"float32": "sgemm", "float64": "dgemm"}[np.dtype(type(alpha)).name]
-    # letters and sizes, alpha, A, lda, B, ldb, beta, C, ldc; A, B and C are addresses already
-    passed = [
-        ctypes.c_void_p(argument) if isinstance(argument, int) else _address(argument)
-        for argument in arguments
-    ]
-    _gemm(name)(*passed)
+    for number in (alpha, beta, a, b, c):
+        assert number.dtype == alpha.dtype
+    inner = a.shape[0] if transpose_a else a.shape[1]
+    outer = (a.shape[1] if transpose_a else a.shape[0], b.shape[0] if transpose_b else b.shape[1])
+    assert c.shape == outer
+    assert inner == (b.shape[1] if transpose_b else b.shape[0])
+
+    def letter(transpose: bool) -> Any:
+        return np.int32(ord("T" if transpose else "N"))
+
+    def matrix(array: Any) -> tuple[Any, Any]:
+        assert array.strides[1] == array.itemsize
+        return ctypes.c_void_p(array.ctypes.data), np.int32(array.strides[0] // array.itemsize)
+
+    # BLAS counts by column, and so sees each matrix transposed
+    given = [letter(transpose_b), letter(transpose_a)]
+    given += [np.int32(size) for size in (*reversed(c.shape), inner)]
+    given += [alpha, *matrix(b), *matrix(a), beta, *matrix(c)]
+    by_address = [x if isinstance(x, ctypes.c_void_p) else _address(x) for x in given]
+    _blas({"float32": "sgemm", "float64": "dgemm"}[alpha.dtype.name])(*by_address)
 
 
 def _address(number: Any) -> Any:
@@ -114,7 +150,7 @@ def _address(number: Any) -> Any:
     return pointer
 
 
-def _gemm(name: str) -> Any:
+def _blas(name: str) -> Any:
     capsule = cython_blas.__pyx_capi__[name]
     api = ctypes.pythonapi
     api.PyCapsule_GetName.restype = ctypes.c_char_p
@@ -162,7 +198,7 @@ def _add_block(given: "Rows", first: int, width: int, taken: "Rows", *to: int) -
 _INTRINSICS = {
     "_load": _load,
     "_store": _store,
-    "_call_gemm": _call_gemm,
+    "_gemm": _gemm,
     "_prefetch": _prefetch,
     "_not_0": _not_0,
     "_lowest": _lowest,

@@ -447,6 +447,20 @@ def test_target_accuracy_stops_at_the_first_epoch_that_has_it(here: Path) -> Non
 # ---------------------------------------------------------------- again from the record
 
 
+def test_a_run_that_compiles_and_one_that_loads_are_equal(here: Path) -> None:
+    """Numba compiles a kernel by itself and within its caller: both must round alike."""
+    adam = ("--optimizer", "adam", "--clip-norm", "1", "--epochs", "500", "--no-plot")
+    first, second = (
+        run(
+            "train", "circles", *adam, "--out", name, cwd=here, GRADWRIGHT_CACHE=str(here / "cache")
+        )
+        for name in ("one", "two")
+    )
+    assert (first.status, second.status) == (0, 0)
+    one, two = ((here / name / "model.safetensors").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
 def test_a_run_again_from_its_record(here: Path) -> None:
     write_set(here / "set.mat")
     options = ("--scale", "standard", "--seed", "4", "--batch", "7", "--define", "a(z) = z")
