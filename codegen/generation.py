@@ -169,6 +169,7 @@ def generate(
         passed = {name: run_passes(program, PIPELINE) for name, program in programs.items()}
         optimised, report = passed["loss"]
         passed["loss"] = sparse_like(optimised, passed["step"][0]), report
+    emitted = {name: optimised for name, (optimised, _) in passed.items()}
     text = module_source(
         header=_header(spec, kind, printed, trained_by),
         spec=str(spec),
@@ -176,7 +177,7 @@ def generate(
         sizes=sizes,
         output=spec.activations[-1],
         parameters=named,
-        programs={name: optimised for name, (optimised, _) in passed.items()},
+        programs=emitted,
         reference=replace(programs["loss"], outputs=("loss",)),
         gradient_reference=replace(programs["gradients"], outputs=gradients) if hvp else None,
         assumptions=gradient.assumptions,
@@ -187,7 +188,7 @@ def generate(
     reports = {name: report for name, (_, report) in passed.items()}
     if change.rate is None:
         reports |= change.reports
-    return GeneratedSource(spec=spec, dtype=kind, text=text, reports=reports)
+    return GeneratedSource(spec=spec, dtype=kind, text=text, reports=reports, programs=emitted)
 
 
 def _objective(spec: NetworkSpec) -> dict[str, object]:

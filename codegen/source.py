@@ -1,11 +1,12 @@
 """The text of an emitted module. Here and in `codegen.kept` nothing needs SymPy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from codegen.kernel import KernelProgram
     from codegen.passes import PassReport
     from derive.spec import NetworkSpec
 
@@ -28,6 +29,9 @@ class GeneratedSource:
     reports
         What each pass did, by kernel; empty for a source that was kept: see
         `codegen.kept.generate_or_recall`.
+    programs
+        What was emitted for Numba, by kernel, after all passes; empty for the other targets,
+        and for a source that was kept.
     """
 
     spec: "NetworkSpec"
@@ -35,6 +39,7 @@ class GeneratedSource:
     text: str
     header: str | None = None
     reports: "Mapping[str, tuple[PassReport, ...]]"
+    programs: "Mapping[str, KernelProgram]" = field(default_factory=dict)
 
     def __str__(self) -> str:
         """Return the module's text."""

@@ -40,6 +40,7 @@ _STYLE: dict[Any, Any] = {  # keys of matplotlib's rcParams
     "grid.linewidth": 0.8,
     "legend.frameon": False,
     "legend.handlelength": 2.4,
+    "svg.hashsalt": "gradwright",  # names of parts: random without it
     "text.parse_math": False,  # titles and labels are the user's
 }
 
@@ -72,6 +73,16 @@ def png_bytes(figure: "Figure") -> bytes:
     # into memory: on a full disk PIL says "encoder error -2"
     content = io.BytesIO()
     figure.savefig(content, format="png", metadata={"Software": None})
+    return content.getvalue()
+
+
+def svg_bytes(figure: "Figure") -> bytes:
+    """Return the figure as an SVG without a date; inside `blank_figure` alone."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    FigureCanvasSVG(figure)
+    content = io.BytesIO()
+    figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
     return content.getvalue()
 
 

@@ -10,7 +10,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import runtime
+from codegen.cache import ENVIRONMENT as CACHE
 from runtime import errors
+from runtime.bench.machine import MACHINE
 from runtime.bench.workload import Workload
 from runtime.errors import InternalError, RunError
 
@@ -32,8 +34,11 @@ class Process:
     ----------
     contender
         Its name.
+    label
+        What it is called in the result: its name, with ``@1`` if it has one thread where
+        others have several.
     facts
-        What it said when it was ready: ``versions``, and the ``processors`` it is bound to.
+        What it said when it was ready, as `runtime.bench.worker` writes it.
     """
 
     def __init__(
@@ -44,15 +49,18 @@ class Process:
         threads: int,
         processors: Sequence[int],
         offline: bool,
+        cache: Path,
+        label: str = "",
     ) -> None:
         self.contender = contender
+        self.label = label or contender
         # a session of its own: Ctrl-C reaches us alone, and we end the worker
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "runtime.bench.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
-            env=_environment(threads),
+            env=_environment(1 if contender == MACHINE else threads, cache / self.label),
             start_new_session=True,
         )
         settings = {
@@ -109,11 +117,11 @@ class Process:
         status = self._process.wait()
         if status < 0:
             return RunError(
-                f"{self.contender}: its process was ended by signal {-status}; for want of "
+                f"{self.label}: its process was ended by signal {-status}; for want of "
                 "memory, perhaps. Bench a smaller network, or fewer peers at once (--against)."
             )
         return InternalError(
-            f"the process of {self.contender} ended with status {status}; it wrote why above"
+            f"the process of {self.label} ended with status {status}; it wrote why above"
         )
 
     def __enter__(self) -> Self:
@@ -128,9 +136,12 @@ class Process:
         self.end()
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """Return the environment of a worker."""
+def _environment(threads: int, cache: Path) -> dict[str, str]:
+    """Return the environment of a worker, whose compilers keep their results in `cache`."""
     environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+    environment[CACHE] = str(cache / "kernels")
+    environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
+    environment["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no processes that we could not end
     home = Path(runtime.__file__).resolve().parents[1]
     if home.name not in ("site-packages", "dist-packages"):
         # run from a checkout: with -P the worker would not look into the current folder

@@ -1,45 +1,28 @@
 """What a comparison gave, as a value that prints itself."""
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, final
 
+from runtime.bench.floors import Floors
 from runtime.bench.peers import OURS
+from runtime.bench.spread import Spread, figure
 from runtime.bench.workload import Workload
 
-_TIMED = ("gradwright", "numba", "llvmlite", "scipy", "numpy", "torch", "python")
+_TIMED = (
+    "gradwright", "numba", "llvmlite", "scipy", "numpy", "torch", "jax", "jaxlib",
+    "scikit-learn", "python",
+)  # fmt: skip
 _DISTURBED = 0.1  # processors used by others, from which figures are called rough
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """Median, least and most of some figures."""
-
-    median: float
-    least: float
-    most: float
-
-    @classmethod
-    def of(cls, figures: Sequence[float]) -> "Spread":
-        """Return the spread of at least one figure."""
-        return cls(median=median(figures), least=min(figures), most=max(figures))
-
-    def __str__(self) -> str:
-        return f"{_figure(self.median)} ({_figure(self.least)} – {_figure(self.most)})"
-
-    def to_json(self) -> dict[str, float]:
-        """Return the three figures by name."""
-        return {"median": self.median, "min": self.least, "max": self.most}
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchResult:
     """How long each contender took, in turn.
+
+    Where several threads are asked for, every contender also runs with one, as ``NAME@1``.
 
     Attributes
     ----------
@@ -52,9 +35,24 @@ class BenchResult:
         Contender -> seconds per run, one figure for each turn; ours is ``"gradwright"``.
     runs
         Contender -> runs in each turn.
+    imports
+        Contender -> seconds that the import of its modules took.
+    first
+        Contender -> seconds of its first epoch, from after the import: with all that it
+        derives, traces or compiles, and no cache to find it in.
+    generate
+        Seconds of ours from the formulas to the source, in two processes.
+    cached_first
+        Seconds of our first epoch in a second process, which finds the kernels compiled.
+    bytes_per_step
+        What the nodes of our step read and write, as `codegen.cost` counts it.
+    floors
+        What the machine allows, for the threads asked for, then for one.
     disagreement
         Peer -> largest relative difference of a parameter from ours, after an epoch in the
         same order.
+    differs
+        Peer -> what it computes differently, for which its parameters are not compared.
     left_out
         Peer -> why it did not take part, though it was not asked to stay away.
     others
@@ -69,7 +67,14 @@ class BenchResult:
     processors: tuple[int, ...]
     seconds: Mapping[str, tuple[float, ...]]
     runs: Mapping[str, tuple[int, ...]]
+    imports: Mapping[str, float]
+    first: Mapping[str, float]
+    generate: tuple[float, float]
+    cached_first: float
+    bytes_per_step: int
+    floors: tuple[Floors, ...]
     disagreement: Mapping[str, float]
+    differs: Mapping[str, str]
     left_out: Mapping[str, str]
     others: float | None
     versions: Mapping[str, str]
@@ -98,6 +103,25 @@ class BenchResult:
         """Return the peer's time over ours, turn by turn: above 1 we are faster."""
         return tuple(a / b for a, b in zip(self.seconds[peer], self.seconds[OURS], strict=True))
 
+    @property
+    def compile_seconds(self) -> tuple[float, float]:
+        """Seconds that our kernels took to be compiled, and to be loaded from the cache.
+
+        It is what the first epoch takes beyond the generation of the source and an epoch.
+        """
+        epoch = self.milliseconds_per_epoch(OURS).median / 1e3
+        first = (self.first[OURS], self.cached_first)
+        cold, cached = (
+            max(0.0, seconds - generate - epoch)
+            for seconds, generate in zip(first, self.generate, strict=True)
+        )
+        return cold, cached
+
+    @property
+    def above_peak(self) -> float:
+        """Best rate of multiply-adds seen in a product, over the peak; above 1 one is wrong."""
+        return max(floors.best_rate() / floors.peak for floors in self.floors)
+
     def to_json(self) -> str:
         """Return everything as JSON, keys in a fixed order."""
         return json.dumps(self._content(), indent=2, ensure_ascii=False) + "\n"
@@ -114,14 +138,27 @@ class BenchResult:
                     "ms_per_epoch": self.milliseconds_per_epoch(name).to_json(),
                     "seconds_per_run": list(self.seconds[name]),
                     "runs_per_turn": list(self.runs[name]),
+                    "first_epoch_seconds": self.first[name],
+                    "import_seconds": self.imports[name],
                 }
                 for name in self.seconds
             },
             "ratios": {
                 peer: Spread.of(self.ratios(peer)).to_json() | {"each": list(self.ratios(peer))}
-                for peer in self.disagreement
+                for peer in self.seconds
+                if peer != OURS
             },
+            "compile": {
+                "generate_seconds": self.generate[0],
+                "cold_seconds": self.compile_seconds[0],
+                "cached_seconds": self.compile_seconds[1],
+                "cached_first_epoch_seconds": self.cached_first,
+            },
+            "bytes_per_step": self.bytes_per_step,
+            "floors": [floors.to_json() for floors in self.floors],
+            "best_rate_over_peak": self.above_peak,
             "disagreement": dict(self.disagreement),
+            "differs": dict(self.differs),
             "left_out": dict(self.left_out),
             "processors_used_by_others": self.others,
             "versions": dict(self.versions),
@@ -130,23 +167,45 @@ class BenchResult:
 
     def __str__(self) -> str:
         """Return a table for people."""
-        rows = [("", "µs per step", "ms per epoch", "times ours")]
+        rows = [("", "µs per step", "ms per epoch", "times ours", "first epoch")]
         for name in self.seconds:
             ratio = "" if name == OURS else str(Spread.of(self.ratios(name)))
             step, epoch = self.microseconds_per_step(name), self.milliseconds_per_epoch(name)
-            rows.append((name, str(step), str(epoch), ratio))
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+            rows.append((name, str(step), str(epoch), ratio, f"{figure(self.first[name])} s"))
+        widths = [max(len(row[column]) for row in rows) for column in range(5)]
         table = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) for r in rows]
-        lines = [*self._header(), "", *table]
+        lines = [*self._header(), "", *table, "", *self._notes()]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def _notes(self) -> list[str]:
+        """Return what stands below the table."""
+        cold, cached = self.compile_seconds
+        step = self.microseconds_per_step(OURS).median
+        lines = [
+            f"first epoch, cold: {OURS} derives and generates in {figure(self.generate[0])} s, "
+            f"compiles in {figure(cold)} s, or loads from the cache in {figure(cached)} s",
+            *(line for floors in self.floors for line in floors.lines()),
+            f"moved: {self.bytes_per_step:,} bytes a step are read and written by the nodes of "
+            f"ours, {figure(self.bytes_per_step / step * 1e-3)} GB/s",
+            "the floor is that of dense products in calls of BLAS: kernels that skip inputs that "
+            "are 0, or call nothing, can go below",
+        ]
+        if self.above_peak > 1:
+            lines.append(
+                f"a product was {self.above_peak:.2f} times as fast as the peak: the machine "
+                "was busy when the peak was measured, so that figure is rough"
+            )
         if self.disagreement:
             found = ", ".join(f"{k} {v:.0e}" for k, v in self.disagreement.items())
             lines += ["", f"after an epoch in one order, parameters differ by: {found} (relative)"]
-        return "\n".join(line.rstrip() for line in lines)
+        lines += [f"{name} is not compared: {reason}" for name, reason in self.differs.items()]
+        return lines
 
     def _header(self) -> list[str]:
         work, platform = self.work, self.platform
         bound = f"bound to processor {', '.join(map(str, self.processors))}"
         threads = f"{self.threads} thread{'s' * (self.threads != 1)} each"
+        threads += " (@1: one)" if self.threads > 1 else ""
         versions = ", ".join(
             f"{name} {self.versions[name]}" for name in _TIMED if name in self.versions
         )
@@ -160,11 +219,3 @@ class BenchResult:
             f"{bound if self.processors else 'not bound to a processor'}",
             versions,
         ]
-
-
-def _figure(value: float) -> str:
-    """Return a number with three significant digits, never with an exponent."""
-    if not math.isfinite(value) or value <= 0:
-        return f"{value:g}"
-    digits = max(0, 2 - math.floor(math.log10(value)))
-    return f"{value:.{digits}f}"

@@ -3,16 +3,20 @@
 import contextlib
 import importlib.util
 import os
+import tempfile
 import time
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
-from runtime.bench.peers import ON_REQUEST, OURS, PEERS, why_not
+from runtime.bench.floors import Floors
+from runtime.bench.machine import MACHINE
+from runtime.bench.peers import ON_REQUEST, ONE_THREAD, OURS, PEERS, difference, why_not
 from runtime.bench.process import Process
 from runtime.bench.result import BenchResult
 from runtime.bench.workload import Array, Params, Workload, start, workload
@@ -20,6 +24,9 @@ from runtime.errors import InputError, RunError
 from runtime.run_record import platform_facts
 
 TURN = 0.2  # seconds that a turn lasts at least: short runs are repeated within it
+PATIENCE = 20.0  # seconds in all to wait until the machine is idle
+_WINDOW = 0.1  # seconds; processor time is counted in hundredths
+_IDLE = 0.1  # processors in use by others
 # how far contenders may lie apart after one epoch: far above rounding, far below a mistake
 _APART = {"float32": 1e-3, "float64": 1e-9}
 
@@ -47,7 +54,9 @@ def run_bench(
     All start from the same parameters and use the same data. First each trains an epoch in
     one given order, and must come to the same parameters. Then they take turns: ours, the
     first peer, the second, ours again, …, so that a drift of the machine meets all alike.
-    In the turns each shuffles for itself, as it would in earnest.
+    Before a turn others are waited for to leave the machine alone, some seconds in all. In
+    the turns each shuffles for itself, as it would in earnest. Last in each turn the machine
+    itself is measured: the products in BLAS, and multiply-adds at their peak.
 
     Parameters
     ----------
@@ -56,7 +65,7 @@ def run_bench(
     against
         Names of peers; by default all that are installed and can compute the network.
     threads
-        Of each contender.
+        Of each contender; with more than one, each runs with one thread as well.
     repeats
         Turns of each contender.
     batch
@@ -98,23 +107,62 @@ def run_bench(
     )
     peers, left_out = _choose_peers(against, work)
     with contextlib.ExitStack() as stack:
-        processes = []
-        for name in (OURS, *peers):
-            say(f"starting {name}")
-            process = Process(name, work, threads=threads, processors=processors, offline=offline)
-            processes.append(stack.enter_context(process))
+        # of this run's own, so that every first epoch compiles whatever there is to compile
+        cache = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        processes: list[Process] = []
+        first: dict[str, float] = {}
+        disagreement: dict[str, float] = {}
+        ours: Params = {}
+        for name, count, label in _entries((OURS, *peers), threads):
+            say(f"starting {label}, and its first epoch")
+            bound = processors[-count:] if processors else ()
+            process = stack.enter_context(
+                Process(
+                    name,
+                    work,
+                    threads=count,
+                    processors=bound,
+                    offline=offline,
+                    cache=cache,
+                    label=label,
+                )
+            )
+            processes.append(process)
             offline = True  # the first has fetched what was missing
-        say("comparing results after an epoch in the same order")
-        disagreement = _disagreement(processes, work)
-        times = _take_turns(processes, repeats, say)
+            params, first[label] = _first_epoch(process, work)
+            if not ours:
+                ours = _finite(params, work)
+            elif difference(name, work) is None:
+                disagreement[label] = _apart(label, params, ours, work)
+        say(f"starting {OURS} again, with its kernels in the cache")
+        options: dict[str, Any] = {"offline": True, "cache": cache}
+        with Process(OURS, work, threads=threads, processors=processors, **options) as again:
+            cached = _first_epoch(again, work)[1], again.facts
+        machines = []
+        for count in dict.fromkeys((threads, 1)):
+            bound = processors[-count:] if processors else ()
+            machine = Process(MACHINE, work, threads=count, processors=bound, **options)
+            machines.append(stack.enter_context(machine))
+        times = _take_turns(processes, machines, repeats, say)
         facts = processes[0].facts
+        imports = {process.label: process.facts["import_seconds"] for process in processes}
     return BenchResult(
         work=work,
         threads=threads,
         processors=tuple(facts["processors"]) if processors else (),
         seconds={name: tuple(figures) for name, figures in times.seconds.items()},
         runs={name: tuple(numbers) for name, numbers in times.runs.items()},
+        imports=imports,
+        first=first,
+        generate=(facts["facts"]["generate_seconds"], cached[1]["facts"]["generate_seconds"]),
+        cached_first=cached[0],
+        bytes_per_step=int(facts["facts"]["bytes_per_step"]),
+        floors=tuple(
+            Floors.of(work, count, figures)
+            for count, figures in zip(dict.fromkeys((threads, 1)), times.machine, strict=True)
+        ),
         disagreement=disagreement,
+        differs={name: reason for name in peers if (reason := difference(name, work)) is not None},
         left_out=left_out,
         others=median(times.others) if times.others else None,
         versions=facts["versions"],
@@ -126,30 +174,70 @@ def _say_nothing(message: str) -> None:
     del message
 
 
+def _entries(names: Sequence[str], threads: int) -> list[tuple[str, int, str]]:
+    """Return name, threads and label of all who run: with several threads each with one, too."""
+    entries = []
+    for name in names:
+        if name in ONE_THREAD:
+            entries.append((name, 1, name))
+            continue
+        entries.append((name, threads, name))
+        if threads > 1:
+            entries.append((name, 1, f"{name}@1"))
+    return entries
+
+
 @dataclass(slots=True)
 class _Times:
-    """What was measured so far: by contender, and how much others used in each turn."""
+    """What was measured so far: by contender, of the machine, and how much others used."""
 
     seconds: dict[str, list[float]]
     runs: dict[str, list[int]]
+    machine: list[list[dict[str, Any]]]
     others: list[float]
 
 
-def _take_turns(processes: Sequence[Process], repeats: int, say: Say) -> _Times:
-    names = [process.contender for process in processes]
-    times = _Times({name: [] for name in names}, {name: [] for name in names}, [])
+def _take_turns(
+    processes: Sequence[Process], machines: Sequence[Process], repeats: int, say: Say
+) -> _Times:
+    labels = [process.label for process in processes]
+    times = _Times(
+        {label: [] for label in labels}, {label: [] for label in labels}, [[] for _ in machines], []
+    )
+    patience = PATIENCE
     for turn in range(repeats):
         say(f"turn {turn + 1} of {repeats}")
-        for process in processes:
+        for process in (*processes, *machines):
+            patience -= _wait_for_others(patience)
             used, clock = _machine_seconds(), time.perf_counter()
             answer = process.ask({"do": "turn", "seconds": TURN})
             used_after, elapsed = _machine_seconds(), time.perf_counter() - clock
-            times.seconds[process.contender].append(answer["seconds"])
-            times.runs[process.contender].append(answer["runs"])
             if used is not None and used_after is not None:
                 by_others = used_after - used - answer["processor_seconds"]
                 times.others.append(max(0.0, by_others / elapsed))
+            if process in machines:
+                times.machine[machines.index(process)].append(answer)
+                continue
+            times.seconds[process.label].append(answer["seconds"])
+            times.runs[process.label].append(answer["runs"])
     return times
+
+
+def _wait_for_others(patience: float) -> float:
+    """Wait until others leave the processors alone, or patience ends; return the seconds lost.
+
+    The first look is no loss.
+    """
+    began = time.perf_counter()
+    while True:
+        used, clock = _machine_seconds(), time.perf_counter()
+        if used is None or clock - began >= patience:
+            break
+        time.sleep(_WINDOW)
+        share = ((_machine_seconds() or used) - used) / (time.perf_counter() - clock)
+        if share <= _IDLE:
+            break
+    return max(0.0, time.perf_counter() - began - 1.5 * _WINDOW)
 
 
 def _choose_processors(threads: int) -> tuple[int, ...]:
@@ -199,37 +287,38 @@ def _choose_peers(
     return peers, left_out
 
 
-def _disagreement(processes: Sequence[Process], work: Workload) -> dict[str, float]:
-    """Return how far each peer's parameters lie from ours, or refuse to compare times."""
-    shapes = {name: value.shape for name, value in start(work).items()}
+def _first_epoch(process: Process, work: Workload) -> tuple[Params, float]:
+    """Return the parameters after an epoch in the common order, and the seconds it took."""
+    answer = process.ask({"do": "agree"})
+    params = {
+        name: np.frombuffer(b64decode(answer["params"][name]), work.dtype).reshape(value.shape)
+        for name, value in start(work).items()
+    }
+    return params, answer["first_seconds"]
 
-    def trained(process: Process) -> Params:
-        packed = process.ask({"do": "agree"})["params"]
-        return {
-            name: np.frombuffer(b64decode(packed[name]), work.dtype).reshape(shape)
-            for name, shape in shapes.items()
-        }
 
-    ours = trained(processes[0])
-    if not all(np.isfinite(value).all() for value in ours.values()):
-        raise RunError(
-            f"{work.spec}: after one epoch its parameters are not finite. Times of such a run "
-            "mean nothing. Choose activations and a loss that can learn."
-        )
-    found: dict[str, float] = {}
-    for process in processes[1:]:
-        theirs = trained(process)
-        apart = max(_relative(theirs[name], ours[name]) for name in shapes)
-        if not apart <= _APART[work.dtype]:
-            raise RunError(
-                f"{process.contender} and gradwright differ by {apart:.1e} after one epoch from "
-                f"the same start in the same order; expected at most {_APART[work.dtype]:.0e}. "
-                "Times of different work mean nothing. Either one is wrong, which "
-                f"gradwright check {work.spec} --loss {work.loss} tells, or rounding decides how "
-                "this network goes on, as where log meets a probability near 0."
-            )
-        found[process.contender] = apart
-    return found
+def _finite(ours: Params, work: Workload) -> Params:
+    """Return our parameters, or refuse to time such a run."""
+    if all(np.isfinite(value).all() for value in ours.values()):
+        return ours
+    raise RunError(
+        f"{work.spec}: after one epoch its parameters are not finite. Times of such a run "
+        "mean nothing. Choose activations and a loss that can learn."
+    )
+
+
+def _apart(label: str, theirs: Params, ours: Params, work: Workload) -> float:
+    """Return how far a peer's parameters lie from ours, or refuse to compare times."""
+    apart = max(_relative(theirs[name], ours[name]) for name in ours)
+    if apart <= _APART[work.dtype]:
+        return apart
+    raise RunError(
+        f"{label} and gradwright differ by {apart:.1e} after one epoch from the same start in "
+        f"the same order; expected at most {_APART[work.dtype]:.0e}. Times of different work "
+        f"mean nothing. Either one is wrong, which gradwright check {work.spec} --loss "
+        f"{work.loss} tells, or rounding decides how this network goes on, as where log meets "
+        "a probability near 0."
+    )
 
 
 def _relative(a: Array, b: Array) -> float:

@@ -3,19 +3,26 @@
 It reads requests from standard input and answers on standard output, one JSON object a
 line, and ends when its input does:
 
-    {"contender", "work", "threads", "processors", "offline"}  ->  {"versions", "processors"}
-    {"do": "agree"}                                            ->  {"params": {name: base64}}
-    {"do": "turn", "seconds"}                  ->  {"seconds", "runs", "processor_seconds"}
+    {"contender", "work", "threads", "processors", "offline"}
+        ->  {"versions", "processors", "import_seconds", "facts"}
+    {"do": "agree"}            ->  {"params": {name: base64}, "first_seconds"}
+    {"do": "turn", "seconds"}  ->  {"seconds", "runs", "processor_seconds"}
 
-or ``{"error": {"kind", "message"}}``. What others print goes to standard error. An answer
-comes only after this process has become idle: the threads of OpenBLAS and OpenMP spin for a
-while after their last work, and would take the processor from whoever comes next.
+Its first epoch, ``first_seconds`` from when its modules are imported, has everything that is
+derived, traced or compiled in it. The machine answers a turn with the figures of
+`runtime.bench.machine.Machine.measure`, and to nothing else. Or the answer is
+``{"error": {"kind", "message"}}``. What others print goes to standard error.
+
+An answer comes only after this process has become idle: the threads of OpenBLAS and OpenMP
+spin for a while after their last work, and would take the processor from whoever comes next.
 """
 
+import contextlib
 import json
 import os
 import sys
 import time
+from importlib import import_module
 from typing import IO, Any
 
 _IDLE = 0.02  # share of a processor
@@ -42,13 +49,22 @@ def main() -> None:
 
 
 def _serve(settings: dict[str, Any], answers: IO[str]) -> None:
-    from runtime.bench.peers import contender
+    from runtime.bench.machine import MACHINE
+    from runtime.bench.peers import IMPORTS, contender
     from runtime.bench.workload import Workload, one_order, start, training_set
-    from runtime.run_record import versions
 
     work = Workload.from_json(settings["work"])
+    name, threads = settings["contender"], settings["threads"]
     X, Y = training_set(work, offline=settings["offline"])
-    runner = contender(settings["contender"], work, X, Y, settings["threads"])
+    if name == MACHINE:
+        _measure(work, X, threads, answers)
+        return
+    before = time.perf_counter()
+    for module in IMPORTS.get(name, ()):
+        import_module(module)
+    imported = time.perf_counter()
+    runner = contender(name, work, X, Y, threads)
+    built_seconds = time.perf_counter() - imported
 
     def run() -> float:
         """Return the seconds that a whole run takes from the start."""
@@ -57,14 +73,25 @@ def _serve(settings: dict[str, Any], answers: IO[str]) -> None:
         runner.train(params, work.epochs)
         return time.perf_counter() - before
 
-    _answer(answers, {"versions": versions(), "processors": _processors()})
+    facts = {
+        "versions": _versions(),
+        "processors": _processors(),
+        "import_seconds": imported - before,
+        "facts": getattr(runner, "facts", {}),
+    }
+    _answer(answers, facts)
     for line in sys.stdin:
         request = json.loads(line)
         if request["do"] == "agree":
-            params = start(work)
-            runner.train(params, 1, one_order(work))
+            params, order = start(work), one_order(work)
+            before = time.perf_counter()
+            runner.train(params, 1, order)
+            first_seconds = built_seconds + time.perf_counter() - before
             run()  # warm: nothing is compiled, allocated or read for the first time later
-            answer: dict[str, Any] = {"params": {k: _packed(v) for k, v in params.items()}}
+            answer: dict[str, Any] = {
+                "params": {k: _packed(v) for k, v in params.items()},
+                "first_seconds": first_seconds,
+            }
         else:
             before = time.process_time()
             times = [run()]
@@ -77,6 +104,33 @@ def _serve(settings: dict[str, Any], answers: IO[str]) -> None:
             }
         _become_idle()
         _answer(answers, answer)
+
+
+def _measure(work: Any, X: Any, threads: int, answers: IO[str]) -> None:
+    """Answer with what the machine can do, turn by turn."""
+    from runtime.bench.machine import Machine
+
+    machine = Machine(work, X, threads)
+    _answer(answers, {"versions": {}, "processors": _processors()})
+    for _ in sys.stdin:
+        before = time.process_time()
+        figures = machine.measure()
+        figures["processor_seconds"] = time.process_time() - before
+        _become_idle()
+        _answer(answers, figures)
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of what a figure can depend on, peers included."""
+    from importlib import metadata
+
+    from runtime.run_record import versions
+
+    found = versions()
+    for name in ("jax", "jaxlib", "scikit-learn"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _answer(answers: IO[str], content: dict[str, Any]) -> None:

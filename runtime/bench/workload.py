@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.floating[Any]]
 Params = dict[str, Array]
+Order = NDArray[np.int64]  # of the samples, (epochs, N)
 
 SAMPLES = 2_000  # of the synthetic data for a network of the user's
 _SEED = 0

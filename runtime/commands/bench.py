@@ -1,10 +1,15 @@
 """``gradwright bench``: our kernels and other people's tools, in turn, on the same work."""
 
+import contextlib
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from runtime.commands.objective import objective_options
+
+if TYPE_CHECKING:
+    from runtime.bench.result import BenchResult
 
 EPILOG = """\b
 Examples:
@@ -12,13 +17,25 @@ Examples:
   gradwright bench mnist --against torch --repeats 9
   gradwright bench mnist --sparse never
   gradwright bench circles --against c
+  gradwright bench mnist --against torch,jax,sklearn,numpy --threads 2
+  gradwright bench circles --plot circles.svg
   gradwright bench 784-256-256-10 --batch 128
   gradwright bench 8-64:relu-1 --loss mse --against torch --format json
 
 \b
+Peers: torch (eager) and torch-compile (needs a C++ compiler); jax (all of
+training in one scan) and jax-step (a jitted step for each batch); sklearn
+(MLPClassifier; for two classes it trains a single logistic output, so that its
+parameters are not compared then); numpy (by hand); c (what generate --target c
+writes, one thread). pip install 'gradwright[torch,bench]' brings them all.
+
+\b
 Every contender has a process of its own, bound to the same processors, and they
 take turns, so that only the ratios count: the peer's time over ours, turn by
-turn. Run it on a machine that is otherwise idle.
+turn. Run it on a machine that is otherwise idle. The first epoch is shown apart:
+it has all that is derived, traced or compiled in it. Below the table stands
+what the machine allows: the matrix products in BLAS, and multiply-adds at their
+measured peak. With several threads everybody runs with one, too, as NAME@1.
 """
 
 
@@ -27,8 +44,8 @@ turn. Run it on a machine that is otherwise idle.
 @click.option(
     "--against",
     metavar="PEER,…",
-    help="torch, numpy, c. [all that are installed and can compute the network; c, which is "
-    "what generate --target c writes, on request]",
+    help="torch, torch-compile, jax, jax-step, sklearn, numpy, c. [all that are installed and "
+    "can compute the network; c only on request]",
 )
 @click.option("--threads", type=int, default=1, show_default=True, help="Of each contender.")
 @click.option("--repeats", type=int, default=5, show_default=True, help="Turns of each.")
@@ -52,6 +69,9 @@ turn. Run it on a machine that is otherwise idle.
     show_default=True,
     help="json holds every single figure.",
 )
+@click.option(
+    "--plot", metavar="FILE", help="Draw the times as bars, too, into FILE.png or FILE.svg."
+)
 def command(
     target: str,
     *,
@@ -66,6 +86,7 @@ def command(
     l2: float | None,
     labels: str,
     format_: str,
+    plot: str | None,
 ) -> None:
     """Time training by generated kernels against other tools.
 
@@ -74,29 +95,40 @@ def command(
     included, evaluation is not.
     """
     from derive.spec import DEFAULT_LOSS
+    from runtime.bench.plot import bench_picture, check_kind
     from runtime.bench.turns import run_bench
+    from runtime.files import replacing
 
     live = sys.stderr.isatty()
-    result = run_bench(
-        target,
-        against=None if against is None else [name.strip() for name in against.split(",")],
-        threads=threads,
-        repeats=repeats,
-        batch=batch,
-        dtype=dtype,
-        sparse=sparse,
-        loss=DEFAULT_LOSS if loss is None else loss,
-        define=define,
-        l2=l2 or 0.0,
-        labels=labels,
-        say=(lambda message: click.echo(message, err=True)) if live else None,
-    )
+    with contextlib.ExitStack() as stack:
+        picture = None
+        if plot is not None:
+            check_kind(plot)
+            picture = stack.enter_context(replacing(plot))  # before anything is timed
+        result = run_bench(
+            target,
+            against=None if against is None else [name.strip() for name in against.split(",")],
+            threads=threads,
+            repeats=repeats,
+            batch=batch,
+            dtype=dtype,
+            sparse=sparse,
+            loss=DEFAULT_LOSS if loss is None else loss,
+            define=define,
+            l2=l2 or 0.0,
+            labels=labels,
+            say=(lambda message: click.echo(message, err=True)) if live else None,
+        )
+        _print(result, format_)
+        if picture is not None:
+            picture.write_bytes(bench_picture(result, picture.suffix.lower()))
+
+
+def _print(result: "BenchResult", format_: str) -> None:
+    """Print the figures; what is to be known of them goes to standard error."""
     for name, reason in result.left_out.items():
         click.echo(f"{name} is left out: {reason}", err=True)
-    if format_ == "json":
-        click.echo(result.to_json(), nl=False)
-    else:
-        click.echo(str(result))
+    click.echo(result.to_json() if format_ == "json" else f"{result}\n", nl=False)
     if result.disturbed:
         click.echo(
             f"other programmes used {result.others:.2f} processors meanwhile, so these figures "
