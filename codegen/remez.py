@@ -18,7 +18,7 @@ References
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import Any, TypeAlias, final
 
 from mpmath import mp
@@ -60,6 +60,7 @@ def minimax(
     degree: int,
     low: Real,
     high: Real,
+    without: Sequence[int] = (),
 ) -> Minimax:
     """Return the polynomial ``p`` that makes ``max weight·|function − p|`` smallest.
 
@@ -73,6 +74,9 @@ def minimax(
         Of the polynomial.
     low, high
         The interval.
+    without
+        Powers that the polynomial is not to have. The interval must then lie on one side of
+        0, where fewer powers, too, leave a best polynomial whose error peaks as described [2]_.
 
     Raises
     ------
@@ -88,18 +92,21 @@ def minimax(
         ]
         values = [function(x) for x in grid]
         weights = [weight(x) for x in grid]
-        reference = [j * (size - 1) // (degree + 1) for j in range(degree + 2)]
+        powers = [power for power in range(degree + 1) if power not in without]
+        count = len(powers) + 1
+        reference = [j * (size - 1) // (count - 1) for j in range(count)]
         for _ in range(_MAX_EXCHANGES):
             level, coefficients = _levelled(
                 [grid[j] for j in reference],
                 [values[j] for j in reference],
                 [(-1) ** i / weights[j] for i, j in enumerate(reference)],
+                powers,
             )
             errors = [
                 w * (f - evaluate(coefficients, x))
                 for x, f, w in zip(grid, values, weights, strict=True)
             ]
-            reference = _alternating_peaks(errors, degree + 2)
+            reference = _alternating_peaks(errors, count)
             highest = max(abs(errors[j]) for j in reference)
             if highest <= _CLOSE * abs(level):
                 return Minimax(
@@ -123,38 +130,38 @@ def evaluate(coefficients: Sequence[Real], x: Real) -> Real:
 
 
 def _levelled(
-    points: Sequence[Real], values: Sequence[Real], steps: Sequence[Real]
+    points: Sequence[Real], values: Sequence[Real], steps: Sequence[Real], powers: Sequence[int]
 ) -> tuple[Real, list[Real]]:
-    """Return ``E`` and the polynomial through ``values − E·steps`` at all n + 2 points.
+    """Return ``E`` and the polynomial through ``values − E·steps``.
 
-    A polynomial of degree n has a vanishing divided difference over n + 2 points. That
-    fixes ``E``; Newton's form gives the polynomial.
+    There is one point more than there are powers: as many equations as unknowns.
     """
-    of_values = _divided_differences(points, values)
-    of_steps = _divided_differences(points, steps)
-    level = of_values[-1] / of_steps[-1]
-    newton = [f - level * s for f, s in zip(of_values, of_steps, strict=True)][:-1]
-    coefficients: list[Real] = []
-    for difference, point in zip(reversed(newton), reversed(points[:-1]), strict=True):
-        # c(x) := c(x)·(x − point) + difference
-        lower, upper = [-point * c for c in coefficients], coefficients
-        coefficients = [
-            a + b for a, b in zip([*lower, mp.mpf(0)], [mp.mpf(0), *upper], strict=True)
-        ]
-        coefficients[0] += difference
+    rows = [
+        [*(point**power for power in powers), step, value]
+        for point, step, value in zip(points, steps, values, strict=True)
+    ]
+    *found, level = _solved(rows)
+    coefficients = [mp.mpf(0)] * (powers[-1] + 1)
+    for power, coefficient in zip(powers, found, strict=True):
+        coefficients[power] = coefficient
     return level, coefficients
 
 
-def _divided_differences(points: Sequence[Real], values: Sequence[Real]) -> list[Real]:
-    """Return ``f[x0], f[x0, x1], …, f[x0, …, xn]``."""
-    column, top = list(values), [values[0]]
-    for span in range(1, len(points)):
-        column = [
-            (right - left) / (points[i + span] - points[i])
-            for i, (left, right) in enumerate(pairwise(column))
-        ]
-        top.append(column[0])
-    return top
+def _solved(rows: list[list[Real]]) -> list[Real]:
+    """Return the solution of linear equations, each a row that ends in its right side."""
+    size = len(rows)
+    for k in range(size):  # elimination
+        largest = max(range(k, size), key=lambda i: abs(rows[i][k]))
+        rows[k], rows[largest] = rows[largest], rows[k]
+        for row in rows[k + 1 :]:
+            factor = row[k] / rows[k][k]
+            for j in range(k + 1, size + 1):
+                row[j] -= factor * rows[k][j]
+    solution = [mp.mpf(0)] * size
+    for k in reversed(range(size)):
+        known = sum((rows[k][j] * solution[j] for j in range(k + 1, size)), mp.mpf(0))
+        solution[k] = (rows[k][size] - known) / rows[k][k]
+    return solution
 
 
 def _alternating_peaks(errors: Sequence[Real], count: int) -> list[int]:

@@ -50,6 +50,14 @@ def test_the_error_has_equal_peaks_of_alternating_sign(degree: int) -> None:
     assert max(heights) <= 1.03 * min(heights)
 
 
+def test_powers_that_are_left_out_are() -> None:
+    """The best c·x² + d under x⁴ on [0, 1] is x² − 1/8, as the best straight line under x²."""
+    found = minimax(lambda x: x**4, one, degree=2, low=0, high=1, without=[1])
+    assert found.coefficients[1] == 0
+    assert [float(c) for c in found.coefficients] == pytest.approx([-0.125, 0, 1.0], abs=2e-3)
+    assert found.error == pytest.approx(0.125, rel=0.02)
+
+
 def test_it_beats_taylor_by_what_theory_says() -> None:
     found = minimax(mp.exp, one, degree=4, low=-1, high=1)
     with mp.workprec(PRECISION):
