@@ -180,7 +180,7 @@ def _loops(dtype: str) -> tuple[Any, Any]:
     """Return the two loops, compiled when first called: products alone, and with gathers."""
     from numba import njit
 
-    gemm = _gemm(dtype)
+    gemm = scipy_gemm(dtype)
 
     @njit(nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
     def multiply(table: Any, times: int) -> None:
@@ -202,7 +202,7 @@ def _loops(dtype: str) -> tuple[Any, Any]:
     return multiply, train
 
 
-def _gemm(dtype: str) -> Any:
+def scipy_gemm(dtype: str) -> Any:
     """Return SciPy's gemm; it takes every argument by address, here as a number."""
     from scipy.linalg import cython_blas
 

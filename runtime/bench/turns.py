@@ -139,7 +139,8 @@ def run_bench(
         with Process(OURS, work, threads=threads, processors=processors, **options) as again:
             cached = _first_epoch(again, work)[1], again.facts
         machines = []
-        for count in dict.fromkeys((threads, 1)):
+        counts = tuple(dict.fromkeys((threads, 1)))
+        for count in counts:
             bound = processors[-count:] if processors else ()
             machine = Process(MACHINE, work, threads=count, processors=bound, **options)
             machines.append(stack.enter_context(machine))
@@ -159,7 +160,7 @@ def run_bench(
         bytes_per_step=int(facts["facts"]["bytes_per_step"]),
         floors=tuple(
             Floors.of(work, count, figures)
-            for count, figures in zip(dict.fromkeys((threads, 1)), times.machine, strict=True)
+            for count, figures in zip(counts, times.machine, strict=True)
         ),
         disagreement=disagreement,
         differs={name: reason for name in peers if (reason := difference(name, work)) is not None},

@@ -14,7 +14,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cython_blas
+
+from runtime.bench.products import scipy_gemm
 
 # the module's only lines about Numba, and what stands for them here
 _IMPORTS = {
@@ -133,32 +134,14 @@ def _gemm(
 
     def matrix(array: Any) -> tuple[Any, Any]:
         assert array.strides[1] == array.itemsize
-        return ctypes.c_void_p(array.ctypes.data), np.int32(array.strides[0] // array.itemsize)
+        return array, np.int32(array.strides[0] // array.itemsize)
 
     # BLAS counts by column, and so sees each matrix transposed
     given = [letter(transpose_b), letter(transpose_a)]
     given += [np.int32(size) for size in (*reversed(c.shape), inner)]
     given += [alpha, *matrix(b), *matrix(a), beta, *matrix(c)]
-    by_address = [x if isinstance(x, ctypes.c_void_p) else _address(x) for x in given]
-    _blas({"float32": "sgemm", "float64": "dgemm"}[alpha.dtype.name])(*by_address)
-
-
-def _address(number: Any) -> Any:
-    array = np.asarray(number).reshape(1).copy()
-    pointer = ctypes.c_void_p(array.ctypes.data)
-    pointer.array = array  # type: ignore[attr-defined]  # keeps it alive
-    return pointer
-
-
-def _blas(name: str) -> Any:
-    capsule = cython_blas.__pyx_capi__[name]
-    api = ctypes.pythonapi
-    api.PyCapsule_GetName.restype = ctypes.c_char_p
-    api.PyCapsule_GetName.argtypes = [ctypes.py_object]
-    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
-    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    address = api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 13)(address)
+    in_memory = [np.asarray(x) for x in given]  # an array is itself; a number, until the call ends
+    scipy_gemm(alpha.dtype.name)(*(x.ctypes.data for x in in_memory))
 
 
 def _prefetch(address: int) -> None:
