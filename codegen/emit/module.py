@@ -48,6 +48,7 @@ _FROM_MATH = {
 }
 _BUILT_IN = {"abs"}
 _UNKNOWN_HASH = "?" * 16
+_INLINED = '_inlined = njit(**_FLAGS, **_INNER, fastmath={"contract"}, forceinline=True)\n'
 _LANES = f"T = DTYPE\nLANES = {LANES}  # a batch is padded to whole vectors of so many samples\n"
 
 
@@ -123,6 +124,7 @@ def module_source(
         of_weights = gradient_names[name] if name else None
         values |= sparse_placeholders(weights, tuple(parameters), of_weights, optimizer.entry_state)
     values["hash"] = _UNKNOWN_HASH
+    values["inlined"] = "" if optimizer.recipe.is_plain else _INLINED
     values |= _kernel_calls(sizes[0], sizes[-1], by_rows, values["no_nonzeros"])
     values["own_room"] = f",\n{' ' * 12}*_training_room(size, X.shape[0], test_X.shape[0])"
     values["work"] = fill("work_of_one" if lanes else "work_of_team", values)
@@ -245,13 +247,12 @@ def _copies(first: Mapping[str, int], from_to: str) -> str:
 def _vector_placeholders(dtype: str) -> dict[str, str]:
     return {
         "element": "FloatType" if dtype == "float32" else "DoubleType",
-        "bits": dtype.removeprefix("float"),
         "dtype": dtype,
     }
 
 
 def _imports(*, blas: bool, vectors: bool, team: bool) -> str:
-    lines = ["import itertools", "import math", "import sys"]
+    lines = ["import inspect", "import itertools", "import math", "import sys"]
     lines.append("from concurrent.futures import ThreadPoolExecutor, wait")
     third = ["import numpy as np", "from llvmlite import ir", "from numba import njit, types"]
     third += [
@@ -259,17 +260,15 @@ def _imports(*, blas: bool, vectors: bool, team: bool) -> str:
         "from numba.extending import intrinsic, register_jitable",
     ]
     if vectors:
-        lines.insert(2, "import operator")
+        lines.insert(3, "import operator")
         third[-1] = "from numba.core.typing import signature, templates"
         third += [
             "from numba.extending import intrinsic, lower_builtin, models, register_jitable, "
             "register_model",
         ]
     if team:
-        lines += ["import ctypes", "import inspect", "import os", "import threading"]
-        lines += ["from pathlib import Path"]
-        if vectors:
-            lines += ["from functools import cache"]
+        lines += ["import ctypes", "import os", "import threading"]
+        lines += ["from functools import cache", "from pathlib import Path"]
         third += ["import llvmlite.binding"]
         third[2] = "from numba import njit, typeof, types"
     if blas:
