@@ -27,7 +27,7 @@ PLAIN = {
     "train_takes": "eta",
     "begin_epoch": "",
     "step_given": "eta",
-    "placed_step": "eta",
+    "placed_step": "T(0)",
     "step_takes": "eta",
     "take_state": "",
     "keep_state": "",
@@ -70,7 +70,9 @@ def optimizer_placeholders(optimizer: Optimizer, *, lanes: bool) -> dict[str, st
             steps = ", own_steps"
         state = ", state" if optimizer.entry_state and not lanes else ""
         step_given = f"_numbers({rate}, options{steps}){state}"
-        placed_step = f"(T(0),) * {len(optimizer.numbers)}{state}"
+        placed_step = f"(T(0),) * {len(optimizer.numbers)}"
+        if state:
+            placed_step += f", (params,) * {len(optimizer.entry_state)}"
         step_takes = "numbers"
     keywords = []
     for name in recipe.options:

@@ -43,8 +43,8 @@ _NOTHING = dict.fromkeys(
         "no_nonzeros",
         "room_values",
         "place_sparse",
-        "placed_nonzeros",
-        "prepared_values",
+        "placed_room",
+        "placed_own",
     ),
     "",
 ) | {
@@ -127,6 +127,7 @@ def sparse_placeholders(
     by_step = f"({all_by_input})" if kept else by_input
     placed = [
         "_place_sparse()",
+        'nonzeros = _nonzeros(data, "never")',
         f"sparse = nonzeros, (order, order), {by_step}, sparse_room",
         f"block_sparse = nonzeros, (order, order), {by_input}, sparse_room",
         f"sparse_train = nonzeros, order, {by_input}, sparse_room",
@@ -203,8 +204,8 @@ def sparse_placeholders(
         "block_sparse": ", block_sparse",
         "no_nonzeros": ", _no_nonzeros(X)",
         "place_sparse": textwrap.indent("\n".join(placed), " " * 4) + "\n",
-        "placed_nonzeros": ", nonzeros",
-        "prepared_values": ", 0, inputs[0], nonzeros[0].size > 0",
+        "placed_room": f", {', '.join([f'params[{place}]'] * (1 + len(beside)))}, False",
+        "placed_own": ", 0, (0, 0), False",
         "find_nonzeros": textwrap.indent("\n".join(_FIND), " " * 8) + "\n",
         "give_nonzeros": " nonzeros, test_nonzeros,",
         "keep_nonzeros": ", nonzeros, test_nonzeros, inputs",

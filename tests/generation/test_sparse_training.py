@@ -76,6 +76,19 @@ def test_few_inputs_are_found_and_many_left(case: Case) -> None:
         assert same_bytes(found[0], expected[0]), density
 
 
+def test_kernels_are_placed_once_for_all_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run calls where it lies is looked for once: a run may be a loop of many calls."""
+    module = BLAS_IN_PYTHON.module
+    placed: list[str] = []
+    monkeypatch.setattr(module, "_place", lambda kernel, *_: placed.append(kernel.__name__))
+    module._place_kernels.cache_clear()
+    module._place_sparse.cache_clear()
+    for sparse in ("always", "never"):
+        trained(BLAS_IN_PYTHON, *sparse_batch(BLAS_IN_PYTHON, N, 0.3), sparse=sparse)
+    kernels = ["_add_sparse_product", "_add_sparse_step", "_step", "_loss", "_evaluate"]
+    assert placed == kernels
+
+
 def test_dense_rows_that_no_sample_of_them_showed() -> None:
     """Every second row is looked at first; the others are all dense."""
     case = BLAS_IN_PYTHON
