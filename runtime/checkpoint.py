@@ -157,6 +157,7 @@ class Keeper:
     diverged: bool = False
     _at: float = field(default_factory=time.perf_counter)
     _writer: threading.Thread | None = None
+    _claim: threading.Lock = field(default_factory=threading.Lock)  # whose the next file is
     _failure: BaseException | None = None
 
     def epochs_until_next(self, epoch: int, last: int) -> int:
@@ -189,15 +190,20 @@ class Keeper:
             kernels=self.kernels,
         )
         # most of the time is spent waiting for the disk
-        self._writer = threading.Thread(target=self._write, args=(checkpoint,))
+        self._claim = threading.Lock()
+        self._writer = threading.Thread(target=self._write, args=(checkpoint, self._claim))
         self._writer.start()
         self._at = time.perf_counter()
 
     def wait(self) -> None:
         """Wait until nothing is being written."""
-        writer = self._writer
-        if writer is not None and writer.ident is not None:  # a signal may come before its start
-            writer.join()
+        if self._writer is None:
+            return
+        try:
+            self._writer.join()
+        except RuntimeError:  # a signal came while it was being started
+            if not self._claim.acquire(blocking=False):  # it has begun meanwhile
+                self._writer.join()
 
     def settle(self) -> None:
         """Wait until nothing is being written.
@@ -214,7 +220,9 @@ class Keeper:
         if failure is not None:
             raise failure
 
-    def _write(self, checkpoint: Checkpoint) -> None:
+    def _write(self, checkpoint: Checkpoint, claim: threading.Lock) -> None:
+        if not claim.acquire(blocking=False):
+            return  # nobody waits for it any more: begun now, it would be left half done
         try:
             self.write(checkpoint.to_bytes())
             self.saved = checkpoint.position.epoch

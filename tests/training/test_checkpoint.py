@@ -313,6 +313,23 @@ def test_a_signal_before_the_writer_has_started() -> None:
     assert not writer.is_alive()
 
 
+def test_a_writer_for_whom_nobody_waited_writes_nothing(half_way: Path) -> None:
+    """A second signal ends the process while the writer starts: no file is to be half done."""
+    written: list[bytes] = []
+    checkpoint = load_checkpoint(half_way / NAME)
+    keeper = Keeper(write=written.append, record=checkpoint.record, kernels="")
+    writer = threading.Thread(target=keeper._write, args=(checkpoint, keeper._claim))
+    keeper._writer = writer
+    keeper.wait()
+    writer.start()
+    writer.join()
+    assert written == []
+    keeper.save(checkpoint.position, checkpoint.history, None)
+    keeper.wait()
+    assert len(written) == 1
+    assert keeper.saved == checkpoint.position.epoch
+
+
 def test_a_model_is_no_checkpoint(here: Path) -> None:
     done(*TRAIN, "--epochs", "2")
     shutil.copy("run/model.safetensors", CHECKPOINT)
