@@ -191,7 +191,7 @@ class Keeper:
         )
         # most of the time is spent waiting for the disk
         self._claim = threading.Lock()
-        self._writer = threading.Thread(target=self._write, args=(checkpoint, self._claim))
+        self._writer = threading.Thread(target=self._begin, args=(checkpoint, self._claim))
         self._writer.start()
         self._at = time.perf_counter()
 
@@ -220,9 +220,11 @@ class Keeper:
         if failure is not None:
             raise failure
 
-    def _write(self, checkpoint: Checkpoint, claim: threading.Lock) -> None:
-        if not claim.acquire(blocking=False):
-            return  # nobody waits for it any more: begun now, it would be left half done
+    def _begin(self, checkpoint: Checkpoint, claim: threading.Lock) -> None:
+        if claim.acquire(blocking=False):  # else nobody waits for it: it would be left half done
+            self._write(checkpoint)
+
+    def _write(self, checkpoint: Checkpoint) -> None:
         try:
             self.write(checkpoint.to_bytes())
             self.saved = checkpoint.position.epoch

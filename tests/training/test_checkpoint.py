@@ -318,7 +318,7 @@ def test_a_writer_for_whom_nobody_waited_writes_nothing(half_way: Path) -> None:
     written: list[bytes] = []
     checkpoint = load_checkpoint(half_way / NAME)
     keeper = Keeper(write=written.append, record=checkpoint.record, kernels="")
-    writer = threading.Thread(target=keeper._write, args=(checkpoint, keeper._claim))
+    writer = threading.Thread(target=keeper._begin, args=(checkpoint, keeper._claim))
     keeper._writer = writer
     keeper.wait()
     writer.start()
