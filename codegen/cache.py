@@ -67,6 +67,7 @@ def digest(text: str) -> str:
     return hashlib.sha256("\0".join([text, *made_with]).encode()).hexdigest()[:24]
 
 
+_TRIES = 5  # to have a file beside other processes
 _in_use: set[Path] = set()
 # by a file's real path: the hash of what this process found vouched for, or wrote
 _known: dict[str, str] = {}
@@ -75,30 +76,38 @@ _known: dict[str, str] = {}
 def prepare(text: str) -> Path:
     """Return the path of a file that holds `text`, with only vouched files beside it."""
     folder = _private(cache_folder()) / digest(text)
-    try:
-        if folder.is_symlink():
-            folder.unlink()
-        folder.mkdir(mode=0o700, exist_ok=True)
-        path = folder / f"gradwright_{folder.name}.py"
-        # what this process has compiled meanwhile is not sealed yet
-        if folder in _in_use and path.is_file():
-            return path
-        discard_unvouched(folder)
-        _recall(folder)
-        if not path.is_file() or path.read_text("utf-8") != text:
-            _write(path, text)
-        note_written(path, text.encode())
-        # Python and older Numba compare dates; the name says what it holds, so one date serves
-        os.utime(path, (0, 0))
-        _in_use.add(folder)
+    for _ in range(_TRIES):
+        try:
+            return _prepared(folder, text)
+        except FileNotFoundError:  # another process has discarded what is not sealed yet
+            continue
+        except OSError:
+            break
+    # a full or vanished cache must not stop the work
+    folder = _temporary() / digest(text)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / f"gradwright_{folder.name}.py"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def _prepared(folder: Path, text: str) -> Path:
+    if folder.is_symlink():
+        folder.unlink()
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / f"gradwright_{folder.name}.py"
+    # what this process has compiled meanwhile is not sealed yet
+    if folder in _in_use and path.is_file():
         return path
-    except OSError:
-        # a full or vanished cache must not stop the work
-        folder = _temporary() / digest(text)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        path = folder / f"gradwright_{folder.name}.py"
-        path.write_text(text, "utf-8")
-        return path
+    discard_unvouched(folder)
+    _recall(folder)
+    if not path.is_file() or path.read_text("utf-8") != text:
+        _write(path, text)
+    note_written(path, text.encode())
+    # Python and older Numba compare dates; the name says what it holds, so one date serves
+    os.utime(path, (0, 0))
+    _in_use.add(folder)
+    return path
 
 
 def discard_unvouched(folder: Path) -> list[Path]:

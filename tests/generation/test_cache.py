@@ -682,6 +682,27 @@ def test_what_another_process_is_writing_is_left_alone() -> None:
     assert sorted(cache.discard_unvouched(folder)) == sorted(half)
 
 
+def test_a_file_that_another_process_discards_is_written_again(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it is sealed nobody vouches for it."""
+    waiting = 2
+    note = cache.note_written
+
+    def discarded(path: Path, content: bytes) -> None:
+        nonlocal waiting
+        note(path, content)
+        if waiting:
+            waiting -= 1
+            path.unlink()
+
+    monkeypatch.setattr(cache, "note_written", discarded)
+    path = cache.prepare(TINY)
+    assert base in path.parents
+    assert path.read_text("utf-8") == TINY
+    assert waiting == 0
+
+
 def test_preparing_and_sealing_at_once() -> None:
     """Many threads stand for many processes: no step of one breaks another's."""
     errors: list[BaseException] = []
