@@ -29,7 +29,7 @@ from run_results import FILES, LAST_LINE, record_in, rows_in, write_set
 from runtime.checkpoint import NAME, load_checkpoint
 from runtime.model_file import load_model
 
-LONG = ("--epochs", "300000")  # some seconds after the first tenth: time enough for a signal
+LONG = ("--epochs", "900000")  # some seconds after the first tenth: time enough for a signal
 
 
 @pytest.fixture
@@ -58,15 +58,15 @@ def test_a_signal_ends_the_run_and_saves_it(
     tmp_path: Path, number: int, status: int, name: str
 ) -> None:
     with running("train", "circles", *LONG, cwd=tmp_path) as command:
-        command.wait_for("epoch 3")
+        command.wait_for("epoch 9")
         command.signal(number)
         outcome = command.finish()
     assert outcome.status == status
     last = LAST_LINE.fullmatch(outcome.out)
     assert last
     epochs = int(last[1])
-    assert 30_000 <= epochs < 300_000
-    assert f"stopped after epoch {epochs} of 300000, and saved" in outcome.err
+    assert 90_000 <= epochs < 900_000
+    assert f"stopped after epoch {epochs} of 900000, and saved" in outcome.err
     assert "results are in runs/circles: " in outcome.err
     assert "Traceback" not in outcome.err
     folder = tmp_path / "runs" / "circles"
@@ -81,7 +81,7 @@ def test_stopped_early_both_runs_are_kept(here: Path, old_run: Path) -> None:
     before = content_of(old_run)
     options = ("--out", "old", "--overwrite", "--no-plot")
     with running("train", "circles", *LONG, *options, cwd=here) as command:
-        command.wait_for("epoch 3")
+        command.wait_for("epoch 9")
         command.signal(signal.SIGINT)
         outcome = command.finish()
     assert outcome.status == 130
