@@ -112,9 +112,9 @@ def test_nothing_to_go_on_with(here: Path) -> None:
 
 
 def test_interrupted_it_says_how_to_go_on(here: Path) -> None:
-    options = ("--epochs", "100000", "--out", "my run", "--no-plot")
+    options = ("--epochs", "500000", "--out", "my run", "--no-plot")
     with running("train", "circles", *options, cwd=here) as command:
-        command.wait_for("epoch 1")
+        command.wait_for("epoch 5")
         command.signal(signal.SIGINT)
         outcome = command.finish()
     assert outcome.status == 130
