@@ -126,7 +126,8 @@ def test_kernels_are_placed_once_for_all_runs(monkeypatch: pytest.MonkeyPatch) -
     module._place_sparse.cache_clear()
     for sparse in ("always", "never"):
         trained(BLAS_IN_PYTHON, *sparse_batch(BLAS_IN_PYTHON, N, 0.3), sparse=sparse)
-    kernels = ["_add_sparse_product", "_add_sparse_step", "_step", "_loss", "_evaluate"]
+    own = [f"_add_{of}_{part}" for of in ("sparse", "full") for part in ("product", "step")]
+    kernels = [*own, "_step", "_loss", "_evaluate"]
     assert placed == kernels
 
 
