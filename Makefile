@@ -1,5 +1,5 @@
 # Each target is one line that a person could type.
-.PHONY: check test slow golden bench sizes
+.PHONY: check test slow golden bench ulp sizes
 
 check: sizes
 	ruff check . && ruff format --check . && mypy
@@ -15,6 +15,11 @@ golden:
 
 bench:
 	gradwright bench circles --against torch,numpy && gradwright bench mnist --against torch,numpy
+
+# errors of the elementary functions over every float32, as this processor computes and as one
+# that has AVX2 does: some minutes a function; the bits must be the same
+ulp:
+	pip install -q '.[test]' && python tests/support/ulp.py --all && NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=+avx,+avx2,+fma,+bmi,+bmi2 python tests/support/ulp.py --all
 
 # informs, and fails on nothing: a file should be read in one sitting
 sizes:

@@ -30,23 +30,10 @@ from codegen.optimizer_programs import Optimizer
 from derive.program import ONE_HOT
 
 # functions that are left to the C library, or to the processor
-_FROM_MATH = {
-    name: f"math.{name}"
-    for name in (
-        "sin",
-        "cos",
-        "tan",
-        "atan",
-        "sinh",
-        "cosh",
-        "erf",
-        "expm1",
-        "log1p",
-        "sqrt",
-        "pow",
-    )
+FROM_MATH = {
+    name: f"math.{name}" for name in ("sin", "cos", "tan", "atan", "sinh", "cosh", "sqrt", "pow")
 }
-_BUILT_IN = {"abs"}
+BUILT_IN = {"abs"}
 _UNKNOWN_HASH = "?" * 16
 _INLINED = '_inlined = njit(**_FLAGS, **_INNER, fastmath={"contract"}, forceinline=True)\n'
 _LANES = f"T = DTYPE\nLANES = {LANES}  # a batch is padded to whole vectors of so many samples\n"
@@ -300,11 +287,11 @@ def _elementary(programs: Mapping[str, KernelProgram], dtype: str, *, lanes: boo
                 n for n in (*elementary_function(name, dtype).needs, name) if n not in needed
             ]
     lines = [
-        f"{name} = _by_lane({2 if name == 'pow' else 1}, {_FROM_MATH[name]})"
+        f"{name} = _by_lane({2 if name == 'pow' else 1}, {FROM_MATH[name]})"
         if lanes
-        else f"{name} = {_FROM_MATH[name]}"
+        else f"{name} = {FROM_MATH[name]}"
         for name in called
-        if name in _FROM_MATH and name not in KNOWN and not (lanes and name == "sqrt")
+        if name in FROM_MATH and not (lanes and name == "sqrt")
     ]
     if not needed and not lines:
         return ""
@@ -322,7 +309,7 @@ def _functions(program: KernelProgram) -> set[str]:
                 found |= _called(store.value)
         elif isinstance(node, Reduce):
             found |= _called(node.value)
-    return found - _BUILT_IN
+    return found - BUILT_IN
 
 
 def _called(value: Value) -> set[str]:

@@ -1,6 +1,7 @@
 """The emitted elementary functions: accuracy, special values, vector instructions."""
 
 import itertools
+import json
 import math
 import re
 import time
@@ -14,9 +15,12 @@ import ulp
 from mpmath import mp
 from numba import float32, float64, njit
 
-from codegen import approximation
-from codegen.approximation import KNOWN, elementary_function
+from codegen.approximation import DECORATOR, KNOWN, elementary_function
+from codegen.elementary import error_function, exponential, hyperbolic, logarithm
+from codegen.emit.c_functions import LIBRARY
+from codegen.emit.module import BUILT_IN, FROM_MATH
 from codegen.errors import InputError
+from codegen.scalar import FUNCTIONS
 
 DTYPES = ("float32", "float64")
 EVERY = [(name, dtype) for name in KNOWN for dtype in DTYPES]
@@ -94,11 +98,32 @@ def test_float64_keeps_its_bound_at_hard_points_against_mpmath(
     get: Callable[..., ulp.Compiled], name: str
 ) -> None:
     points = ulp.hard_points(name, np.float64)
-    points = points[np.isfinite(points) & (points > 0 if name == "log" else points < 709.78)]
+    above = {"log": 0.0, "log1p": -1.0}.get(name, -np.inf)
+    below = 709.78 if name in ("exp", "expm1") else np.inf
+    points = points[np.isfinite(points) & (points > above) & (points < below)]
     x = points[:: max(1, points.size // 10_000)]
     assert x.size >= 10_000
     worst = ulp.worst_error_mpmath(get(name, "float64"), name, x)
     assert 0.5 <= worst <= elementary_function(name, "float64").ulp
+
+
+def test_the_table_holds_every_function_and_no_other() -> None:
+    table = json.loads(ulp.TABLE.read_text("utf-8"))
+    assert sorted(table) == sorted(KNOWN)
+    for name, dtype in EVERY:
+        assert {*table[name][dtype]} == {"fused", "unfused"}
+        for kind, error in table[name][dtype].items():
+            assert error == quoted(name, dtype, fused=kind == "fused")
+    document = (ulp.TABLE.parents[2] / "ARCHITECTURE.md").read_text("utf-8")
+    assert "\n".join(ulp.table_rows(table)) in document
+
+
+def test_every_function_that_kernels_may_call_is_in_the_table_or_the_c_library_s() -> None:
+    """No emitter has a function that is neither measured nor named as the C library's."""
+    of_library = {"sin", "cos", "tan", "atan", "sinh", "cosh", "sqrt", "pow"}
+    assert set(FUNCTIONS.values()) <= {*KNOWN, *of_library, *BUILT_IN}
+    assert set(FROM_MATH) == set(LIBRARY) == of_library
+    assert not of_library & set(KNOWN)
 
 
 @pytest.mark.slow
@@ -155,7 +180,7 @@ def test_the_checker_knows_right_from_wrong_in_float64() -> None:
         assert ulp.worst_error(lambda _, value=spoilt: value, "exp", x) > 1e6
 
 
-LINE = re.compile(r"    (?:[pqv] = |LN2_\w+ = |LOG2_E = ).*")
+LINE = re.compile(r"    (?:[pqvw] = |LN2_\w+ = |LOG2_E = ).*")
 CONSTANT = re.compile(r"np\.float32\([^)]*\)|(?<![\w.])-?\d+\.\d*(?:e-?\d+)?")
 
 
@@ -168,7 +193,8 @@ def test_a_spoilt_coefficient_is_noticed(name: str, dtype: str, tmp_path: Path) 
         if LINE.fullmatch(line)
         for constant in CONSTANT.finditer(line)
     ]
-    assert len(constants) >= {"exp": 8, "log": 5, "tanh": 13}[name]
+    least = {"exp": 8, "expm1": 8, "log": 5, "log1p": 5, "tanh": 13, "erf": 15}
+    assert len(constants) >= least[name]
     x = np.sort(sample(name, dtype))
     x = x[:: x.size // 500]
     bound = elementary_function(name, dtype).ulp
@@ -181,7 +207,8 @@ def test_a_spoilt_coefficient_is_noticed(name: str, dtype: str, tmp_path: Path) 
 
 def worst_in_python(lines: list[str], name: str, x: np.ndarray, folder: Path) -> float:
     """Return the worst error of the source run by Python itself, number by number."""
-    plain = ulp.load("\n".join(lines), name, x.dtype.name, folder).scalar.py_func
+    source = "\n".join(lines).replace("from numba import njit", "njit = lambda **_: lambda f: f")
+    plain = ulp.load(source, name, x.dtype.name, folder).scalar
 
     def function(x: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
@@ -195,6 +222,11 @@ def worst_in_python(lines: list[str], name: str, x: np.ndarray, folder: Path) ->
 
 SPECIAL = {
     "exp": """0:1 -0:1 inf:inf -inf:0 nan:nan 1e4:inf -1e4:0""",
+    "expm1": """0:0 -0:-0 inf:inf -inf:-1 nan:nan 1e4:inf -1e4:-1 -60:-1 1e-40:1e-40
+                -1e-40:-1e-40""",
+    "erf": """0:0 -0:-0 inf:1 -inf:-1 nan:nan 7:1 -7:-1 1e30:1 -1e30:-1""",
+    "log1p": """0:0 -0:-0 -1:-inf inf:inf -inf:nan -2:nan -1.5:nan nan:nan 1e-40:1e-40
+                -1e-40:-1e-40""",
     "log": """1:0 0:-inf -0:-inf inf:inf -inf:nan -1:nan -1e-40:nan nan:nan""",
     "tanh": """0:0 -0:-0 inf:1 -inf:-1 nan:nan 20:1 -20:-1 1e30:1 -1e30:-1
                1e-40:1e-40 -1e-30:-1e-30""",
@@ -218,6 +250,8 @@ def test_exp_goes_to_infinity_and_to_zero_where_it_should(
         last = float(mp.ln(mp.mpf(float(info.max))))
         vanishing = float(mp.ln(mp.mpf(float(info.smallest_subnormal)) / 2))
     x = np.array([last - 1e-4, last + 1e-4, vanishing + 1e-4, vanishing - 1e-4], dtype)
+    assert np.isfinite(get("expm1", dtype)(x[:1]))
+    assert get("expm1", dtype)(x[1:2]) == np.inf
     below, above, least, nothing = get("exp", dtype)(x)
     assert np.isfinite(below)
     assert above == np.inf
@@ -226,9 +260,12 @@ def test_exp_goes_to_infinity_and_to_zero_where_it_should(
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_tanh_is_odd_to_the_bit(get: Callable[..., ulp.Compiled], dtype: str) -> None:
-    x = sample("tanh", dtype, 100_000)
-    assert_same_bits(get("tanh", dtype)(-x), -get("tanh", dtype)(x))
+@pytest.mark.parametrize("name", ["tanh", "erf"])
+def test_what_is_odd_is_odd_to_the_bit(
+    get: Callable[..., ulp.Compiled], name: str, dtype: str
+) -> None:
+    x = sample(name, dtype, 100_000)
+    assert_same_bits(get(name, dtype)(-x), -get(name, dtype)(x))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -353,12 +390,17 @@ def test_a_careless_caller_changes_nothing(
 
 @pytest.fixture
 def afresh() -> Iterator[Callable[[], None]]:
+    caches = [elementary_function] + [
+        found
+        for module in (error_function, exponential, hyperbolic, logarithm)
+        for found in vars(module).values()
+        if hasattr(found, "cache_clear")
+    ]
+    assert len(caches) >= 8
+
     def clear() -> None:
-        elementary_function.cache_clear()
-        approximation._exp_polynomial.cache_clear()
-        approximation._log_polynomial.cache_clear()
-        approximation._tanh_polynomial.cache_clear()
-        approximation._tanh_far_polynomial.cache_clear()
+        for found in caches:
+            found.cache_clear()
 
     clear()
     yield clear
@@ -373,13 +415,16 @@ def test_generation_is_the_same_every_time(afresh: Callable[[], None]) -> None:
     assert second[::-1] == first
 
 
+@pytest.mark.parametrize("called", [("exp", "log", "tanh"), ("erf", "exp"), ("expm1", "log1p")])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_generation_is_quick(afresh: Callable[[], None], dtype: str) -> None:
+def test_generation_is_quick(
+    afresh: Callable[[], None], dtype: str, called: tuple[str, ...]
+) -> None:
     spent = []
     for _ in range(3):
         afresh()
         start = time.process_time()
-        for name in KNOWN:
+        for name in called:
             elementary_function(name, dtype)
         spent.append(time.process_time() - start)
     assert min(spent) < 0.15
@@ -388,15 +433,17 @@ def test_generation_is_quick(afresh: Callable[[], None], dtype: str) -> None:
 @pytest.mark.parametrize(("name", "dtype"), EVERY)
 def test_the_source_is_fit_to_be_read(name: str, dtype: str) -> None:
     function = elementary_function(name, dtype)
-    assert function.source.startswith(f"{approximation.DECORATOR}\ndef {name}(x):\n")
+    assert function.source.startswith(f"{DECORATOR}\ndef {name}(x):\n")
     assert max(map(len, function.source.splitlines())) <= 100
     assert f"within {function.ulp} ulp." in function.source
-    assert "Reference: " in function.source
+    assert "Reference: " in function.source or "References: " in function.source
     assert max(quoted(name, dtype, fused=fused) for fused in (True, False)) <= function.ulp
 
 
 def test_unknown_names_are_refused_with_what_is_known() -> None:
-    with pytest.raises(InputError, match=r'"tahn" is not known\. Known: exp, log, tanh'):
+    with pytest.raises(
+        InputError, match=r'"tahn" is not known\. Known: erf, exp, expm1, log, log1p, tanh'
+    ):
         elementary_function("tahn", "float32")
     with pytest.raises(InputError, match=r'"float16" is not known\. Known: float32, float64'):
         elementary_function("exp", "float16")

@@ -1,0 +1,1 @@
+"""Elementary functions in plain arithmetic: the source of each, by family."""
