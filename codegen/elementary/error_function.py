@@ -81,9 +81,9 @@ def erf(x):
 
 
 def _erf_by_exp(real: Format) -> ElementaryFunction:
-    # Roundings where they weigh most, erf just above 1: last sum ½, the product, exp, z and q
-    # each a sixth of their own.
-    ulp = 1.5
+    # Roundings where they weigh most, a just above 1, where erfc is a sixth: last sum ½; in
+    # spacings below 1, z ⅓, exp ⅓, q ⅓ and, where it is not fused, the product ¼.
+    ulp = 1.75
     p, q = near_polynomial(12), far_polynomial(12)
     one, two = real.number(1), real.number(2)
     source = f'''\
