@@ -42,7 +42,16 @@ _SHADE = 0.62  # of the class's colour at probability 1, so that points stand ou
 def decision_png(
     predict: Predict, dataset: Dataset, title: str, *, probabilities: bool = True
 ) -> bytes:
-    """Return the picture of a network's decision on two-dimensional inputs.
+    """Return the picture of `decision_figure`."""
+    with decision_figure(predict, dataset, title, probabilities=probabilities) as figure:
+        return png_bytes(figure)
+
+
+@contextlib.contextmanager
+def decision_figure(
+    predict: Predict, dataset: Dataset, title: str, *, probabilities: bool = True
+) -> Iterator["Figure"]:
+    """Give the picture of a network's decision on two-dimensional inputs.
 
     The shade says how sure the network is, the black line where its decision changes.
     Training points are filled, test points hollow. Both axes have one scale, unless one
@@ -66,10 +75,33 @@ def decision_png(
     InputError
         If the data are not points of a plane, or `predict` gives another shape.
     """
-    if dataset.X_train.shape[1] != 2:
-        columns = dataset.X_train.shape[1]
+    refuse_other_than_planes(dataset)
+    x, y = axis_points(dataset)
+    surface = surface_of(predict, dataset, x, y)
+    with decision_plane(dataset, x, y, gaps=not np.isfinite(surface).all()) as (figure, axes, bar):
+        shade(axes, bar, x, y, surface, dataset, probabilities=probabilities)
+        draw_points(axes, dataset)
+        set_title(figure, title)
+        yield figure
+
+
+def refuse_other_than_planes(dataset: Dataset) -> None:
+    """Raise `InputError` unless the inputs are points of a plane, and the targets classes."""
+    columns = dataset.X_train.shape[1]
+    if columns != 2:
         raise InputError(f"{dataset.name}: {columns} input columns, a picture needs two.")
-    x, y = _axis_points(dataset)
+    if dataset.is_regression:
+        raise InputError(f"{dataset.name}: real targets, a picture of the decision needs classes.")
+
+
+def surface_of(predict: Predict, dataset: Dataset, x: Array, y: Array) -> Array:
+    """Return what `predict` says on a grid, shape (rows, columns, outputs), float64.
+
+    Raises
+    ------
+    InputError
+        If it gives another shape.
+    """
     points = np.stack([axis.ravel() for axis in np.meshgrid(x, y)], axis=1)
     outputs = np.asarray(predict(points.astype(dataset.X_train.dtype)), dtype=np.float64)
     classes = len(dataset.classes)
@@ -79,16 +111,20 @@ def decision_png(
             f"predict gives shape {outputs.shape}, expected {(len(points), classes)}: "
             f"a column per class of {dataset.name}."
         )
-    surface = outputs.reshape(len(y), len(x), -1)
-    names = [_class_name(label) for label in dataset.classes]
-    legend = _legend_entries(dataset, names, gaps=not np.isfinite(surface).all())
+    return outputs.reshape(len(y), len(x), -1)
+
+
+@contextlib.contextmanager
+def decision_plane(
+    dataset: Dataset, x: Array, y: Array, *, gaps: bool = False
+) -> Iterator[tuple["Figure", "Axes", "Axes"]]:
+    """Give a figure with a legend, still without shade, points and title, and its bar.
+
+    With `gaps` the legend tells of places where the network gives no number.
+    """
+    legend = _legend_entries(dataset, _names(dataset), gaps=gaps)
     columns = _legend_columns([str(entry.get_label()) for entry in legend])
     with _plane(x, y, rows=-(-len(legend) // columns)) as (figure, axes, bar):
-        if surface.shape[2] <= 2:
-            _shade_two(axes, bar, x, y, surface, names, probabilities)
-        else:
-            _shade_many(axes, bar, x, y, surface, probabilities)
-        _scatter(axes, dataset)
         axes.set(xlabel="x₁", ylabel="x₂", xlim=x[[0, -1]], ylim=y[[0, -1]])
         figure.legend(
             handles=legend,
@@ -97,12 +133,49 @@ def decision_png(
             columnspacing=1.4,
             handletextpad=0.4,
         )
-        set_title(figure, title)
-        return png_bytes(figure)
+        yield figure, axes, bar
 
 
-def _axis_points(dataset: Dataset) -> tuple[Array, Array]:
-    """Return the coordinates of the grid along both axes: data and grid, with a margin."""
+def shade(
+    axes: "Axes",
+    bar: "Axes",
+    x: Array,
+    y: Array,
+    surface: Array,
+    dataset: Dataset,
+    *,
+    probabilities: bool,
+    largest: float | None = None,
+) -> None:
+    """Draw the shade and the decision boundary of a `surface_of`, and what the shade means.
+
+    `largest` is the lead with the full colour where outputs are no probabilities; None: that
+    which three in four points of this surface lie below.
+    """
+    if surface.shape[2] <= 2:
+        _shade_two(axes, bar, x, y, surface, _names(dataset), probabilities, largest)
+    else:
+        _shade_many(axes, bar, x, y, surface, probabilities, largest)
+    axes.set(xlim=x[[0, -1]], ylim=y[[0, -1]])
+
+
+def usual_lead(surface: Array) -> float:
+    """Return the lead that has the full colour, for a surface of no probabilities."""
+    if surface.shape[2] == 1:
+        return _usual(surface[..., 0])
+    ranked = np.sort(surface, axis=2)
+    return _usual(ranked[..., -1] - ranked[..., -2])
+
+
+def _names(dataset: Dataset) -> list[str]:
+    return [_class_name(label) for label in dataset.classes]
+
+
+def axis_points(dataset: Dataset, number: int = _GRID) -> tuple[Array, Array]:
+    """Return the coordinates of the grid along both axes: data and grid, with a margin.
+
+    There are `number` along the longer side.
+    """
     data = np.concatenate([dataset.X_train, dataset.X_test]).astype(np.float64)
     low, high = data.min(axis=0), data.max(axis=0)
     margin = np.where(high > low, 0.08 * (high - low), 1.0)
@@ -113,9 +186,9 @@ def _axis_points(dataset: Dataset) -> tuple[Array, Array]:
         low = np.minimum(low, dataset.grid.min(axis=0))
         high = np.maximum(high, dataset.grid.max(axis=0) + steps)
     sides = high - low
-    numbers = [_GRID, _GRID]
+    numbers = [number, number]
     if _comparable(sides):
-        numbers = [max(2, round(_GRID * side / sides.max())) for side in sides]
+        numbers = [max(2, round(number * side / sides.max())) for side in sides]
     x, y = (np.linspace(*args) for args in zip(low, high, numbers, strict=True))
     return x, y
 
@@ -153,6 +226,7 @@ def _shade_two(
     surface: Array,
     names: Sequence[str],
     probabilities: bool,
+    largest: float | None,
 ) -> None:
     """Shade between two classes: by the second's probability, or its output's lead."""
     from matplotlib.colors import LinearSegmentedColormap
@@ -166,7 +240,7 @@ def _shade_two(
         values, low, high = surface[..., -1], 0.0, 1.0
         label = f"probability of {names[-1]}"
     else:
-        values, high = lead, _usual(lead)
+        values, high = lead, largest or _usual(lead)
         low = -high
         outputs = " − ".join(f"output of {name}" for name in reversed(names))
         label = "output" if surface.shape[2] == 1 else outputs
@@ -188,7 +262,13 @@ def _shade_two(
 
 
 def _shade_many(
-    axes: "Axes", bar: "Axes", x: Array, y: Array, surface: Array, probabilities: bool
+    axes: "Axes",
+    bar: "Axes",
+    x: Array,
+    y: Array,
+    surface: Array,
+    probabilities: bool,
+    largest: float | None,
 ) -> None:
     """Shade in the colour of the winning class: by its probability, or its output's lead."""
     classes = surface.shape[2]
@@ -200,7 +280,7 @@ def _shade_many(
         values, low, high = ranked[..., -1], 1 / classes, 1.0
         label = "probability of the most likely class"
     else:
-        values, low, high = lead, 0.0, _usual(lead)
+        values, low, high = lead, 0.0, largest or _usual(lead)
         label = "lead of the largest output over the next"
     colours = np.array([mixed(colour, 1.0) for colour in class_colours(classes)])
     strength = _SHADE * np.clip((values - low) / (high - low), 0, 1)[..., None]
@@ -214,7 +294,11 @@ def _shade_many(
         _boundary(axes, x, y, np.where(bad, np.nan, surface[..., k] - others))
     ramp = _SHADE * np.linspace(0, 1, 256)[:, None, None]
     bar.imshow(
-        1 - ramp * (1 - colours[None]), extent=(0, 1, low, high), origin="lower", aspect="auto"
+        1 - ramp * (1 - colours[None]),
+        extent=(0, 1, low, high),
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
     )
     bar.set_xticks([])
     bar.yaxis.tick_right()
@@ -233,7 +317,7 @@ def _boundary(axes: "Axes", x: Array, y: Array, lead: Array) -> bool:
     return True
 
 
-def _scatter(axes: "Axes", dataset: Dataset) -> None:
+def draw_points(axes: "Axes", dataset: Dataset) -> None:
     """Draw training points filled and test points hollow, a marker and colour per class."""
     colours = class_colours(len(dataset.classes))
     parts = ((dataset.X_train, dataset.Y_train, True), (dataset.X_test, dataset.Y_test, False))

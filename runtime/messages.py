@@ -3,8 +3,21 @@
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 import click
+
+_quiet = [False]
+
+
+@contextlib.contextmanager
+def nothing_said(*, quiet: bool = True) -> Iterator[None]:
+    """Drop every message inside the block, if `quiet`; errors are told after it."""
+    before, _quiet[0] = _quiet[0], quiet or _quiet[0]
+    try:
+        yield
+    finally:
+        _quiet[0] = before
 
 
 def say(message: str) -> None:
@@ -13,6 +26,8 @@ def say(message: str) -> None:
     A reader who has gone away (``2>&1 | head -1``) or a full disk behind standard error is
     no reason to lose a training run: such a message is dropped.
     """
+    if _quiet[0]:
+        return
     with contextlib.suppress(OSError):
         click.echo(message, err=True)
 

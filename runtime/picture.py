@@ -1,4 +1,4 @@
-"""What all pictures share: palette, style, and PNG bytes that depend on nothing else.
+"""What all pictures share: palette, style, and bytes that depend on nothing else.
 
 Colours are those of Okabe and Ito [1]_, which people with any colour vision tell apart;
 line styles and markers carry the same distinctions into black and white. Equal input gives
@@ -14,11 +14,14 @@ References
 
 import contextlib
 import io
+import math
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 VERMILLION, BLUE, GREEN, PURPLE = "#D55E00", "#0072B2", "#009E73", "#CC79A7"
@@ -26,6 +29,7 @@ ORANGE, SKY, YELLOW, BLACK = "#E69F00", "#56B4E9", "#F0E442", "#000000"
 PALETTE = (VERMILLION, BLUE, GREEN, PURPLE, ORANGE, SKY, YELLOW, BLACK)
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<", ">", "p", "*")
 GREY, LIGHT_GREY = "#404040", "#808080"
+FORMATS = ("png", "svg")
 
 _DPI = 150
 _LETTERS_PER_INCH = 7.4  # of a title
@@ -43,6 +47,26 @@ _STYLE: dict[Any, Any] = {  # keys of matplotlib's rcParams
     "svg.hashsalt": "gradwright",  # names of parts: random without it
     "text.parse_math": False,  # titles and labels are the user's
 }
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture; a notebook shows it.
+
+    Attributes
+    ----------
+    png
+        As the bytes of a PNG file.
+    figure
+        As matplotlib's figure, to be changed and saved in other ways.
+    """
+
+    png: bytes = field(repr=False)
+    figure: "Figure" = field(repr=False, compare=False)
+
+    def _repr_png_(self) -> bytes:
+        return self.png
 
 
 @contextlib.contextmanager
@@ -77,13 +101,42 @@ def png_bytes(figure: "Figure") -> bytes:
 
 
 def svg_bytes(figure: "Figure") -> bytes:
-    """Return the figure as an SVG without a date; inside `blank_figure` alone."""
+    """Return the figure as an SVG without a date, text as paths; inside `blank_figure` alone."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     FigureCanvasSVG(figure)
     content = io.BytesIO()
     figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
     return content.getvalue()
+
+
+def picture_bytes(figure: "Figure", form: str) -> bytes:
+    """Return the figure in one of `FORMATS`."""
+    return png_bytes(figure) if form == "png" else svg_bytes(figure)
+
+
+def keep_decades_readable(axes: "Axes") -> None:
+    """Label a logarithmic axis of values with plain numbers, enough of them within a decade."""
+    from matplotlib.ticker import (
+        FuncFormatter,
+        LogLocator,
+        MaxNLocator,
+        NullFormatter,
+        NullLocator,
+        ScalarFormatter,
+    )
+
+    low, high = axes.get_ylim()
+    decades = math.log10(high / low)
+    if decades < 0.6:
+        axes.yaxis.set_major_locator(MaxNLocator(6))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        return
+    steps = (1, 2, 3, 5, 7) if decades < 1 else (1, 2, 5) if decades < 2.5 else (1,)
+    axes.yaxis.set_major_locator(LogLocator(base=10, subs=steps, numticks=12))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def class_colours(classes: int) -> list[str]:

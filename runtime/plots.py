@@ -1,11 +1,13 @@
-"""The pictures of a run as files: ``curves.png`` and ``decision.png``.
+"""``curves.png``: loss and accuracy over the epochs; and pictures as files.
 
-Each picture is made as bytes first (`curves_png`, `decision_png`), for whoever writes the
-files of a run himself; `plot_curves` and `plot_decision` also write the file.
+Each picture is a figure first (`curves_figure`), then bytes (`curves_png`), for whoever writes
+the files of a run himself; `plot_curves` and `plot_decision` also write the file.
 """
 
+import contextlib
+import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +17,28 @@ from runtime.data.dataset import Dataset
 from runtime.decision_picture import Predict, decision_png
 from runtime.files import write_atomically
 from runtime.history import History
-from runtime.picture import BLUE, GREY, VERMILLION, blank_figure, png_bytes, set_title
+from runtime.picture import (
+    BLUE,
+    GREY,
+    VERMILLION,
+    blank_figure,
+    keep_decades_readable,
+    png_bytes,
+    set_title,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-__all__ = ["Predict", "curves_png", "decision_png", "plot_curves", "plot_decision"]
+__all__ = [
+    "Predict",
+    "curves_figure",
+    "curves_png",
+    "decision_png",
+    "plot_curves",
+    "plot_decision",
+]
 
 Array = NDArray[np.floating[Any]]
 
@@ -61,9 +79,26 @@ def plot_decision(
 
 
 def curves_png(
-    history: History, title: str, regression: Mapping[str, Array] | None = None
+    history: History,
+    title: str,
+    regression: Mapping[str, Array] | None = None,
+    *,
+    log: bool = False,
 ) -> bytes:
-    """Return the picture of loss and accuracy over the epochs, training and test.
+    """Return the picture of `curves_figure`."""
+    with curves_figure(history, title, regression, log=log) as figure:
+        return png_bytes(figure)
+
+
+@contextlib.contextmanager
+def curves_figure(
+    history: History,
+    title: str,
+    regression: Mapping[str, Array] | None = None,
+    *,
+    log: bool = False,
+) -> Iterator["Figure"]:
+    """Give the picture of loss and accuracy over the epochs, training and test.
 
     What was not measured is not drawn, nor is what is not finite. The figures after the
     last epoch stand beside the ends of the lines.
@@ -76,49 +111,45 @@ def curves_png(
         One line above both panels; no mark-up.
     regression
         For real targets: ``train_rmse``, ``train_r2``, ``test_rmse`` and ``test_r2`` after
-        each epoch. They take the place of the accuracy.
+        each epoch. They take the place of the accuracy; where only those of one epoch are
+        known, they stand below the title.
+    log
+        Whether losses and errors have a logarithmic scale; one with a value that is not
+        positive keeps its own.
     """
-    if regression is not None:
-        return _regression_png(history, title, regression)
-    with blank_figure(10.0, 4.6) as figure:
-        loss, accuracy = figure.subplots(1, 2)
-        figure.subplots_adjust(left=0.09, right=0.91, bottom=0.12, top=0.76, wspace=0.52)
-        _curves(loss, {"training": history.train_loss, "test": history.test_loss}, _loss)
-        _curves(
-            accuracy,
-            {"training": 100 * history.train_accuracy, "test": 100 * history.test_accuracy},
-            "{:.2f} %".format,
-        )
-        loss.set(title="Loss", ylabel="mean loss per sample")
-        accuracy.set(title="Accuracy", ylabel="accuracy (%)")
-        if lines := loss.get_lines() or accuracy.get_lines():
-            figure.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, 0.93), ncols=2)
-        set_title(figure, title)
-        return png_bytes(figure)
-
-
-def _regression_png(history: History, title: str, regression: Mapping[str, Array]) -> bytes:
-    with blank_figure(14.0, 4.6) as figure:
-        panels = figure.subplots(1, 3)
-        figure.subplots_adjust(left=0.06, right=0.93, bottom=0.12, top=0.76, wspace=0.5)
-        curves: list[tuple[str, str, Array, Array]] = [
-            ("Loss", "mean loss per sample", history.train_loss, history.test_loss)
-        ]
-        for name, key, label in (
-            ("Root mean squared error", "rmse", "RMSE (units of the target)"),
-            ("R²", "r2", "R² (share of the variance explained)"),
+    panels: list[tuple[str, str, Array, Array, Callable[[float], str], bool]] = [
+        ("Loss", "mean loss per sample", history.train_loss, history.test_loss, _loss, log)
+    ]
+    if regression is None:
+        shares = 100 * history.train_accuracy, 100 * history.test_accuracy
+        panels.append(("Accuracy", "accuracy (%)", *shares, "{:.2f} %".format, False))
+    elif all(np.isfinite(values).sum() > 1 for values in regression.values()):
+        for name, key, label, scaled in (
+            ("Root mean squared error", "rmse", "RMSE (units of the target)", log),
+            ("R²", "r2", "R² (share of the variance explained)", False),
         ):
-            curves.append((name, label, regression[f"train_{key}"], regression[f"test_{key}"]))
-        for axes, (name, label, train, test) in zip(panels, curves, strict=True):
-            _curves(axes, {"training": train, "test": test}, _loss)
+            values = regression[f"train_{key}"], regression[f"test_{key}"]
+            panels.append((name, label, *values, _loss, scaled))
+    width = {1: 7.4, 2: 10.0, 3: 14.0}[len(panels)]
+    with blank_figure(width, 4.6) as figure:
+        drawn = figure.subplots(1, len(panels), squeeze=False)[0]
+        figure.subplots_adjust(
+            left=0.9 / width, right=1 - 0.92 / width, bottom=0.12, top=0.76, wspace=0.52
+        )
+        for axes, (name, label, train, test, form, scaled) in zip(drawn, panels, strict=True):
+            _curves(axes, {"training": train, "test": test}, form, log=scaled)
             axes.set(title=name, ylabel=label)
-        if lines := panels[0].get_lines():
+        if regression is not None and len(panels) == 1:
+            drawn[0].set_title(_scores(regression), color=GREY, fontsize=10)
+        if lines := next((axes.get_lines() for axes in drawn if axes.lines), None):
             figure.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, 0.93), ncols=2)
         set_title(figure, title)
-        return png_bytes(figure)
+        yield figure
 
 
-def _curves(axes: "Axes", curves: dict[str, Array], form: Callable[[float], str]) -> None:
+def _curves(
+    axes: "Axes", curves: dict[str, Array], form: Callable[[float], str], *, log: bool
+) -> None:
     """Draw a line per entry, with its last value beside its end."""
     from matplotlib.ticker import MaxNLocator
 
@@ -143,6 +174,7 @@ def _curves(axes: "Axes", curves: dict[str, Array], form: Callable[[float], str]
             clip_on=False,  # the last marker sits on the edge
             label=name,
         )
+        log = log and not np.any(drawn <= 0)
         if np.isfinite(drawn[-1]):
             ends[colour] = float(drawn[-1])
     axes.set_xlabel("epoch")
@@ -155,18 +187,38 @@ def _curves(axes: "Axes", curves: dict[str, Array], form: Callable[[float], str]
     if not axes.lines:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY)
         return
-    for colour, height, value in _apart(axes.get_ylim(), ends):
+    if log:
+        axes.set_yscale("log")
+        axes.grid(visible=True, which="minor", axis="y", linewidth=0.4)
+        keep_decades_readable(axes)
+    for colour, height, value in _apart(axes.get_ylim(), ends, log=log):
         axes.text(1.025, height, form(value), transform=axes.transAxes, color=colour, va="center")
 
 
+def _scores(regression: Mapping[str, Array]) -> str:
+    """Return the RMSE and R² that are known, as a line."""
+    told = []
+    for part, name in (("train", "training"), ("test", "test")):
+        known = {key: regression[f"{part}_{key}"] for key in ("rmse", "r2")}
+        last = {key: values[np.isfinite(values)][-1:] for key, values in known.items()}
+        if all(map(len, last.values())):
+            told.append(f"{name} RMSE {_loss(last['rmse'][0])}, R² {last['r2'][0]:.4f}")
+    return "   ".join(told)
+
+
 def _loss(value: float) -> str:
-    return f"{value:.4f}" if abs(value) < 1e3 else f"{value:.2e}"  # the panels are close
+    # the panels are close
+    size = abs(value)
+    return f"{value:.4f}" if size < 10 else f"{value:.5g}" if size < 1e4 else f"{value:.2e}"
 
 
-def _apart(limits: tuple[float, float], ends: dict[str, float]) -> list[tuple[str, float, float]]:
+def _apart(
+    limits: tuple[float, float], ends: dict[str, float], *, log: bool
+) -> list[tuple[str, float, float]]:
     """Return (colour, height, value) with heights in axes units, at least `_GAP` apart."""
-    low, high = limits
-    placed = sorted((value - low) / (high - low) for value in ends.values())
+    scale: Callable[[float], float] = math.log if log else float
+    low, high = map(scale, limits)
+    placed = sorted((scale(value) - low) / (high - low) for value in ends.values())
     if len(placed) == 2 and placed[1] - placed[0] < _GAP:
         middle = sum(placed) / 2
         placed = [middle - _GAP / 2, middle + _GAP / 2]

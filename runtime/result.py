@@ -3,9 +3,10 @@
 import base64
 import html
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,10 @@ from runtime.evaluation import outputs_of, regression_scores, total_spread
 from runtime.files import write_atomically
 from runtime.history import History, figure_text
 from runtime.settings import Settings
+from runtime.snapshots import GradientNorms
+
+if TYPE_CHECKING:
+    from runtime.picture import Picture
 
 Array = NDArray[np.floating[Any]]
 
@@ -69,17 +74,6 @@ class Model:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """A picture as PNG bytes; a notebook shows it."""
-
-    png: bytes = field(repr=False)
-
-    def _repr_png_(self) -> bytes:
-        return self.png
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
     """What a run gave.
 
@@ -102,6 +96,10 @@ class TrainResult:
         With patience, the epoch with the lowest test loss, whose weights the model has.
     stopped_because
         Why the run ended before its last epoch; empty if nothing but a signal ended it.
+    copies
+        With ``animate``, the parameters at some epochs; 0 is before training.
+    gradient_norms
+        How long each layer's gradient was on the way, if that was asked for.
     """
 
     model: Model
@@ -112,6 +110,8 @@ class TrainResult:
     threads: int | None = None
     best: int | None = None
     stopped_because: str = ""
+    copies: Mapping[int, dict[str, Array]] = field(default_factory=dict, repr=False)
+    gradient_norms: GradientNorms | None = field(default=None, repr=False)
 
     @property
     def epoch(self) -> int:
@@ -132,10 +132,14 @@ class TrainResult:
         ValueError
             If `X` has another shape.
         """
+        return self.model.predict(self.scaled(X))
+
+    def scaled(self, X: Array) -> Array:
+        """Return inputs (B, n0) as the user has them in the units and type of the training."""
         X = np.array(X, dtype=self.settings.dtype)
         if self.data.scaling is not None and X.ndim == 2:
             self.data.scaling.apply(X)
-        return self.model.predict(X)
+        return X
 
     def regression(self) -> dict[str, NDArray[np.float64]] | None:
         """Return RMSE and R² after each epoch; None for a classification.
@@ -179,40 +183,134 @@ class TrainResult:
         ]
         return "".join(parts) + self.history.duration_text()
 
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Picture:
+    def plot(self, path: str | os.PathLike[str] | None = None, *, log: bool = False) -> "Picture":
         """Return the learning curves as a picture, and write it to `path` if one is given.
+
+        A notebook shows the picture, and ``.figure`` is matplotlib's figure.
+
+        Parameters
+        ----------
+        path
+            A file; an SVG if its name ends in ``.svg``, else a PNG.
+        log
+            Whether the loss has a logarithmic scale.
 
         Raises
         ------
         InputError, RunError
             If `path` cannot be written to.
+
+        Examples
+        --------
+        >>> import runtime
+        >>> result = runtime.train("circles", "2-4-2", epochs=20)
+        >>> picture = result.plot()
+        >>> [axes.get_title() for axes in picture.figure.axes]
+        ['Loss', 'Accuracy']
         """
-        from runtime.plots import curves_png
+        return self._picture("curves", path, log=log)
 
-        picture = Picture(png=curves_png(self.history, self.title, self.regression()))
-        if path is not None:
-            write_atomically(path, picture.png)
-        return picture
-
-    def plot_decision(self, path: str | os.PathLike[str] | None = None) -> Picture:
+    def plot_decision(self, path: str | os.PathLike[str] | None = None) -> "Picture":
         """Return the network's decision over the plane as a picture, as `plot` does.
 
         Raises
         ------
         InputError
-            If the inputs are not two numbers.
+            If the inputs are not two numbers, or the targets no classes.
         InputError, RunError
             If `path` cannot be written to.
         """
-        from runtime.plots import decision_png
+        return self._picture("decision", path)
 
-        # whether an output of 0.7 means 70 %
-        sure = self.model.network.activations[-1] in ("softmax", "sigmoid")
-        picture = Picture(
-            png=decision_png(self.model.predict, self.data, self.title, probabilities=sure)
-        )
+    def plot_regression(self, path: str | os.PathLike[str] | None = None) -> "Picture":
+        """Return what the network says of real targets as a picture, as `plot` does.
+
+        Raises
+        ------
+        InputError
+            If the targets are classes.
+        InputError, RunError
+            If `path` cannot be written to.
+        """
+        return self._picture("regression", path)
+
+    def plot_confusion(self, path: str | os.PathLike[str] | None = None) -> "Picture":
+        """Return which classes of the test set are taken for which, as `plot` does.
+
+        Raises
+        ------
+        InputError
+            If the targets are no classes, or more than can be shown.
+        InputError, RunError
+            If `path` cannot be written to.
+        """
+        return self._picture("confusion", path)
+
+    def plot_mistakes(self, path: str | os.PathLike[str] | None = None) -> "Picture":
+        """Return the test images that the network is most wrongly sure of, as `plot` does.
+
+        Raises
+        ------
+        InputError
+            If the inputs are not 784 pixels, or there are no probabilities of classes.
+        InputError, RunError
+            If `path` cannot be written to.
+        """
+        return self._picture("mistakes", path)
+
+    def plot_first_layer(self, path: str | os.PathLike[str] | None = None) -> "Picture":
+        """Return the weights of the first layer as images, as `plot` does.
+
+        Raises
+        ------
+        InputError
+            If the inputs are not 784 pixels.
+        InputError, RunError
+            If `path` cannot be written to.
+        """
+        return self._picture("first_layer", path)
+
+    def plot_gradient_norms(self, path: str | os.PathLike[str] | None = None) -> "Picture":
+        """Return how long each layer's gradient was over the epochs, as `plot` does.
+
+        Raises
+        ------
+        InputError
+            If they were not measured.
+        InputError, RunError
+            If `path` cannot be written to.
+        """
+        return self._picture("gradient_norms", path)
+
+    def animation(self, path: str | os.PathLike[str] | None = None) -> bytes:
+        """Return how the decision over the plane came about, as the bytes of a GIF.
+
+        Raises
+        ------
+        InputError
+            If it was not trained with ``animate=True``, or the inputs are not two numbers.
+        InputError, RunError
+            If `path` cannot be written to.
+        """
+        from runtime.run_pictures import decision_animation
+
+        content = decision_animation(self)
         if path is not None:
-            write_atomically(path, picture.png)
+            write_atomically(path, content)
+        return content
+
+    def _picture(
+        self, name: str, path: str | os.PathLike[str] | None, *, log: bool = False
+    ) -> "Picture":
+        from runtime.picture import Picture, picture_bytes, png_bytes
+        from runtime.run_pictures import drawn
+
+        with drawn(self, name, log=log) as figure:
+            picture = Picture(png=png_bytes(figure), figure=figure)
+            if path is not None:
+                svg = os.fspath(path).lower().endswith(".svg")
+                content = picture_bytes(figure, "svg") if svg else picture.png
+                write_atomically(path, content)
         return picture
 
     def __str__(self) -> str:

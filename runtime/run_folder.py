@@ -25,6 +25,16 @@ from runtime.files import (
     write_atomically,
 )
 
+PICTURES = (
+    "curves",
+    "decision",
+    "regression",
+    "confusion",
+    "mistakes",
+    "first_layer",
+    "gradient_norms",
+)
+FORMATS = ("png", "svg")
 # what a run leaves behind; a folder with any of them holds a run, or a part of one
 RUN_FILES = (
     "run.json",
@@ -33,8 +43,7 @@ RUN_FILES = (
     "checkpoint-new.safetensors",
     "history.csv",
     "kernels.py",
-    "curves.png",
-    "decision.png",
+    *(f"{name}.{form}" for name in PICTURES for form in FORMATS),
     "decision.gif",
 )
 DEFAULT_PARENT = Path("runs")

@@ -22,7 +22,13 @@ from runtime.settings import Settings
 
 
 def run_files(
-    result: TrainResult, *, data_seed: int, plot: bool, stopped_by: int | None
+    result: TrainResult,
+    *,
+    data_seed: int,
+    plot: bool,
+    stopped_by: int | None,
+    plot_format: str = "png",
+    log_scale: bool = False,
 ) -> dict[str, bytes]:
     """Return the content of every file of a run, by name.
 
@@ -36,6 +42,8 @@ def run_files(
         Whether to draw the pictures.
     stopped_by
         The signal that ended the run before its last epoch, if one did.
+    plot_format, log_scale
+        As for `runtime.run_pictures.run_pictures`.
     """
     files = {
         "model.safetensors": model_bytes(result.model.params, _metadata(result, data_seed)),
@@ -43,9 +51,9 @@ def run_files(
         "kernels.py": result.model.source.encode(),
     }
     if plot:
-        files["curves.png"] = result.plot().png
-        if result.data.X_train.shape[1] == 2 and not result.data.is_regression:
-            files["decision.png"] = result.plot_decision().png
+        from runtime.run_pictures import run_pictures
+
+        files |= run_pictures(result, form=plot_format, log=log_scale)
     # last, and so it is written last: where it is, the run is whole
     files["run.json"] = _record(result, data_seed, stopped_by).to_json().encode()
     return files

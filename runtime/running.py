@@ -8,6 +8,7 @@ The kernel reports 20 times a second and may run on for some epochs after one th
 been the last. Then the run goes back to it: see `Course.replay`.
 """
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,6 +32,7 @@ from runtime.history import History
 from runtime.position import Course, Position, prepared_once, threads_used
 from runtime.result import Model, TrainResult
 from runtime.settings import Settings
+from runtime.snapshots import Snapshots
 from runtime.stopping import Stopping
 
 Array = NDArray[np.floating[Any]]
@@ -49,6 +51,8 @@ class Progress:
         Figures after that epoch; accuracies from 0 to 1.
     seconds
         Time since training began.
+    samples_per_second
+        Training samples a second since training began, evaluation included.
     """
 
     epoch: int
@@ -58,9 +62,16 @@ class Progress:
     test_loss: float
     test_accuracy: float
     seconds: float
+    samples_per_second: float = math.nan
+
+    @property
+    def seconds_left(self) -> float:
+        """Time until the last epoch, if the epochs to come take as long as those before."""
+        return self.seconds * (self.epochs - self.epoch) / self.epoch
 
 
 Report = Callable[[Progress], object]
+REPORT_SECONDS = 0.04  # at least, between two reports; a kernel makes 20 a second
 
 
 def run(
@@ -71,6 +82,7 @@ def run(
     *,
     keeper: Keeper | None = None,
     start: Checkpoint | None = None,
+    snapshots: Snapshots | None = None,
 ) -> TrainResult:
     """Train a prepared network; its parameters are updated in place.
 
@@ -84,6 +96,8 @@ def run(
         Writes checkpoints; None: there are none.
     start
         Where to go on; None: from the model's parameters.
+    snapshots
+        Looks at the run on its way; None: nobody does.
 
     Raises
     ------
@@ -112,6 +126,7 @@ def run(
         stopping=stopping,
         report=report,
         keeper=keeper,
+        snapshots=snapshots or Snapshots(epochs=settings.epochs),
     )
     try:
         with prepared_once(model.module, data):
@@ -137,12 +152,15 @@ class _Loop:
     stopping: Stopping
     report: Report | None
     keeper: Keeper | None
+    snapshots: Snapshots
     limit: float = HOPELESS  # of the loss; an untrained network's is asked for when it matters
     knows_limit: bool = False
+    last_report: float = -math.inf  # on the clock
 
     def to_the_end(self) -> TrainResult:
         settings = self.settings
         ended = False
+        self.snapshots.look(self.position, self.course)
         while not ended and self.position.epoch < settings.epochs and self.stopping.stop is None:
             before = self.position.copy()
             rows = self._advance()
@@ -154,6 +172,7 @@ class _Loop:
             if bad.size or broken_arrays(self.position.params):
                 self._refuse(before, int(bad[0]) if bad.size else None)
             self._go_back(before)
+            self.snapshots.look(self.position, self.course, last=self._is_last(rows.wanted_stop))
             if settings.patience is not None and self.stopping.best > before.epoch:
                 at_best = self.stopping.best == self.position.epoch
                 self.before_best = self.position.copy() if at_best else before
@@ -179,21 +198,31 @@ class _Loop:
         rows = _Rows(
             done=self.position.epoch,
             epochs=epochs,
-            report=self.report,
+            report=self._report,
             is_due=lambda: self.keeper is not None and self.keeper.is_due,
             stopping=self.stopping,
             limit=self.limit,
             accuracy=not self.course.data.is_regression,
+            samples=len(self.course.data.X_train),
             earlier=float(self.history.seconds[-1]) if self.history.epochs else 0.0,
         )
         if self.keeper is not None:
             epochs = self.position.epoch + self.keeper.epochs_until_next(
                 self.position.epoch, epochs
             )
+        epochs = min(epochs, self.snapshots.next_after(self.position.epoch))
         self.course.advance(self.position, epochs - self.position.epoch, rows)
         new = rows.history()
         self.history = self.history.then(new.figures, new.seconds)
         return rows
+
+    def _report(self, progress: Progress, *, at_once: bool) -> bool:
+        """Report, if it is time for it: the kernel may be called a thousand times a second."""
+        now = time.perf_counter()
+        if self.report is None or (not at_once and now - self.last_report < REPORT_SECONDS):
+            return False
+        self.last_report = now
+        return bool(self.report(progress))
 
     def _go_back(self, before: Position) -> None:
         """Return to the epoch that should have been the last, if the kernel ran past it."""
@@ -255,6 +284,8 @@ class _Loop:
             state=self.position.state,
             best=best,
             stopped_because=self.stopping.reason,
+            copies=self.snapshots.copies,
+            gradient_norms=self.snapshots.measured(len(self.course.data.X_train)),
         )
 
 
@@ -265,11 +296,12 @@ class _Rows:
 
     done: int  # epochs, those before this call included
     epochs: int
-    report: Report | None
+    report: Callable[..., bool]
     is_due: Callable[[], bool]
     stopping: Stopping
     limit: float  # a loss above it is looked at
     accuracy: bool  # whether there is such a thing
+    samples: int  # of an epoch
     earlier: float  # seconds that the epochs before this call took
     wanted_stop: bool = False
     _began: float = field(default_factory=time.perf_counter)
@@ -282,19 +314,20 @@ class _Rows:
         self._blocks.append(rows)
         self._times.append(time.perf_counter() - self._began)
         self.done += len(rows)
-        if self.report is not None:
-            train_loss, train_accuracy, test_loss, test_accuracy = rows[-1].tolist()
-            progress = Progress(
-                epoch=self.done,
-                epochs=self.epochs,
-                train_loss=train_loss,
-                train_accuracy=train_accuracy,
-                test_loss=test_loss,
-                test_accuracy=test_accuracy,
-                seconds=self.earlier + self._times[-1],
-            )
-            self.wanted_stop |= bool(self.report(progress))
         over = self.stopping.feed(rows)
+        train_loss, train_accuracy, test_loss, test_accuracy = rows[-1].tolist()
+        seconds = self.earlier + self._times[-1]
+        progress = Progress(
+            epoch=self.done,
+            epochs=self.epochs,
+            train_loss=train_loss,
+            train_accuracy=train_accuracy,
+            test_loss=test_loss,
+            test_accuracy=test_accuracy,
+            seconds=seconds,
+            samples_per_second=self.samples * self.done / max(seconds, 1e-9),
+        )
+        self.wanted_stop |= self.report(progress, at_once=over or self.done == self.epochs)
         return over or self.wanted_stop or self.is_due() or not (rows[:, 0] <= self.limit).all()
 
     def history(self) -> History:

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +30,12 @@ from runtime.network_choice import (
 from runtime.result import Model, TrainResult
 from runtime.running import Progress, Report, run
 from runtime.settings import Settings
+from runtime.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from runtime.live_progress import LiveProgress
 
 __all__ = ["Progress", "Report", "check_kernels", "in_dtype", "prepare", "run", "train"]
 
@@ -66,7 +73,10 @@ def train(
     test_fraction: float | None = None,
     scale: str = "none",
     check: bool = False,
-    report: Report | None = None,
+    callback: Report | None = None,
+    progress: bool | None = None,
+    animate: bool = False,
+    gradient_norms: bool = False,
 ) -> TrainResult:
     """Generate the kernels of a network, and train it with them.
 
@@ -106,9 +116,15 @@ def train(
         As for `runtime.data.options.DataOptions`.
     check
         First compare the kernels with PyTorch autograd, and refuse to train if they differ.
-    report
+    callback
         Called with a `Progress` at most 20 times a second; a true result stops after the
         epoch.
+    progress
+        Whether to show a live bar: True, on a terminal or in a notebook; False: never; None:
+        in a notebook.
+    animate, gradient_norms
+        Whether to keep what ``.animation()`` and ``.plot_gradient_norms()`` draw; neither
+        changes a bit of the result.
 
     Returns
     -------
@@ -133,6 +149,13 @@ def train(
     True
     >>> result.model.predict(result.data.X_test).shape
     (200, 2)
+
+    A callback sees the figures, and a true result ends the run:
+
+    >>> good = lambda now: now.test_accuracy > 0.5
+    >>> early = runtime.train("circles", epochs=100_000, callback=good)
+    >>> early.history.epochs < 100_000
+    True
     """
     refuse_options(test_fraction, scale)
     if isinstance(data, os.PathLike):  # a file, though it were called circles
@@ -187,7 +210,25 @@ def train(
     model = prepare(network, data, settings, labels=labels)
     if check:
         check_kernels(model, settings)
-    return run(model, data, settings, report)
+    snapshots = Snapshots(epochs=settings.epochs, animate=animate, gradient_norms=gradient_norms)
+    with _shown(settings.epochs, progress) as live:
+
+        def report(now: Progress) -> bool:
+            if live is not None:
+                live.show(now)
+            return callback is not None and bool(callback(now))
+
+        wanted = report if live is not None or callback is not None else None
+        return run(model, data, settings, wanted, snapshots=snapshots)
+
+
+def _shown(epochs: int, progress: bool | None) -> "AbstractContextManager[LiveProgress | None]":
+    from runtime.live_progress import LiveProgress, is_notebook
+
+    in_cell = is_notebook()
+    if not (in_cell if progress is None else progress):
+        return nullcontext()
+    return LiveProgress(epochs, style="notebook" if in_cell else None)
 
 
 def refuse_options(test_fraction: float | None, scale: str) -> None:

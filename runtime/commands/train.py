@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime.commands.again import compare_data, from_record, go_on
+from runtime.commands.display import Display, display_options
 from runtime.commands.keeping import Keeping
 from runtime.commands.objective import objective_options
 from runtime.commands.optimizer import optimizer_options, optimizer_text
 from runtime.errors import InputError
 from runtime.files import shown
 from runtime.interruption import StopRequest, signals_kill
-from runtime.messages import say
+from runtime.messages import nothing_said, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,8 @@ Examples:
   gradwright train mnist --out runs/long --resume
   gradwright train circles --epochs 5000 --patience 200
   gradwright train --from runs/circles/run.json --out runs/again
+  gradwright train circles --animate --log-scale --gradient-norms
+  gradwright train circles --json-lines --quiet | tail -n 1
 
 \b
 Ctrl-C ends the run with its epoch, saves it and says how to go on; a second one
@@ -163,7 +166,7 @@ folder.
     metavar="F",
     help="Stop once the test accuracy is F: 0.95 is 95 %.",
 )
-@click.option("--plot/--no-plot", default=True, show_default=True, help="Draw the pictures.")
+@display_options
 @click.option("--check", is_flag=True, help="First compare the kernels with PyTorch autograd.")
 @click.pass_context
 def command(
@@ -179,8 +182,14 @@ def command(
     resume: bool,
     from_: str | None,
     checkpoint_every: int | None,
-    plot: bool,
     check: bool,
+    plot: bool,
+    plot_format: str,
+    log_scale: bool,
+    animate: bool,
+    gradient_norms: bool,
+    quiet: bool,
+    json_lines: bool,
     **options: Any,
 ) -> int:
     """Train a network on DATA with generated kernels.
@@ -194,8 +203,52 @@ def command(
 
     The folder then holds model.safetensors (weights), history.csv, run.json (all that is
     needed to do it again), checkpoint.safetensors (to go on from), kernels.py (the generated
-    module), curves.png and, for two-dimensional data, decision.png.
+    module), curves.png and, for two-dimensional inputs, decision.png; for three classes and
+    more confusion.png, and for images of 28 x 28 mistakes.png and first_layer.png.
     """
+    display = Display(
+        plot=plot,
+        plot_format=plot_format,
+        log_scale=log_scale,
+        animate=animate,
+        gradient_norms=gradient_norms,
+        quiet=quiet,
+        json_lines=json_lines,
+    )
+    with nothing_said(quiet=quiet):
+        return _train(
+            context,
+            data,
+            spec,
+            display,
+            data_dir=data_dir,
+            offline=offline,
+            out=out,
+            overwrite=overwrite,
+            resume=resume,
+            from_=from_,
+            checkpoint_every=checkpoint_every,
+            check=check,
+            options=options,
+        )
+
+
+def _train(
+    context: click.Context,
+    data: str | None,
+    spec: str | None,
+    display: Display,
+    *,
+    data_dir: str | None,
+    offline: bool,
+    out: str | None,
+    overwrite: bool,
+    resume: bool,
+    from_: str | None,
+    checkpoint_every: int | None,
+    check: bool,
+    options: dict[str, Any],
+) -> int:
     from runtime.data.catalogue import choose
     from runtime.data.options import DataOptions
     from runtime.network_choice import aim_of, default_network
@@ -255,6 +308,7 @@ def command(
         _announce(dataset, network, settings, unused=_unused(choice, dataset, options, data_dir))
         dataset = in_dtype(dataset, settings)
         _refuse_target(dataset, settings)
+        display.refuse_misfit(dataset)
         with signals_kill(partial(_let_go, folder), keeping.text()):
             model = prepare(network, dataset, settings, labels=options["labels"], notice=_compiling)
             if check:
@@ -264,16 +318,16 @@ def command(
         with StopRequest("stopping after this epoch; once more stops it at once") as stop:
             data_seed = options["data_seed"]
             keeping.begin(model, dataset, settings, data_seed, checkpoint_every, start)
-            result = _run(keeping, model, dataset, settings, start, stop)
+            result = _run(keeping, model, dataset, settings, start, stop, display)
             settled = result.history.epochs == settings.epochs or result.stopped_because
             early = None if settled else stop.number
             if start is not None and keeping.is_finished(result, start):
                 say(f"nothing to do: the run is finished, {result.history.epochs} epochs")
-                click.echo(result.last_line())
+                display.tell_result(result, folder.path, keeping.folder.held)
                 return 0
             # it warns of a cache folder that it cannot write to, which concerns nobody here
             logging.getLogger("matplotlib").setLevel(logging.ERROR)
-            files = run_files(result, data_seed=data_seed, plot=plot, stopped_by=early)
+            files = run_files(result, data_seed=data_seed, stopped_by=early, **display.pictures)
             with stop.shielded():
                 place = keeping.save(files, early)
                 _tell(result, settings, stop, early)
@@ -281,7 +335,7 @@ def command(
                 say(f"results are in {shown(place)}: {', '.join(names)}")
                 if early is not None:
                     say(f"go on with: {go_on(data, place, data_dir, offline)}")
-    click.echo(result.last_line())
+    display.tell_result(result, place, names)
     return 0 if stop.number is None else 128 + stop.number
 
 
@@ -362,6 +416,7 @@ def _run(
     settings: "Settings",
     start: "Checkpoint | None",
     stop: StopRequest,
+    display: Display,
 ) -> "TrainResult":
     """Train until the last epoch or a signal, showing progress."""
     from runtime.live_progress import LiveProgress
@@ -373,5 +428,14 @@ def _run(
 
     stopping = stop.running_threads(partial(_let_go, keeping.folder), keeping.text)
     done = 0 if start is None else start.position.epoch
-    with stopping, LiveProgress(settings.epochs, done) as live:
-        return run(model, dataset, settings, report, keeper=keeping.keeper, start=start)
+    snapshots = display.snapshots(settings.epochs)
+    with stopping, LiveProgress(settings.epochs, done, display.style) as live:
+        return run(
+            model,
+            dataset,
+            settings,
+            report,
+            keeper=keeping.keeper,
+            start=start,
+            snapshots=snapshots,
+        )

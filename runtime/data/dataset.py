@@ -93,6 +93,13 @@ class Dataset:
         Y_train, Y_test = (np.ascontiguousarray(Y[:, 1:]) for Y in (self.Y_train, self.Y_test))
         return replace(self, Y_train=Y_train, Y_test=Y_test)
 
+    def in_own_units(self) -> "Dataset":
+        """Return the set before its inputs were scaled, up to rounding; itself if they were not."""
+        if self.scaling is None:
+            return self
+        train, test = (self.scaling.undo(X) for X in (self.X_train, self.X_test))
+        return replace(self, X_train=train, X_test=test, scaling=None)
+
     def astype(self, dtype: DTypeLike) -> "Dataset":
         """Return the set with contiguous copies of all arrays in `dtype`.
 

@@ -66,6 +66,10 @@ class Scaling:
             with np.errstate(over="ignore"):
                 part[...] = (part.astype(np.float64) - self.shift) / self.unit
 
+    def undo(self, X: Array) -> NDArray[np.float64]:
+        """Return inputs (rows, n) as they were before `apply`, up to rounding."""
+        return np.asarray(X, np.float64) * self.unit + self.shift
+
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads; every number comes back exactly."""
         return {"kind": self.kind, "shift": self.shift.tolist(), "unit": self.unit.tolist()}

@@ -161,6 +161,7 @@ def test_what_a_regression_says_and_leaves(here: Path) -> None:
         "history.csv",
         "kernels.py",
         "model.safetensors",
+        "regression.png",
         "run.json",
     }
     history = rows_in(folder)

@@ -1,5 +1,6 @@
 """``gradwright train`` while it runs: signals, terminals, and machines short of something."""
 
+import json
 import os
 import pty
 import re
@@ -166,10 +167,12 @@ def test_a_signal_while_kernels_are_compiled(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- the screen
 
 
-def on_a_terminal(*arguments: str, cwd: Path, **changes: str | None) -> tuple[int, str]:
+def on_a_terminal(
+    *arguments: str, cwd: Path, columns: int = 160, **changes: str | None
+) -> tuple[int, str]:
     """Run the command with standard error on a terminal; return status and what it showed."""
     ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 100))
+    termios.tcsetwinsize(theirs, (24, columns))
     with os.fdopen(ours, "rb", buffering=0) as screen:
         process = subprocess.Popen(
             [script(), *arguments],
@@ -260,3 +263,70 @@ def test_what_can_go_wrong_with_the_machine(
     status, message = (2, "not enough memory") if part == "memory" else (1, "the disk is full")
     run_here("train", "circles").assert_refused(status, message)
     assert content_of(here) == {}
+
+
+def test_a_narrow_terminal_shows_everything_in_one_line(tmp_path: Path) -> None:
+    options = ("train", "circles", "--epochs", "30000", "--no-plot")
+    status, shown = on_a_terminal(*options, cwd=tmp_path, columns=80)
+    assert status == 0
+    bars = [part for part in shown.split("\r") if "samples/s" in part]
+    assert re.search(
+        r"\d+ % \d+/30000, .* samples/s, \d\d:\d\d left, loss 0\.\d+/0\.\d+, \d\d\.\d %", bars[-1]
+    )
+    assert all(len(part.rstrip()) < 80 for part in bars)
+
+
+def test_json_lines_are_all_that_is_printed(tmp_path: Path) -> None:
+    options = ("train", "circles", "--epochs", "20000", "--no-plot", "--json-lines", "--quiet")
+    done = run(*options, cwd=tmp_path)
+    assert (done.status, done.err) == (0, "")
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    assert [line["event"] for line in lines] == ["progress"] * (len(lines) - 1) + ["result"]
+    epochs = [line["epoch"] for line in lines[:-1]]
+    assert epochs == sorted(set(epochs))
+    assert epochs[-1] == 20_000
+    result, rows = lines[-1], rows_in(tmp_path / "runs" / "circles")
+    assert result["test_accuracy"] == rows.test_accuracy[-1] == lines[-2]["test_accuracy"]
+    assert (result["epochs"], result["of"], result["spec"]) == (20_000, 20_000, "2-10-2")
+    assert set(result["files"]) == FILES - {"curves.png", "decision.png"}
+
+
+def test_quiet_leaves_the_last_line_and_errors(tmp_path: Path) -> None:
+    done = run("train", "circles", "--quiet", "--no-plot", cwd=tmp_path)
+    assert (done.status, done.err) == (0, "")
+    assert LAST_LINE.fullmatch(done.out)
+    refused = run("train", "circles", "--quiet", "--eta", "-1", cwd=tmp_path)
+    assert refused.status == 2
+    assert "eta" in refused.err
+
+
+def test_looking_on_changes_no_byte_of_the_model(here: Path) -> None:
+    for name, options in (("plain", ("--no-plot",)), ("seen", ("--animate", "--gradient-norms"))):
+        assert run_here("train", "circles", "--out", name, *options).status == 0
+    extra = {"decision.gif", "gradient_norms.png"}
+    assert set(content_of(here / "seen")) == FILES | extra
+    models = [(here / name / "model.safetensors").read_bytes() for name in ("plain", "seen")]
+    assert models[0] == models[1]
+    # a run that replaces it, without them, takes them away
+    assert run_here("train", "circles", "--out", "seen", "--overwrite").status == 0
+    assert set(content_of(here / "seen")) == FILES
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--no-plot", "--animate"), "--animate is about a picture"),
+        (("--no-plot", "--log-scale"), "--log-scale is about a picture"),
+    ],
+)
+def test_options_about_pictures_need_pictures(
+    here: Path, options: tuple[str, ...], told: str
+) -> None:
+    run_here("train", "circles", *options).assert_refused(2, told)
+    assert not (here / "runs").exists()
+
+
+def test_what_has_no_plane_is_not_animated(here: Path) -> None:
+    rows = "".join(f"{k},{k % 3},{k % 5},{k % 2}\n" for k in range(40))
+    (here / "cube.csv").write_text(rows)
+    run_here("train", "cube.csv", "--animate").assert_refused(2, "--animate: cube has 3 inputs")

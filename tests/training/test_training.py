@@ -136,7 +136,7 @@ def test_progress_is_reported_and_can_stop_the_run() -> None:
         seen.append(progress)
         return True
 
-    result = runtime.train("circles", epochs=1_000_000, report=stop_at_once)
+    result = runtime.train("circles", epochs=1_000_000, callback=stop_at_once)
     assert 1 <= seen[0].epoch <= result.history.epochs < 1_000_000
     row = result.history.figures[seen[0].epoch - 1]
     assert (seen[0].train_loss, seen[0].train_accuracy) == tuple(row[:2])
@@ -152,7 +152,7 @@ def test_an_exception_in_the_report_reaches_the_caller() -> None:
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        runtime.train("circles", epochs=1_000_000, report=interrupt)
+        runtime.train("circles", epochs=1_000_000, callback=interrupt)
     assert signal.getsignal(signal.SIGINT) == before
 
 
@@ -254,7 +254,7 @@ def test_divergence_stops_the_run() -> None:
             **SQUARES,
             eta=1e200,
             epochs=1_000_000,
-            report=lambda progress: epochs.append(progress.epoch),
+            callback=lambda progress: epochs.append(progress.epoch),
         )
     assert epochs[-1] < 1_000_000
 

@@ -1,0 +1,109 @@
+"""What is looked at while a run stands still between two epochs, for pictures.
+
+The run is interrupted at epochs that are spread evenly, and goes on from there exactly: see
+`runtime.position`. So looking changes no bit of it.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.position import Course, Position
+
+Array = NDArray[np.floating[Any]]
+
+SAMPLES = 1_000  # training samples that gradients are computed of, at most
+NORMS = 100  # epochs at which they are, at most
+FRAMES = 40  # epochs at which the parameters are copied, at most
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradientNorms:
+    """How long the gradient of the loss is, layer by layer, while a network learns.
+
+    Attributes
+    ----------
+    by_epoch
+        By epoch, 0 being before training, the Euclidean norm of the gradient for the weights
+        and biases of each layer together, the first layer first.
+    samples
+        How many training samples the loss is the mean of; the same at every epoch.
+    """
+
+    by_epoch: Mapping[int, tuple[float, ...]]
+    samples: int
+
+
+@final
+@dataclass(slots=True, kw_only=True)
+class Snapshots:
+    """Looks at a run at chosen epochs.
+
+    Attributes
+    ----------
+    epochs
+        Epochs of the whole run.
+    animate
+        Whether the parameters are copied.
+    gradient_norms
+        Whether gradients are measured.
+    copies
+        The parameters by epoch.
+    norms
+        As `GradientNorms.by_epoch`.
+    """
+
+    epochs: int
+    animate: bool = False
+    gradient_norms: bool = False
+    copies: dict[int, dict[str, Array]] = field(default_factory=dict)
+    norms: dict[int, tuple[float, ...]] = field(default_factory=dict)
+
+    def next_after(self, epoch: int) -> int:
+        """Return the next epoch to look at, the last one if there is none before it."""
+        wanted = [self.epochs]
+        for is_on, number in ((self.animate, FRAMES), (self.gradient_norms, NORMS)):
+            if is_on:
+                wanted.append(next(e for e in _spread(self.epochs, number) if e > epoch))
+        return min(wanted)
+
+    def look(self, position: Position, course: Course, *, last: bool = False) -> None:
+        """Look at a position, if it is at an epoch to look at or the last of the run."""
+        epoch = position.epoch
+        if self.animate and (last or epoch in _spread(self.epochs, FRAMES)):
+            self.copies[epoch] = {name: value.copy() for name, value in position.params.items()}
+        if self.gradient_norms and (last or epoch in _spread(self.epochs, NORMS)):
+            self.norms[epoch] = _norms(position, course)
+
+    def measured(self, samples: int) -> GradientNorms | None:
+        """Return the norms, if there are any, for a training set of so many samples."""
+        if not self.norms:
+            return None
+        return GradientNorms(by_epoch=dict(self.norms), samples=min(samples, SAMPLES))
+
+
+def _spread(epochs: int, number: int) -> list[int]:
+    """Return at most so many epochs besides 0, evenly spread, the last among them."""
+    number = min(number, epochs)
+    return [round(k * epochs / number) for k in range(number + 1)]
+
+
+def _norms(position: Position, course: Course) -> tuple[float, ...]:
+    data = course.data
+    rows = np.arange(len(data.X_train))
+    if len(rows) > SAMPLES:  # from all over the set: it may be in order of the classes
+        rows = np.linspace(0, len(rows) - 1, SAMPLES).astype(np.int64)
+    _, gradients = course.module.loss_and_gradients(
+        position.params, data.X_train[rows], data.Y_train[rows]
+    )
+    squares: dict[int, float] = {}
+    for name, gradient in gradients.items():
+        layer = int(name[1:])  # W1, b1, …
+        exact = gradient.astype(np.float64)
+        squares[layer] = squares.get(layer, 0.0) + float(np.sum(exact * exact))
+    return tuple(math.sqrt(squares[layer]) for layer in sorted(squares))
