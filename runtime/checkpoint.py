@@ -28,6 +28,9 @@ from runtime.run_record import RunRecord
 NAME = "checkpoint.safetensors"
 NEW_NAME = "checkpoint-new.safetensors"  # of a run that is to replace the one in the folder
 SECONDS = 2.0  # between two checkpoints, unless epochs are counted
+# checkpoints may hold a run up for so many seconds, and beyond them for such a share of its time:
+# a hundred epochs of a small network take a millisecond, and to write a checkpoint takes ten
+GRACE, SHARE = 0.25, 0.1
 _KIND = "checkpoint"
 _HISTORY = "history"
 _WAY_OUT = "Restore the file from a copy, or start the run over with --overwrite."
@@ -142,7 +145,8 @@ class Keeper:
     record, kernels
         As for `Checkpoint`.
     every
-        Epochs between two checkpoints; None: by time, one in `SECONDS` at most.
+        Epochs between two checkpoints, and a multiple of it where writing would hold training
+        up, but one in `SECONDS` then; None: by time, one in `SECONDS` at most.
     saved
         The epoch of the last checkpoint; 0: there is none.
     diverged
@@ -156,6 +160,8 @@ class Keeper:
     saved: int = 0
     diverged: bool = False
     _at: float = field(default_factory=time.perf_counter)
+    _start: tuple[int, float] | None = None  # the epoch from which the run went on, and when
+    _spent: float = 0.0  # seconds of making them, and of waiting until one was written
     _writer: threading.Thread | None = None
     _claim: threading.Lock = field(default_factory=threading.Lock)  # whose the next file is
     _failure: BaseException | None = None
@@ -164,7 +170,13 @@ class Keeper:
         """Return how many epochs may be trained in one call, counted from `epoch`."""
         if self.every is None:
             return last - epoch
-        return min(last - epoch, self.every - epoch % self.every)
+        now = time.perf_counter()
+        first, began = self._start = self._start or (epoch, now)
+        ahead = self.every - epoch % self.every
+        if (late := (self._spent - GRACE) / SHARE - (now - began)) > 0:
+            speed = (epoch - first) / (now - began)  # epochs a second
+            ahead += int(min(late, SECONDS) * speed / self.every) * self.every
+        return min(last - epoch, ahead)
 
     @property
     def is_due(self) -> bool:
@@ -179,7 +191,9 @@ class Keeper:
         RunError
             If the one before could not be written; the last that was is intact.
         """
+        began = time.perf_counter()
         self.settle()
+        self._spent += time.perf_counter() - began
         if position.epoch in (0, self.saved):
             return
         checkpoint = Checkpoint(
@@ -225,8 +239,11 @@ class Keeper:
             self._write(checkpoint)
 
     def _write(self, checkpoint: Checkpoint) -> None:
+        began = time.perf_counter()
         try:
-            self.write(checkpoint.to_bytes())
+            content = checkpoint.to_bytes()
+            self._spent += time.perf_counter() - began
+            self.write(content)
             self.saved = checkpoint.position.epoch
         except (
             GradwrightError,

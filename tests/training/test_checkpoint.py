@@ -304,6 +304,21 @@ def test_a_damaged_checkpoint(half_way: Path, how: str) -> None:
     assert content_of(half_way) == before
 
 
+def test_checkpoints_that_would_hold_training_up_are_left_out() -> None:
+    keeper = Keeper(write=len, record=None, kernels="", every=10)  # type: ignore[arg-type]
+    assert keeper.epochs_until_next(3, 10**6) == 7
+    keeper._spent, keeper._start = 5.0, (0, time.perf_counter() - 1.0)
+    ahead = keeper.epochs_until_next(1000, 10**6)  # 1000 epochs a second, and 2 seconds at most
+    assert ahead % 10 == 0
+    assert 1000 < ahead <= 2010
+    assert keeper.epochs_until_next(1000, 1050) == 50
+    keeper._start = (
+        0,
+        time.perf_counter() - 100.0,
+    )  # 5 seconds of writing are no more than a tenth
+    assert keeper.epochs_until_next(1000, 10**6) == 10
+
+
 def test_a_signal_before_the_writer_has_started() -> None:
     writer = threading.Thread()
     keeper = Keeper(write=len, record=None, kernels="", _writer=writer)  # type: ignore[arg-type]
