@@ -7,9 +7,8 @@ several calls of the kernel gives the bits of a run in one. The same fact takes 
 epoch that was passed is reached again from an earlier position.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Self, final
 
@@ -65,11 +64,15 @@ class Course:
     settings
         With the number of threads that `threads_used` returns: the sums of a step are
         rounded in another way by another number of threads.
+    reuse
+        What calls of the kernel share: checks of the set's arrays, and the list of the inputs
+        that are not 0, which for MNIST takes a quarter of an epoch. So the set must not change.
     """
 
     module: ModuleType
     data: Dataset
     settings: Settings
+    reuse: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def advance(
         self, position: Position, epochs: int, callback: Callable[[Array], object] | None = None
@@ -100,6 +103,7 @@ class Course:
             test=None if callback is None else (data.X_test, data.Y_test),
             threads=settings.threads,
             sparse=settings.sparse,
+            reuse=self.reuse,
             callback=None if callback is None else count,
             **settings.training_numbers,
         )
@@ -123,40 +127,3 @@ def threads_used(module: ModuleType, settings: Settings, samples: int) -> int:
         return settings.threads or 1
     batch = min(settings.batch, samples)
     return int(members(settings.threads, batch, settings.epochs, samples))
-
-
-@contextmanager
-def prepared_once(module: ModuleType, data: Dataset) -> Iterator[None]:
-    """Let calls of the kernel inside the block share what they make of the set's arrays.
-
-    Each call checks its arrays and lists the inputs that are not 0, which for MNIST takes a
-    quarter of an epoch. Inside the block the arrays must not change.
-    """
-    kept = {name: getattr(module, name) for name in ("_data", "_nonzeros") if hasattr(module, name)}
-    try:
-        for name, function in kept.items():
-            setattr(module, name, _remembering(function, (data.X_train, data.X_test)))
-        yield
-    finally:
-        for name, function in kept.items():
-            setattr(module, name, function)
-
-
-def _remembering(function: Callable[..., Any], inputs: tuple[Array, ...]) -> Callable[..., Any]:
-    """Return a function that calls `function` once for the same arguments with `inputs` in them."""
-    known: list[tuple[tuple[object, ...], Any]] = []
-
-    def remembered(*arguments: object) -> Any:
-        for given, result in known:
-            if len(given) == len(arguments) and all(map(_same, given, arguments)):
-                return result
-        result = function(*arguments)
-        if any(argument is X for argument in arguments for X in inputs):
-            known.append((arguments, result))
-        return result
-
-    return remembered
-
-
-def _same(one: object, other: object) -> bool:
-    return one is other or (isinstance(one, str) and one == other)

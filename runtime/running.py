@@ -29,7 +29,7 @@ from runtime.divergence import (
 )
 from runtime.errors import RunError
 from runtime.history import History
-from runtime.position import Course, Position, prepared_once, threads_used
+from runtime.position import Course, Position, threads_used
 from runtime.result import Model, TrainResult
 from runtime.settings import Settings
 from runtime.snapshots import Snapshots
@@ -129,8 +129,7 @@ def run(
         snapshots=snapshots or Snapshots(epochs=settings.epochs),
     )
     try:
-        with prepared_once(model.module, data):
-            return loop.to_the_end()
+        return loop.to_the_end()
     except MemoryError:
         raise RunError(
             f"there is not enough memory to train {model.spec} in batches of "

@@ -58,9 +58,11 @@ _NOTHING = dict.fromkeys(
 }
 
 _FIND = (
-    "nonzeros = _nonzeros(X, sparse)",
-    "of_test = test_X if evaluate else test_X[:0]",
-    'test_nonzeros = _nonzeros(of_test, "always" if nonzeros[0].size else "never")',
+    'nonzeros = _once(reuse, "nonzeros", _nonzeros, X, sparse)',
+    "test_nonzeros = _nonzeros(test_X[:0], sparse)",
+    "if evaluate:",
+    '    kind = "always" if nonzeros[0].size else "never"',
+    '    test_nonzeros = _once(reuse, "test_nonzeros", _nonzeros, test_X, kind)',
     "is_sparse = nonzeros[0].size > 0",
     "is_by_input = is_sparse or _pays(X, size)",
     "inputs = _inputs_for(X, size, members, is_sparse)",

@@ -497,7 +497,8 @@ SIGNATURES = {
     "vjp": "(params, X, dP)",
     "train": (
         "(params, X, Y, *, epochs, batch, eta, seed=0, order=None, start=0, state=None, "
-        "test=None, evaluate=None, weights=None, threads=None, callback=None, sparse='auto')"
+        "test=None, evaluate=None, weights=None, threads=None, callback=None, sparse='auto', "
+        "reuse=None)"
     ),
 }
 

@@ -181,6 +181,27 @@ def test_the_weights_are_there_whenever_one_looks(stop: bool) -> None:
         assert case.module.loss(params, X, Y) == pytest.approx(rows[-1, 0], rel=1e-12)
 
 
+def test_what_is_made_of_the_arrays_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = BLAS_IN_PYTHON
+    X, Y = sparse_batch(case, N, 0.1)
+    whole, _ = trained(case, X, Y, epochs=3, test=(X[:5], Y[:5]), sparse="always")
+    params, reuse, test = case.params(), {}, (X[:5], Y[:5])
+    make, made = case.module._nonzeros, []
+    monkeypatch.setattr(
+        case.module, "_nonzeros", lambda X, sparse: made.append(len(X)) or make(X, sparse)
+    )
+    options: dict[str, Any] = {"batch": BATCH, "eta": ETA, "sparse": "always", "reuse": reuse}
+    for epoch in range(3):
+        case.module.train(params, X, Y, epochs=1, start=epoch, test=test, **options)
+    assert same_bytes(params, whole)
+    assert [rows for rows in made if rows] == [N, 5]
+    # other arrays are looked at anew, and one that is not evaluated is not looked at
+    others, _ = trained(case, X[::-1], Y[::-1], epochs=1, sparse="always", evaluate=False)
+    params = case.params()
+    case.module.train(params, X[::-1], Y[::-1], epochs=1, **options)
+    assert same_bytes(params, others)
+
+
 def test_what_is_not_a_number_shows() -> None:
     X, Y = sparse_batch(BLAS_IN_PYTHON, N, 0.1)
     X[5, 7] = np.nan
