@@ -137,7 +137,9 @@ def curves_figure(
             left=0.9 / width, right=1 - 0.92 / width, bottom=0.12, top=0.76, wspace=0.52
         )
         for axes, (name, label, train, test, form, scaled) in zip(drawn, panels, strict=True):
-            _curves(axes, {"training": train, "test": test}, form, log=scaled)
+            measured = np.isfinite(train) | np.isfinite(test)
+            at = np.flatnonzero(measured) if regression and axes is not drawn[0] else None
+            _curves(axes, {"training": train, "test": test}, form, log=scaled, at=at)
             axes.set(title=name, ylabel=label)
         if regression is not None and len(panels) == 1:
             drawn[0].set_title(_scores(regression), color=GREY, fontsize=10)
@@ -148,9 +150,18 @@ def curves_figure(
 
 
 def _curves(
-    axes: "Axes", curves: dict[str, Array], form: Callable[[float], str], *, log: bool
+    axes: "Axes",
+    curves: dict[str, Array],
+    form: Callable[[float], str],
+    *,
+    log: bool,
+    at: NDArray[np.integer[Any]] | None,
 ) -> None:
-    """Draw a line per entry, with its last value beside its end."""
+    """Draw a line per entry, with its last value beside its end.
+
+    `at` are the places of the values that were measured, where a line leads from one to the
+    next; None: all were meant to be.
+    """
     from matplotlib.ticker import MaxNLocator
 
     styles = {"training": (BLUE, "-", "o"), "test": (VERMILLION, "--", "s")}
@@ -161,10 +172,11 @@ def _curves(
         drawn = np.where(np.isfinite(values) & (np.abs(values) < _LARGEST), values, np.nan)
         if np.isnan(drawn).all():
             continue
-        every: int | list[int] = 1 if epochs <= _FEW_EPOCHS else [epochs - 1]
+        places = np.arange(epochs) if at is None else at
+        every: int | list[int] = 1 if len(places) <= _FEW_EPOCHS else [len(places) - 1]
         axes.plot(
-            np.arange(1, epochs + 1),
-            drawn,
+            places + 1,
+            drawn[places],
             color=colour,
             linestyle=line,
             marker=marker,

@@ -60,6 +60,11 @@ class Model:
         """Name of the loss."""
         return self.network.loss
 
+    @property
+    def loss_is_mean_square(self) -> bool:
+        """Whether the loss is the mean squared error and nothing else."""
+        return self.loss == "mse" and self.network.l2 == 0
+
     def predict(self, X: Array) -> Array:
         """Return the outputs (B, nL) for inputs (B, n0), scaled as those in training.
 
@@ -98,6 +103,9 @@ class TrainResult:
         Why the run ended before its last epoch; empty if nothing but a signal ended it.
     copies
         With ``animate``, the parameters at some epochs; 0 is before training.
+    errors
+        For real targets whose RMSE and R² do not follow from the loss, these by epoch, over the
+        training set and then over the test set.
     gradient_norms
         How long each layer's gradient was on the way, if that was asked for.
     """
@@ -111,6 +119,7 @@ class TrainResult:
     best: int | None = None
     stopped_because: str = ""
     copies: Mapping[int, dict[str, Array]] = field(default_factory=dict, repr=False)
+    errors: Mapping[int, tuple[float, ...]] = field(default_factory=dict, repr=False)
     gradient_norms: GradientNorms | None = field(default=None, repr=False)
 
     @property
@@ -148,20 +157,23 @@ class TrainResult:
         -------
         dict
             ``train_rmse``, ``train_r2``, ``test_rmse``, ``test_r2``, each of shape (epochs,).
-            Kernels report the loss alone. So but for the model's epoch these follow from
-            it, which they do for ``mse`` without ``--l2``, or are NaN.
+            Kernels report the loss alone. For ``mse`` without ``--l2`` these follow from it;
+            else they are known for the model's epoch and for those that were looked at, at
+            most one in ten, and NaN for the others.
         """
         if not self.data.is_regression:
             return None
         found: dict[str, NDArray[np.float64]] = {}
-        follows = self.model.loss == "mse" and self.model.network.l2 == 0
-        for part in ("train", "test"):
+        follows = self.model.loss_is_mean_square
+        for place, part in enumerate(("train", "test")):
             X, Y = getattr(self.data, f"X_{part}"), getattr(self.data, f"Y_{part}")
             losses = getattr(self.history, f"{part}_loss")
             squares = losses.copy() if follows else np.full(len(losses), np.nan)
             spread = total_spread(Y) / Y.size
             rmse = np.sqrt(squares)
             r2 = 1 - squares / spread if spread > 0 else np.full(len(losses), np.nan)
+            for epoch, errors in self.errors.items():
+                rmse[epoch - 1], r2[epoch - 1] = errors[2 * place : 2 * place + 2]
             if len(losses):
                 P = outputs_of(self.model.module, self.model.params, X)
                 at = self.epoch - 1

@@ -97,7 +97,8 @@ def run(
     start
         Where to go on; None: from the model's parameters.
     snapshots
-        Looks at the run on its way; None: nobody does.
+        Looks at the run on its way; None: nobody does. Errors of real targets are left out where
+        they follow from the loss.
 
     Raises
     ------
@@ -116,6 +117,8 @@ def run(
         position, history = start.position, start.history
         stopping.feed(history.figures)
     before_best = None if start is None else start.before_best
+    snapshots = snapshots or Snapshots(epochs=settings.epochs)
+    snapshots.scores &= data.is_regression and not model.loss_is_mean_square
     loop = _Loop(
         course=course,
         settings=settings,
@@ -126,7 +129,7 @@ def run(
         stopping=stopping,
         report=report,
         keeper=keeper,
-        snapshots=snapshots or Snapshots(epochs=settings.epochs),
+        snapshots=snapshots,
     )
     try:
         return loop.to_the_end()
@@ -284,6 +287,7 @@ class _Loop:
             best=best,
             stopped_because=self.stopping.reason,
             copies=self.snapshots.copies,
+            errors=self.snapshots.errors,
             gradient_norms=self.snapshots.measured(len(self.course.data.X_train)),
         )
 

@@ -12,6 +12,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.errors import RunError
+from runtime.evaluation import outputs_of, regression_scores
 from runtime.position import Course, Position
 
 Array = NDArray[np.floating[Any]]
@@ -19,6 +21,8 @@ Array = NDArray[np.floating[Any]]
 SAMPLES = 1_000  # training samples that gradients are computed of, at most
 NORMS = 100  # epochs at which they are, at most
 FRAMES = 40  # epochs at which the parameters are copied, at most
+SCORES = 50  # epochs at which errors of real targets are, at most, and one in
+SCORED = 10  # so that they take no more than 2 % of the time: an epoch passes a set five times
 
 
 @final
@@ -52,22 +56,33 @@ class Snapshots:
         Whether the parameters are copied.
     gradient_norms
         Whether gradients are measured.
+    scores
+        Whether errors of real targets are measured.
     copies
         The parameters by epoch.
     norms
         As `GradientNorms.by_epoch`.
+    errors
+        By epoch, RMSE and R² over the training set, and over the test set; NaN where an output
+        is not finite.
     """
 
     epochs: int
     animate: bool = False
     gradient_norms: bool = False
+    scores: bool = False
     copies: dict[int, dict[str, Array]] = field(default_factory=dict)
     norms: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    errors: dict[int, tuple[float, ...]] = field(default_factory=dict)
 
     def next_after(self, epoch: int) -> int:
         """Return the next epoch to look at, the last one if there is none before it."""
         wanted = [self.epochs]
-        for is_on, number in ((self.animate, FRAMES), (self.gradient_norms, NORMS)):
+        for is_on, number in (
+            (self.animate, FRAMES),
+            (self.gradient_norms, NORMS),
+            (self.scores, self._scores),
+        ):
             if is_on:
                 wanted.append(next(e for e in _spread(self.epochs, number) if e > epoch))
         return min(wanted)
@@ -79,6 +94,12 @@ class Snapshots:
             self.copies[epoch] = {name: value.copy() for name, value in position.params.items()}
         if self.gradient_norms and (last or epoch in _spread(self.epochs, NORMS)):
             self.norms[epoch] = _norms(position, course)
+        if self.scores and epoch and epoch in _spread(self.epochs, self._scores):
+            self.errors[epoch] = _errors(position, course)
+
+    @property
+    def _scores(self) -> int:
+        return min(SCORES, max(1, self.epochs // SCORED))
 
     def measured(self, samples: int) -> GradientNorms | None:
         """Return the norms, if there are any, for a training set of so many samples."""
@@ -91,6 +112,17 @@ def _spread(epochs: int, number: int) -> list[int]:
     """Return at most so many epochs besides 0, evenly spread, the last among them."""
     number = min(number, epochs)
     return [round(k * epochs / number) for k in range(number + 1)]
+
+
+def _errors(position: Position, course: Course) -> tuple[float, ...]:
+    data = course.data
+    found: list[float] = []
+    for X, Y in ((data.X_train, data.Y_train), (data.X_test, data.Y_test)):
+        try:
+            found += regression_scores(outputs_of(course.module, position.params, X), Y)
+        except RunError:  # not finite
+            found += [math.nan, math.nan]
+    return tuple(found)
 
 
 def _norms(position: Position, course: Course) -> tuple[float, ...]:

@@ -210,7 +210,9 @@ def train(
     model = prepare(network, data, settings, labels=labels)
     if check:
         check_kernels(model, settings)
-    snapshots = Snapshots(epochs=settings.epochs, animate=animate, gradient_norms=gradient_norms)
+    snapshots = Snapshots(
+        epochs=settings.epochs, animate=animate, gradient_norms=gradient_norms, scores=True
+    )
     with _shown(settings.epochs, progress) as live:
 
         def report(now: Progress) -> bool:

@@ -108,7 +108,12 @@ class Display:
         """Return what looks at the run on its way."""
         from runtime.snapshots import Snapshots
 
-        return Snapshots(epochs=epochs, animate=self.animate, gradient_norms=self.gradient_norms)
+        return Snapshots(
+            epochs=epochs,
+            animate=self.animate,
+            gradient_norms=self.gradient_norms,
+            scores=self.plot,
+        )
 
     def tell_result(self, result: "TrainResult", folder: "Path", files: Iterable[str]) -> None:
         """Print the last line on standard output."""

@@ -76,6 +76,22 @@ def test_norms_are_those_of_autograd(watched: TrainResult) -> None:
             assert norm == pytest.approx(exact, rel=1e-4)
 
 
+def test_errors_of_real_targets_are_measured_where_the_loss_does_not_tell() -> None:
+    X = np.linspace(-1, 1, 40)[:, None]
+    sets = X[::2], np.sin(3 * X[::2, 0]), X[1::2], np.sin(3 * X[1::2, 0])
+    options: dict[str, Any] = {"spec": "1-2-1", "loss": "mae", "batch": 5, "eta": 0.05}
+    result = runtime.train(sets, epochs=40, **options)
+    assert sorted(result.errors) == [10, 20, 30, 40]
+    scores = result.regression()
+    assert scores is not None
+    known = [np.flatnonzero(np.isfinite(values)) + 1 for values in scores.values()]
+    assert [epochs.tolist() for epochs in known] == [[10, 20, 30, 40]] * 4
+    half = runtime.train(sets, epochs=20, **options).regression()
+    assert half is not None
+    for name, values in half.items():
+        assert values[-1] == scores[name][19]
+
+
 def test_a_run_that_ends_early_is_looked_at_where_it_ends() -> None:
     result = runtime.train(
         "circles", epochs=1_000_000, animate=True, callback=lambda now: now.epoch > 100
