@@ -16,6 +16,7 @@ from runtime.data.dataset import Dataset
 from runtime.evaluation import outputs_of, regression_scores, total_spread
 from runtime.files import write_atomically
 from runtime.history import History, figure_text
+from runtime.position import Position
 from runtime.settings import Settings
 from runtime.snapshots import GradientNorms
 
@@ -108,6 +109,9 @@ class TrainResult:
         training set and then over the test set.
     gradient_norms
         How long each layer's gradient was on the way, if that was asked for.
+    position, before_best
+        Where the run ended, and with patience the last kept position up to its best epoch:
+        what ``runtime.train(resume=...)`` goes on from.
     """
 
     model: Model
@@ -121,6 +125,8 @@ class TrainResult:
     copies: Mapping[int, dict[str, Array]] = field(default_factory=dict, repr=False)
     errors: Mapping[int, tuple[float, ...]] = field(default_factory=dict, repr=False)
     gradient_norms: GradientNorms | None = field(default=None, repr=False)
+    position: Position | None = field(default=None, repr=False)
+    before_best: Position | None = field(default=None, repr=False)
 
     @property
     def epoch(self) -> int:

@@ -270,9 +270,9 @@ class _Loop:
         return last if best == last.epoch else before
 
     def _result(self) -> TrainResult:
-        params, best = self.position.params, None
+        params, best, last = self.position.params, None, self.position
         if self.settings.patience is not None and self.before_best is not None:
-            best = self.stopping.best
+            best, last = self.stopping.best, self.position.copy()
             params = self.course.replay(self.before_best, best).params
         for name, value in self.model.params.items():
             if params[name] is not value:
@@ -283,11 +283,13 @@ class _Loop:
             data=self.course.data,
             settings=self.settings,
             threads=self.course.settings.threads,
-            state=self.position.state,
+            state=last.state,
             best=best,
             stopped_because=self.stopping.reason,
             copies=self.snapshots.copies,
             errors=self.snapshots.errors,
+            position=last,
+            before_best=self.before_best,
             gradient_norms=self.snapshots.measured(len(self.course.data.X_train)),
         )
 

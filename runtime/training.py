@@ -35,6 +35,7 @@ from runtime.snapshots import Snapshots
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from runtime.going_on import Resume
     from runtime.live_progress import LiveProgress
 
 __all__ = ["Progress", "Report", "check_kernels", "in_dtype", "prepare", "run", "train"]
@@ -77,6 +78,7 @@ def train(
     progress: bool | None = None,
     animate: bool = False,
     gradient_norms: bool = False,
+    resume: "Resume | None" = None,
 ) -> TrainResult:
     """Generate the kernels of a network, and train it with them.
 
@@ -125,6 +127,9 @@ def train(
     animate, gradient_norms
         Whether to keep what ``.animation()`` and ``.plot_gradient_norms()`` draw; neither
         changes a bit of the result.
+    resume
+        Go on, bit for bit, with the run of a result, or of a folder of ``gradwright train``: the
+        same call, with more `epochs` (the total; without it those of the run).
 
     Returns
     -------
@@ -156,6 +161,12 @@ def train(
     >>> early = runtime.train("circles", epochs=100_000, callback=good)
     >>> early.history.epochs < 100_000
     True
+
+    What was trained can be trained on:
+
+    >>> more = runtime.train("circles", "2-10-2", epochs=400, resume=result)
+    >>> more.history.epochs
+    400
     """
     refuse_options(test_fraction, scale)
     if isinstance(data, os.PathLike):  # a file, though it were called circles
@@ -166,6 +177,13 @@ def train(
         choice = Choice(name=data.name, shape=shape_of(data))
     else:
         choice = Choice(name="arrays")
+    start = None
+    if resume is not None:
+        from runtime.going_on import checkpoint_of, refuse_other_run
+
+        start = checkpoint_of(resume, data_seed)
+        epochs = start.record.settings.get("epochs") if epochs is None else epochs
+        threads = start.record.settings.get("threads") if threads is None else threads
     settings = Settings(
         epochs=choice.epochs if epochs is None else epochs,
         batch=choice.batch if batch is None else batch,
@@ -210,10 +228,13 @@ def train(
     model = prepare(network, data, settings, labels=labels)
     if check:
         check_kernels(model, settings)
+    if start is not None and resume is not None:
+        refuse_other_run(resume, start, model, data, settings, data_seed)
     snapshots = Snapshots(
         epochs=settings.epochs, animate=animate, gradient_norms=gradient_norms, scores=True
     )
-    with _shown(settings.epochs, progress) as live:
+    done = 0 if start is None else start.position.epoch
+    with _shown(settings.epochs, done, progress) as live:
 
         def report(now: Progress) -> bool:
             if live is not None:
@@ -221,16 +242,18 @@ def train(
             return callback is not None and bool(callback(now))
 
         wanted = report if live is not None or callback is not None else None
-        return run(model, data, settings, wanted, snapshots=snapshots)
+        return run(model, data, settings, wanted, start=start, snapshots=snapshots)
 
 
-def _shown(epochs: int, progress: bool | None) -> "AbstractContextManager[LiveProgress | None]":
+def _shown(
+    epochs: int, done: int, progress: bool | None
+) -> "AbstractContextManager[LiveProgress | None]":
     from runtime.live_progress import LiveProgress, is_notebook
 
     in_cell = is_notebook()
     if not (in_cell if progress is None else progress):
         return nullcontext()
-    return LiveProgress(epochs, style="notebook" if in_cell else None)
+    return LiveProgress(epochs, done, style="notebook" if in_cell else None)
 
 
 def refuse_options(test_fraction: float | None, scale: str) -> None:
