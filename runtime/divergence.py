@@ -11,12 +11,26 @@ from runtime.data.dataset import Dataset
 from runtime.errors import RunError
 from runtime.history import History
 from runtime.position import Course, Position
-from runtime.result import Model
+from runtime.result import Model, TrainResult
 from runtime.settings import Settings
 
 # a mean loss so many times that of an untrained network is no training, if still a number
 HOPELESS = 1e4
 _FEW = 1_000  # samples that tell how large the loss was before training
+
+
+class DivergenceError(RunError):
+    """Numbers ran away in an epoch, and those before it were good.
+
+    Attributes
+    ----------
+    result
+        The run up to the last epoch that was good; None if there is none.
+    """
+
+    def __init__(self, message: str, result: TrainResult | None = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 def refuse_divergence(history: History, model: Model, data: Dataset, settings: Settings) -> None:

@@ -22,6 +22,7 @@ from runtime.checkpoint import Checkpoint, Keeper
 from runtime.data.dataset import Dataset
 from runtime.divergence import (
     HOPELESS,
+    DivergenceError,
     broken_arrays,
     failure_text,
     hopeless_loss,
@@ -245,10 +246,12 @@ class _Loop:
         if good is not None:  # the kernel may have run on
             last = self.course.replay(before, before.epoch + good)
             bad = self.course.replay(last, last.epoch + 1)
-        model = replace(self.model, params=bad.params)
+        # copied, since the result gets the model's own arrays
+        model = replace(self.model, params={name: v.copy() for name, v in bad.params.items()})
+        good_history, best = whole.until(last.epoch), self._best_until(last, before)
         if self.keeper is not None:
             self.keeper.diverged = True
-            self.keeper.save(last, whole.until(last.epoch), self._best_until(last, before))
+            self.keeper.save(last, good_history, best)
             self.keeper.settle()
         try:
             refuse_divergence(whole, model, self.course.data, self.settings)
@@ -256,8 +259,23 @@ class _Loop:
             told = ""
             with suppress(MemoryError):  # it copies the set
                 told = "" if good is None else failure_text(self.course, last)
-            raise RunError(f"{error}{told}") from error
+            result = self._result_until(last, good_history, best) if last.epoch else None
+            raise DivergenceError(f"{error}{told}", result) from error
         raise AssertionError("figures or weights that are not finite are a divergence")
+
+    def _result_until(
+        self, last: Position, history: History, before_best: Position | None
+    ) -> TrainResult:
+        """Return the result of a run that ended at `last`, and take the weights from there."""
+        stopping = Stopping(patience=self.settings.patience, target=None)
+        stopping.feed(history.figures)
+        stopping.reason = f"training diverged in epoch {last.epoch + 1}"
+        self.stopping, self.position = stopping, last
+        self.history, self.before_best = history, before_best
+        for seen in (self.snapshots.copies, self.snapshots.norms, self.snapshots.errors):
+            for epoch in [epoch for epoch in seen if epoch > last.epoch]:
+                del seen[epoch]
+        return self._result()
 
     def _best_until(self, last: Position, before: Position) -> Position | None:
         """Return what `before_best` would be had the run ended at `last`."""

@@ -36,6 +36,8 @@ class Keeping:
         Writes the checkpoints, once `begin` was called.
     where
         The path of the checkpoint, as messages have it.
+    replaces
+        Whether the run is to replace one that is in the folder, which stays until then.
     names
         Names of the files that are kept besides those that `save` writes.
     """
@@ -52,9 +54,9 @@ class Keeping:
         # a run that replaces another does not touch what that one left until it is complete
         new = folder.mode == "overwrite" and bool(folder.held)
         nothing = folder.mode == "resume" and NAME not in folder.held
-        self._replaces = new or (folder.mode == "resume" and NEW_NAME in folder.held)
-        self._replaces = self._replaces or (nothing and bool(folder.held))
-        self._name = NEW_NAME if self._replaces else NAME
+        self.replaces = new or (folder.mode == "resume" and NEW_NAME in folder.held)
+        self.replaces = self.replaces or (nothing and bool(folder.held))
+        self._name = NEW_NAME if self.replaces else NAME
         self.where = shown(folder.path / self._name)
 
     def __enter__(self) -> Self:
@@ -81,7 +83,7 @@ class Keeping:
             kept = f". The weights after epoch {epoch} are kept in {self.where}."
         elif epoch:
             kept = f". The checkpoint after epoch {epoch} is kept. Go on with: {self._go_on}"
-        if self._replaces and any(name != self._name for name in self.folder.held):
+        if self.replaces and any(name != self._name for name in self.folder.held):
             end = "" if kept.endswith(".") else " ;"
             kept += f"{end} {shown(self.folder.path)} still holds the run that was there."
         return kept
@@ -193,7 +195,7 @@ class Keeping:
 
         epochs = result.history.epochs
         held = {"run.json", "model.safetensors", "history.csv"} <= set(self.folder.held)
-        if self._replaces or epochs != start.position.epoch or not held:
+        if self.replaces or epochs != start.position.epoch or not held:
             return False
         try:
             record = RunRecord.from_json(read_text(self.folder.path / "run.json"))
@@ -215,7 +217,7 @@ class Keeping:
         from runtime.run_output import open_folder_beside, save_files
 
         self.names = (NAME,)
-        if early is None or not self._replaces:
+        if early is None or not self.replaces:
             save_files(self.folder, files)
             return self.folder.path
         # the new run is not complete: both are kept

@@ -52,7 +52,7 @@ Ctrl-C ends the run with its epoch, saves it and says how to go on; a second one
 ends it at once, and the last checkpoint is kept. --resume goes on bit for bit as
 if nothing had happened, with the options of the run: only --epochs (the total),
 --threads and where the data are may be given anew. A run that diverges keeps its
-last good weights in its checkpoint. With --overwrite the old run stays until the
+last good weights, and all that belongs to them. With --overwrite the old run stays until the
 new one is complete; a new one that Ctrl-C ends early goes into the next free
 folder.
 """
@@ -152,7 +152,8 @@ folder.
     "--checkpoint-every",
     type=int,
     metavar="N",
-    help="Write a checkpoint every N epochs. [by time: every 2 seconds at most, and at the end]",
+    help="Write a checkpoint every N epochs, or a multiple of N where the disk would hold training "
+    "up. [by time: every 2 seconds at most, and at the end]",
 )
 @click.option(
     "--patience",
@@ -251,9 +252,9 @@ def _train(
 ) -> int:
     from runtime.data.catalogue import choose
     from runtime.data.options import DataOptions
+    from runtime.divergence import DivergenceError
     from runtime.network_choice import aim_of, default_network
     from runtime.run_folder import open_run_folder
-    from runtime.run_output import run_files
     from runtime.settings import whole_number
     from runtime.train_request import make_request, refuse_other_data
     from runtime.training import check_kernels, in_dtype, prepare
@@ -318,16 +319,21 @@ def _train(
         with StopRequest("stopping after this epoch; once more stops it at once") as stop:
             data_seed = options["data_seed"]
             keeping.begin(model, dataset, settings, data_seed, checkpoint_every, start)
-            result = _run(keeping, model, dataset, settings, start, stop, display)
+            try:
+                result = _run(keeping, model, dataset, settings, start, stop, display)
+            except DivergenceError as error:
+                if error.result is not None and not keeping.replaces:
+                    files = _files(error.result, data_seed, None, display)
+                    keeping.save(files, None)
+                    say(f"the run before it is in {shown(folder.path)}: {', '.join(sorted(files))}")
+                raise
             settled = result.history.epochs == settings.epochs or result.stopped_because
             early = None if settled else stop.number
             if start is not None and keeping.is_finished(result, start):
                 say(f"nothing to do: the run is finished, {result.history.epochs} epochs")
                 display.tell_result(result, folder.path, keeping.folder.held)
                 return 0
-            # it warns of a cache folder that it cannot write to, which concerns nobody here
-            logging.getLogger("matplotlib").setLevel(logging.ERROR)
-            files = run_files(result, data_seed=data_seed, stopped_by=early, **display.pictures)
+            files = _files(result, data_seed, early, display)
             with stop.shielded():
                 place = keeping.save(files, early)
                 _tell(result, settings, stop, early)
@@ -337,6 +343,16 @@ def _train(
                     say(f"go on with: {go_on(data, place, data_dir, offline)}")
     display.tell_result(result, place, names)
     return 0 if stop.number is None else 128 + stop.number
+
+
+def _files(
+    result: "TrainResult", data_seed: int, stopped_by: int | None, display: Display
+) -> dict[str, bytes]:
+    from runtime.run_output import run_files
+
+    # it warns of a cache folder that it cannot write to, which concerns nobody here
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    return run_files(result, data_seed=data_seed, stopped_by=stopped_by, **display.pictures)
 
 
 def _is_given(context: click.Context, name: str) -> bool:

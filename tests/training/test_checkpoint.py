@@ -12,7 +12,7 @@ import mounts
 import numpy as np
 import pytest
 from command_line import PATIENCE, content_of, environment, run, run_here, running
-from run_results import record_in, rows_in, write_set
+from run_results import FILES, record_in, rows_in, write_set
 
 from runtime.checkpoint import NAME, NEW_NAME, Keeper, load_checkpoint
 from runtime.errors import InputError
@@ -442,6 +442,16 @@ def test_divergence_keeps_the_last_good_weights(here: Path) -> None:
     done("train", "set.mat", *options, "--epochs", str(epoch), "--out", "short", "--no-plot")
     params, _ = load_model(Path("short", "model.safetensors"))
     assert all(np.array_equal(params[name], kept.position.params[name]) for name in params)
+    # and there is a run of them, to be looked at and used
+    assert set(content_of(here / "run")) == FILES
+    found, meta = load_model(Path("run", "model.safetensors"))
+    assert all(np.array_equal(params[name], found[name]) for name in params)
+    assert meta["epochs"] == rows_in(here / "run").epochs == epoch
+    assert record_in(here / "run")["results"]["stopped_because"] == (
+        f"training diverged in epoch {epoch + 1}"
+    )
+    assert run_here("evaluate", "run", "set.mat").status == 0
+    run_here(*TRAIN[:1], "set.mat", "--resume", "--out", "run").assert_refused(1, "diverged")
 
 
 # ---------------------------------------------------------------- good enough

@@ -18,7 +18,7 @@ import runtime.training
 from derive.spec import parse_spec
 from runtime import Dataset, Progress, TrainResult
 from runtime.data.circles import circles
-from runtime.divergence import refuse_divergence
+from runtime.divergence import DivergenceError, refuse_divergence
 from runtime.errors import InputError, RunError
 from runtime.history import History
 from runtime.result import Model
@@ -257,6 +257,25 @@ def test_divergence_stops_the_run() -> None:
             callback=lambda progress: epochs.append(progress.epoch),
         )
     assert epochs[-1] < 1_000_000
+
+
+def test_what_was_good_before_a_divergence_is_not_lost() -> None:
+    options: dict[str, Any] = {**SQUARES, "batch": 200, "eta": 3.0}
+    for patience in (None, 5):
+        with pytest.raises(DivergenceError, match="after epoch 8") as caught:
+            runtime.train("circles", **options, epochs=2000, patience=patience)
+        result = caught.value.result
+        assert result is not None
+        assert result.history.epochs == 7
+        assert result.stopped_because == "training diverged in epoch 8"
+        best = 7 if patience is None else int(result.history.test_loss.argmin()) + 1
+        assert result.epoch == best < 8
+        short = runtime.train("circles", **options, epochs=best)
+        for name, value in short.model.params.items():
+            assert np.array_equal(value, result.model.params[name]), name
+    with pytest.raises(DivergenceError) as caught:
+        runtime.train("circles", **SQUARES, eta=1e200)
+    assert caught.value.result is None
 
 
 def test_check_refuses_kernels_that_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
