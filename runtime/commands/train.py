@@ -11,6 +11,7 @@ from runtime.commands.display import Display, display_options
 from runtime.commands.keeping import Keeping
 from runtime.commands.objective import objective_options
 from runtime.commands.optimizer import optimizer_options, optimizer_text
+from runtime.commands.run_options import data_options, folder_options
 from runtime.errors import InputError
 from runtime.files import shown
 from runtime.interruption import StopRequest, signals_kill
@@ -51,10 +52,9 @@ Examples:
 Ctrl-C ends the run with its epoch, saves it and says how to go on; a second one
 ends it at once, and the last checkpoint is kept. --resume goes on bit for bit as
 if nothing had happened, with the options of the run: only --epochs (the total),
---threads and where the data are may be given anew. A run that diverges keeps its
-last good weights, and all that belongs to them. With --overwrite the old run stays until the
-new one is complete; a new one that Ctrl-C ends early goes into the next free
-folder.
+--threads and where the data are may be given anew. A run that diverges
+leaves what it was before. With --overwrite the old run stays until the new one is
+complete; a new one that Ctrl-C ends early goes into the next free folder.
 """
 
 
@@ -107,54 +107,8 @@ folder.
     show_default=True,
     help="Whether the first layer of a wide network skips inputs that are 0.",
 )
-@click.option(
-    "--label",
-    metavar="NAME",
-    help="Column of the labels in a CSV file: its name, or its number from 1 where there is no "
-    "header. [the last]",
-)
-@click.option(
-    "--test-fraction",
-    type=float,
-    metavar="F",
-    help="Share of the rows held out where there is no test part, by class. [0.2]",
-)
-@click.option(
-    "--scale",
-    type=click.Choice(["none", "standard", "minmax"]),
-    default="none",
-    show_default=True,
-    help="Bring each input to mean 0 and deviation 1, or to 0 ... 1, over the training part.",
-)
-@click.option(
-    "--data-dir",
-    help="Folder with the files of mnist or fashion-mnist. [$GRADWRIGHT_DATA, or download]",
-)
-@click.option("--offline", is_flag=True, help="Never download.")
-@click.option(
-    "--out",
-    metavar="FOLDER",
-    help="Folder for the results. [runs/DATA, or runs/DATA-2 and so on if there is one]",
-)
-@click.option("--overwrite", is_flag=True, help="Replace the run that is in the folder.")
-@click.option(
-    "--resume",
-    is_flag=True,
-    help="Go on with the run in the folder; begin where there is none yet.",
-)
-@click.option(
-    "--from",
-    "from_",
-    metavar="RUN.JSON",
-    help="Do the run of a record again, but for the options that are given. DATA may be left out.",
-)
-@click.option(
-    "--checkpoint-every",
-    type=int,
-    metavar="N",
-    help="Write a checkpoint every N epochs, or a multiple of N where the disk would hold training "
-    "up. [by time: every 2 seconds at most, and at the end]",
-)
+@data_options
+@folder_options
 @click.option(
     "--patience",
     type=int,
@@ -205,7 +159,8 @@ def command(
     The folder then holds model.safetensors (weights), history.csv, run.json (all that is
     needed to do it again), checkpoint.safetensors (to go on from), kernels.py (the generated
     module), curves.png and, for two-dimensional inputs, decision.png; for three classes and
-    more confusion.png, and for images of 28 x 28 mistakes.png and first_layer.png.
+    more confusion.png, for images of 28 x 28 mistakes.png and first_layer.png, and for real
+    targets regression.png.
     """
     display = Display(
         plot=plot,

@@ -1,0 +1,76 @@
+"""Options of ``gradwright train`` about its data, and about the folder of a run."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+_DATA = (
+    click.option(
+        "--label",
+        metavar="NAME",
+        help="Column of the labels in a CSV file: its name, or its number from 1 where there is no "
+        "header. [the last]",
+    ),
+    click.option(
+        "--test-fraction",
+        type=float,
+        metavar="F",
+        help="Share of the rows held out where there is no test part, by class. [0.2]",
+    ),
+    click.option(
+        "--scale",
+        type=click.Choice(["none", "standard", "minmax"]),
+        default="none",
+        show_default=True,
+        help="Bring each input to mean 0 and deviation 1, or to 0 ... 1, over the training part.",
+    ),
+    click.option(
+        "--data-dir",
+        help="Folder with the files of mnist or fashion-mnist. [$GRADWRIGHT_DATA, or download]",
+    ),
+    click.option("--offline", is_flag=True, help="Never download."),
+)
+_FOLDER = (
+    click.option(
+        "--out",
+        metavar="FOLDER",
+        help="Folder for the results. [runs/DATA, or runs/DATA-2 and so on if there is one]",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace the run that is in the folder."),
+    click.option(
+        "--resume",
+        is_flag=True,
+        help="Go on with the run in the folder; begin where there is none yet.",
+    ),
+    click.option(
+        "--from",
+        "from_",
+        metavar="RUN.JSON",
+        help="Do the run of a record again, but for the options that are given. DATA may be left "
+        "out.",
+    ),
+    click.option(
+        "--checkpoint-every",
+        type=int,
+        metavar="N",
+        help="Write a checkpoint every N epochs, or a multiple of N where the disk would hold "
+        "training up. [by time: every 2 seconds at most, and at the end]",
+    ),
+)
+
+
+def data_options(command: Command) -> Command:
+    """Add the options that say where data are, and what is done with them."""
+    for option in reversed(_DATA):
+        command = option(command)
+    return command
+
+
+def folder_options(command: Command) -> Command:
+    """Add the options that say where a run is kept, and from where it goes on."""
+    for option in reversed(_FOLDER):
+        command = option(command)
+    return command
