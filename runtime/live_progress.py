@@ -5,6 +5,7 @@ import json
 import math
 import os
 import sys
+import warnings
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, final
@@ -102,7 +103,9 @@ def _columns() -> int:
 
 
 def _bar(epochs: int, done: int, form: str, *, in_cell: bool) -> Any:
-    tqdm = import_module("tqdm.auto" if in_cell else "tqdm").tqdm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without ipywidgets it is a bar of text, which will do
+        tqdm = import_module("tqdm.auto" if in_cell else "tqdm").tqdm
     return tqdm(
         total=epochs,
         initial=done,
