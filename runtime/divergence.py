@@ -85,12 +85,8 @@ def failure_text(course: Course, good: Position) -> str:
     The step is found by bisection. The epoch's order is drawn again, and its first steps are
     an epoch of their own over fewer samples.
     """
-    shuffle = getattr(course.module, "_shuffle", None)
-    if shuffle is None:
-        return ""
     batch, samples = course.settings.batch, len(course.data.X_train)
-    order = np.arange(samples)
-    shuffle(order, np.uint64(course.settings.seed % 2**64), good.epoch)
+    order = course.module.epoch_order(samples, good.epoch, course.settings.seed)
 
     def after(steps: int) -> Position:
         return _part_of_epoch(course, good, order[: steps * batch])

@@ -122,8 +122,6 @@ def threads_used(module: ModuleType, settings: Settings, samples: int) -> int:
 
     Asked once and then given to every call: they would take fewer for a call of few epochs.
     """
-    members = getattr(module, "_members", None)
-    if members is None:  # a small network: its steps are not shared
-        return settings.threads or 1
-    batch = min(settings.batch, samples)
-    return int(members(settings.threads, batch, settings.epochs, samples))
+    if settings.threads is not None:
+        return settings.threads
+    return int(module.threads_used(samples, epochs=settings.epochs, batch=settings.batch))

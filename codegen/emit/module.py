@@ -116,6 +116,10 @@ def module_source(
     values["own_room"] = f",\n{' ' * 12}*_training_room(size, X.shape[0], test_X.shape[0])"
     values["work"] = fill("work_of_one" if lanes else "work_of_team", values)
     values["members"] = "1" if lanes else "members"
+    values["members_by_itself"] = (
+        "1" if lanes else "_members(None, min(batch, samples), epochs, samples)"
+    )
+    values["draw_order"] = indented(_DRAW_ORDER, 4)
     values["threads_text"] = _ONE_THREAD if lanes else _THREADS
     vectors = lanes or weights is not None
     if vectors:
@@ -380,6 +384,12 @@ def _kernel_calls(n_in: int, n_out: int, by_rows: bool, no_nonzeros: str) -> dic
         calls = {call: text.replace(name, value) for call, text in calls.items()}
     return calls
 
+
+_DRAW_ORDER = [
+    "order = np.zeros(samples, np.int64)",
+    "_shuffle(order, seed, epoch % 2**63)",
+    "return order",
+]
 
 _CALLS = {
     "call_forward": """\

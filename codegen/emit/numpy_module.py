@@ -98,6 +98,8 @@ def numpy_source(
         "with_blas": "",
         "threads_text": "One here; NumPy's own products may take more.",
         "members": "1",
+        "members_by_itself": "1",
+        "draw_order": "    return _shuffled(samples, seed, epoch % 2**63)",
         "work": fill("work_of_one", PLAIN | {"own_room": ""}),
         "sparse_text": "This module multiplies by every input, whatever is asked for.",
         "parameters": _listed(names),

@@ -500,6 +500,8 @@ SIGNATURES = {
         "test=None, evaluate=None, weights=None, threads=None, callback=None, sparse='auto', "
         "reuse=None)"
     ),
+    "epoch_order": "(samples, epoch, seed=0)",
+    "threads_used": "(samples, *, epochs, batch)",
 }
 
 
@@ -508,7 +510,8 @@ def test_signatures_are_the_contracts(name: str, signature: str) -> None:
     for module in (LAB.module, BLAS.module):
         function = getattr(module, name)
         assert str(inspect.signature(function)) == signature
-        assert "Parameters" in function.__doc__ or name in ("forward", "vjp")
+        brief = ("forward", "vjp", "epoch_order", "threads_used")
+        assert "Parameters" in function.__doc__ or name in brief
         assert "Returns" in function.__doc__ or "Return" in function.__doc__
 
 

@@ -1,7 +1,7 @@
 """Training by several threads: what one thread does, whoever is ahead."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -164,14 +164,18 @@ def test_all_threads_stop_with_the_same_epoch(case: Case) -> None:
 def test_how_many_threads_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     module = uncompiled(TEXT)
     monkeypatch.setattr(module, "_processors", lambda: 4)
-    many: Callable[..., int] = module._members
-    assert many(3, 1, 1, 1) == 3, "what is asked for"
-    assert many(None, 10, 1000, 10_000) == 1, "fewer samples than a vector has lanes"
-    assert many(None, 100, 1000, 10_000) == 1, "too little to do"
-    assert many(None, 1000, 1000, 10_000) == 4
-    assert many(None, 1000, 1, 1000) == 1, "over before a thread is there"
+
+    def many(batch: int, epochs: int, samples: int) -> int:
+        return int(module.threads_used(samples, epochs=epochs, batch=batch))
+
+    assert module._members(3, 1, 1, 1) == 3, "what is asked for"
+    assert many(10, 1000, 10_000) == 1, "fewer samples than a vector has lanes"
+    assert many(100, 1000, 10_000) == 1, "too little to do"
+    assert many(1000, 1000, 10_000) == 4
+    assert many(1000, 1000, 40) == 1, "fewer samples than a batch may have"
+    assert many(1000, 1, 1000) == 1, "over before a thread is there"
     monkeypatch.setattr(module, "_can_yield", False)
-    assert many(None, 1000, 1000, 10_000) == many(3, 1, 1, 1) == 1
+    assert many(1000, 1000, 10_000) == module._members(3, 1, 1, 1) == 1
 
 
 @pytest.mark.parametrize(
@@ -191,3 +195,4 @@ def test_a_small_network_takes_the_number_and_uses_one() -> None:
     for params, threads in zip(runs, (1, 2), strict=True):
         LAB_IN_PYTHON.module.train(params, X, Y, epochs=1, batch=10, eta=0.1, threads=threads)
     assert same_bytes(*runs)
+    assert LAB_IN_PYTHON.module.threads_used(10**6, epochs=1000, batch=1000) == 1

@@ -64,8 +64,7 @@ def drawn_orders(epochs: int, seed: int = 9) -> np.ndarray:
 
 
 def shuffled(seed: int, epoch: int, count: int = N) -> np.ndarray:
-    order = np.zeros(count, np.int64)
-    LAB_IN_PYTHON.module._shuffle(order, np.uint64(seed), epoch)
+    order: np.ndarray = LAB_IN_PYTHON.module.epoch_order(count, epoch, seed)
     return order
 
 
@@ -186,7 +185,7 @@ def test_start_continues_exactly(case: Case, parts: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(np.concatenate(rows), history)
 
 
-def test_the_order_of_the_seed_is_that_of_shuffle() -> None:
+def test_the_order_of_the_seed_is_that_of_epoch_order() -> None:
     by_seed, _ = trained(LAB_IN_PYTHON, epochs=3, seed=12, start=5)
     orders = [shuffled(12, epoch) for epoch in (5, 6, 7)]
     by_order, _ = trained(LAB_IN_PYTHON, epochs=3, order=orders)
