@@ -1,0 +1,42 @@
+import numpy as np
+
+def init_params(nx, nh, ny):
+    return {
+        "Wh": 0.3 * np.random.randn(nh, nx),
+        "Wy": 0.3 * np.random.randn(ny, nh),
+        "bh": np.zeros((nh, 1)),
+        "by": np.zeros((ny, 1)),
+    }
+
+def forward(params, X):
+    htilde = X @ params["Wh"].T + params["bh"].T
+    h = np.tanh(htilde)
+    ytilde = h @ params["Wy"].T + params["by"].T
+    e = np.exp(ytilde - ytilde.max(axis=1, keepdims=True))  # stable softmax
+    yhat = e / e.sum(axis=1, keepdims=True)
+    return yhat, {"X": X, "htilde": htilde, "h": h, "ytilde": ytilde, "yhat": yhat}
+
+def loss_accuracy(Yhat, Y):
+    L = -np.mean(np.sum(Y * np.log(Yhat), axis=1))
+    acc = np.mean(np.argmax(Yhat, axis=1) == np.argmax(Y, axis=1)) * 100
+    return L, acc
+
+def backward(params, outputs, Y):
+    bsize = Y.shape[0]
+    grads = {}
+
+    dL_dytilde = 2 * (outputs["yhat"] - Y) / bsize
+    dL_dh = dL_dytilde @ params["Wy"]
+    dL_dhtilde = dL_dh * (1 - outputs["h"]**2)
+
+    grads["Wy"] = dL_dytilde.T @ outputs["h"]
+    grads["Wh"] = dL_dhtilde.T @ outputs["X"]
+    grads["by"] = dL_dytilde.sum(axis=0).reshape(-1, 1)
+    grads["bh"] = dL_dhtilde.sum(axis=0).reshape(-1, 1)
+
+    return grads
+
+def sgd(params, grads, eta):
+    for k in params:
+        params[k] = params[k] - eta * grads[k]
+    return params

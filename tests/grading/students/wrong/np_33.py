@@ -1,0 +1,42 @@
+import numpy as np
+from numpy import exp, log, tanh
+
+def init_params(nx, nh, ny, scale=0.3):
+    params = {}
+    rng = np.random.default_rng()
+    params["Wh"] = rng.standard_normal((nh, nx)) * scale
+    params["Wy"] = rng.standard_normal((ny, nh)) * scale
+    params["bh"] = np.zeros((nh, 1))
+    params["by"] = np.zeros((ny, 1))
+    return params
+
+def forward(params, X):
+    outputs = {"X": X}
+    outputs["htilde"] = X.dot(params["Wh"].T) + params["bh"].T
+    outputs["h"] = tanh(outputs["htilde"])
+    outputs["ytilde"] = outputs["h"].dot(params["Wy"].T) + params["by"].T
+    outputs["yhat"] = exp(outputs["ytilde"])
+    outputs["yhat"] /= outputs["yhat"].sum(1, keepdims=True)
+    return outputs["ytilde"], outputs
+
+def loss_accuracy(Yhat, Y):
+    L = -(Y * log(Yhat)).sum(1).mean()
+    acc = 100. * (Yhat.argmax(1) == Y.argmax(1)).mean()
+    return L, acc
+
+def backward(params, outputs, Y):
+    bsize = Y.shape[0]
+    d2 = (outputs["yhat"] - Y) / bsize
+    d1 = d2.dot(params["Wy"]) * (1 - outputs["h"] ** 2)
+    grads = {}
+    grads["Wy"] = d2.T.dot(outputs["h"])
+    grads["Wh"] = d1.T.dot(outputs["X"])
+    grads["by"] = d2.sum(0, keepdims=True).T
+    grads["bh"] = d1.sum(0, keepdims=True).T
+    return grads
+
+def sgd(params, grads, eta):
+    new_params = {}
+    for name, value in params.items():
+        new_params[name] = value - eta * grads[name]
+    return new_params

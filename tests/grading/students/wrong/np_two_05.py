@@ -1,0 +1,39 @@
+import numpy as np
+
+def init_params(nx, nh, ny):
+    return {
+        "Wh": 0.3 * np.random.randn(nh, nx),
+        "Wy": 0.3 * np.random.randn(ny, nh),
+        "bh": np.zeros((nh, 1)),
+        "by": np.zeros((ny, 1)),
+    }
+
+def forward(params, X):
+    htilde = X @ params["Wh"].T + params["bh"].T
+    h = np.tanh(htilde)
+    ytilde = h @ params["Wy"].T + params["by"].T
+    e = np.exp(ytilde - ytilde.max(axis=1, keepdims=True))  # stable softmax
+    yhat = e / e.sum(axis=1, keepdims=True)
+    return yhat, {"X": X, "htilde": htilde, "h": h, "ytilde": ytilde, "yhat": yhat}
+
+def loss_accuracy(Yhat, Y):
+    L = -(Y * np.log(Yhat)).sum()
+    acc = (Yhat.argmax(1) == Y.argmax(1)).sum() / len(Y) * 100
+    return L, acc
+
+def backward(params, outputs, Y):
+    bsize = len(Y)
+    h = outputs["h"]
+    grads = {}
+    d = (outputs["yhat"] - Y) / bsize
+    grads["Wy"] = d.T @ h
+    grads["by"] = d.sum(0).reshape(-1, 1)
+    d = (d @ params["Wy"]) * h * (1 - h)
+    grads["Wh"] = d.T @ outputs["X"]
+    grads["bh"] = d.sum(0).reshape(-1, 1)
+    return grads
+
+def sgd(params, grads, eta):
+    for k in params:
+        params[k] = params[k] - eta * grads[k]
+    return params

@@ -1,0 +1,41 @@
+import torch
+
+def init_params(nx, nh, ny):
+    params = {}
+    params["Wh"] = torch.randn(nh, nx) * 0.3
+    params["Wy"] = torch.randn(ny, nh) * 0.3
+    params["bh"] = torch.zeros(nh, 1)
+    params["by"] = torch.zeros(ny, 1)
+    return params
+
+def forward(params, X):
+    outputs = {"X": X}
+    outputs["htilde"] = X @ params["Wh"].t() + params["bh"].t()
+    outputs["h"] = outputs["htilde"].tanh()
+    outputs["ytilde"] = outputs["h"] @ params["Wy"].t() + params["by"].t()
+    outputs["yhat"] = torch.softmax(outputs["ytilde"], dim=1)
+    return outputs["yhat"], outputs
+
+def loss_accuracy(Yhat, Y):
+    L = -(Y * Yhat.log()).sum(1).mean()
+    acc = (Yhat.argmax(1) == Y.argmax(1)).float().mean() * 100
+    return L, acc
+
+def dtanh(x):
+    return 1 - torch.tanh(x)**2
+
+def backward(params, outputs, Y):
+    bsize = Y.shape[0]
+    delta_2 = (outputs["yhat"] - Y) / bsize
+    delta_1 = (delta_2 @ params["Wy"]) * dtanh(outputs["h"])
+    return {
+        "Wy": delta_2.T @ outputs["h"],
+        "by": delta_2.sum(dim=0)[:, None],
+        "Wh": delta_1.T @ outputs["X"],
+        "bh": delta_1.sum(dim=0)[:, None],
+    }
+
+def sgd(params, grads, eta):
+    for key in ["Wh", "Wy", "bh", "by"]:
+        params[key] -= eta * grads[key]
+    return params

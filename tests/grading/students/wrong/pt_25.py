@@ -1,0 +1,39 @@
+import torch
+
+def init_params(nx, nh, ny):
+    params = {}
+    params["Wh"] = torch.randn(nh, nx) * 0.3
+    params["Wy"] = torch.randn(ny, nh) * 0.3
+    params["bh"] = torch.zeros(nh, 1)
+    params["by"] = torch.zeros(ny, 1)
+    return params
+
+def forward(params, X):
+    outputs = {}
+    outputs["X"] = X
+    outputs["htilde"] = X @ params["Wh"].T + params["bh"].T
+    outputs["h"] = outputs["htilde"]
+    outputs["ytilde"] = outputs["h"] @ params["Wy"].T + params["by"].T
+    outputs["yhat"] = torch.softmax(outputs["ytilde"], dim=-1)
+    return outputs["yhat"], outputs
+
+def loss_accuracy(Yhat, Y):
+    L = -(Y * Yhat.log()).sum(1).mean()
+    acc = (Yhat.argmax(1) == Y.argmax(1)).float().mean() * 100
+    return L, acc
+
+def backward(params, outputs, Y):
+    bsize = Y.shape[0]
+    grads = {}
+    delta = (outputs["yhat"] - Y) / bsize
+    grads["Wy"] = delta.T @ outputs["h"]
+    grads["by"] = delta.sum(0).reshape(-1, 1)
+    delta = (delta @ params["Wy"]) * (1 - outputs["h"]**2)
+    grads["Wh"] = delta.T @ outputs["X"]
+    grads["bh"] = delta.sum(0).reshape(-1, 1)
+    return grads
+
+def sgd(params, grads, eta):
+    for key in ["Wh", "Wy", "bh", "by"]:
+        params[key] -= eta * grads[key]
+    return params

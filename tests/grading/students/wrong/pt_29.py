@@ -1,0 +1,51 @@
+# TP2 - Rétropropagation à la main
+# M1 optimisation pour la science des données
+import torch
+import numpy as np
+
+def init_params(nx, nh, ny):
+    # les poids sont aléatoires sinon tous les neurones apprennent la même chose
+    Wh = torch.randn((nh, nx)) * 0.3
+    Wy = torch.randn((ny, nh)) * 0.3
+    bh = torch.zeros((nh, 1))
+    by = torch.zeros((ny, 1))
+    return {"Wh": Wh, "Wy": Wy, "bh": bh, "by": by}
+
+def forward(params, X):
+    Wh, Wy, bh, by = params["Wh"], params["Wy"], params["bh"], params["by"]
+
+    htilde = torch.mm(X, Wh.T) + bh.T     # (B, nh)
+    h = torch.tanh(htilde)                # (B, nh)
+    ytilde = torch.mm(h, Wy.T) + by.T     # (B, ny)
+
+    # softmax
+    num = torch.exp(ytilde)
+    den = torch.sum(num, dim=1, keepdim=True)
+    yhat = num / den
+
+    outputs = {"X": X, "htilde": htilde, "h": h, "ytilde": ytilde, "yhat": yhat}
+    return yhat, outputs
+
+def loss_accuracy(Yhat, Y):
+    L = -torch.mean(torch.sum(Y * torch.log(Yhat), dim=1))
+    _, pred = torch.max(Yhat, dim=1)
+    _, cible = torch.max(Y, dim=1)
+    acc = torch.mean((pred == cible).float())
+    return L, acc
+
+def backward(params, outputs, Y):
+    bsize = Y.shape[0]
+    dyt = (outputs["yhat"] - Y) / bsize
+    dht = torch.mm(dyt, params["Wy"]) * (1 - outputs["h"]**2)
+    grads = {}
+    grads["Wy"] = torch.mm(dyt.T, outputs["h"])
+    grads["Wh"] = torch.mm(dht.T, outputs["X"])
+    grads["by"] = torch.sum(dyt, 0, keepdim=True).T
+    grads["bh"] = torch.sum(dht, 0, keepdim=True).T
+    return grads
+
+def sgd(params, grads, eta):
+    # W <- W - eta * dL/dW
+    for nom in params.keys():
+        params[nom] = params[nom] - eta * grads[nom]
+    return params
