@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": "Print what a trained network says about data.",
     "evaluate": "Measure a trained network on data with labels.",
     "check": "Compare the generated gradients with PyTorch autograd.",
+    "grade": "Say what is right and wrong in a student's file of the lab, and why.",
     "bench": "Time training against other frameworks.",
     "cache": "List or clear the compiled kernels.",
 }

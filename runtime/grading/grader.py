@@ -1,0 +1,155 @@
+"""``grade``: a student's file in, a verdict out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import InputError
+from runtime.files import shown
+from runtime.grading.interview import Interview, Round, hold_interview
+from runtime.grading.judge import Bench, ForwardCheck, judge_backward, judge_forward, judge_loss
+from runtime.grading.judge_parameters import initial_warnings, judge_init, judge_sgd
+from runtime.grading.reference import forward_values, reference
+from runtime.grading.session import hidden_folders
+from runtime.grading.source import FUNCTIONS, has_part_2, read_source, select
+from runtime.grading.verdict import Judgement, Verdict
+
+Array = NDArray[Any]
+
+DEFAULT_TIMEOUT = 10.0  # seconds for all runs of a file together
+_OTHER_ACTIVATIONS = ("relu", "sigmoid")
+
+
+def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
+    """Grade a file in the lab's form.
+
+    Only its imports, constants and definitions are run, in a process of its own that is
+    limited and, where the system allows it, isolated.
+
+    Parameters
+    ----------
+    path
+        A ``.py`` file or a notebook.
+    timeout
+        Seconds for all runs of the file together.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, is not Python, or defines none of the lab's functions.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "mine.py"
+    ...     _ = file.write_text("def sgd(params, grads, eta):\\n    return params\\n")
+    ...     print(grade(file).functions["sgd"].diagnosis[0].message)
+    In Wh, bh, Wy and by, it is not changed (line 2).
+    """
+    path = Path(path)
+    source = read_source(path)
+    selection = select(source)
+    if not selection.functions:
+        raise InputError(
+            f"{shown(path)}: defines none of the lab's functions: {', '.join(FUNCTIONS)}."
+        )
+    interview = hold_interview(
+        source,
+        selection,
+        timeout=timeout,
+        hidden=hidden_folders(path),
+        right_outputs=_right_outputs,
+    )
+    warnings = list(interview.warnings)
+    for failure in interview.failed_imports:
+        place = f"{source.place(failure.line)}: " if failure.line else ""
+        warnings.append(f"{place}left out, since it {failure}.")
+    if has_part_2(source):
+        warnings.append(
+            "The file goes on to Part 2 after Part 1; this is about Part 1. Give Part 2 in a file "
+            "of its own to have it graded."
+        )
+    bench = Bench(
+        interview=interview,
+        right=reference(interview.layout.depth),
+        activation="tanh",
+        warnings=warnings,
+    )
+    return _judged(bench, shown(path))
+
+
+def _right_outputs(
+    depth: int, given: Mapping[str, Array], sizes: Mapping[str, int]
+) -> Mapping[str, Array]:
+    values = forward_values(reference(depth), given, sizes)
+    return {name: np.asarray(value) for name, value in values.items()}
+
+
+def _judged(bench: Bench, name: str) -> Verdict:
+    interview = bench.interview
+    rounds = bench.rounds()
+    forward = judge_forward(bench, rounds)
+    own = False
+    if interview.own_layout is not None:
+        own_rounds = bench.rounds(own_layout=True)
+        own_forward = judge_forward(bench, own_rounds)
+        if own_forward.is_right:
+            rounds, forward, own = own_rounds, own_forward, True
+    if not forward.is_right and interview.layout.depth > 2:
+        forward = _with_other_activation(bench, rounds, forward)
+    part_2 = interview.is_part_2
+    asked = "slopes" if part_2 else "backward"
+    if not forward.is_right and not part_2:
+        asked = "backward on right outputs"
+    backward, gradients = judge_backward(bench, rounds, asked)
+    if own and backward.status != "right" and not part_2:
+        # a file that is right in its own layout is right; one that is not is held to the lab's
+        lab_rounds = bench.rounds()
+        lab = judge_backward(bench, lab_rounds, "backward on right outputs")
+        if lab[0].status == "right":
+            (backward, gradients), own = lab, False
+    functions: dict[str, Judgement] = {
+        "init_params": judge_init(bench, own_layout=own),
+        "forward": forward.judgement,
+        "loss_accuracy": judge_loss(bench, rounds),
+    }
+    if not part_2:
+        functions["backward"] = backward
+    functions["sgd"] = judge_sgd(bench, rounds)
+    bench.warnings.extend(initial_warnings(interview))
+    return Verdict(
+        name=name,
+        functions=functions,
+        gradients=gradients,
+        warnings=tuple(dict.fromkeys(bench.warnings)),
+    )
+
+
+def _with_other_activation(
+    bench: Bench, rounds: list[Round], forward: ForwardCheck
+) -> ForwardCheck:
+    """Return the check of a deeper network whose hidden layers are consistently others.
+
+    The lab's tanh is given for its own network; who builds a deeper one may choose.
+    """
+    for activation in _OTHER_ACTIVATIONS:
+        right = reference(bench.interview.layout.depth, hidden=activation)
+        other = Bench(
+            interview=bench.interview, right=right, activation=activation, warnings=bench.warnings
+        )
+        found = judge_forward(other, rounds)
+        if found.is_right:
+            bench.right, bench.activation = right, activation
+            bench.forget()
+            bench.warnings.append(
+                f"The hidden layers use {activation}, where the lab has tanh; graded as that."
+            )
+            return found
+    return forward
+
+
+__all__ = ["Interview", "grade"]

@@ -1,0 +1,537 @@
+"""The questions that a student's file is asked, and its answers.
+
+Everything here happens before anything is judged: the gradients that are expected are computed
+when the file's process has ended. What the process is given of the right forward pass, as
+input of `backward`, it gets after its own `forward` has answered for the same numbers.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.grading.problem import (
+    Layout,
+    Trial,
+    find_layout,
+    lab_outputs,
+    lab_parameters,
+    layout_from_keys,
+    make_trial,
+    sizes_of,
+)
+from runtime.grading.reference import size_names
+from runtime.grading.session import ChildError, Session
+from runtime.grading.source import (
+    Selection,
+    Source,
+    accepted,
+    argument_names,
+    parameter_keys,
+    required,
+)
+from runtime.grading.values import Failure, Given, Other, Value, read_failure, read_value
+
+Array = NDArray[Any]
+Answer = Value | Failure
+
+# kind of the sizes, and the seed; the second of a kind has fresh numbers
+PLAN = (("a", 0), ("a", 1), ("b", 0), ("lab", 0), ("lab", 1), ("equal", 0), ("equal", 1), ("equal2", 0))
+_ONE_CALL = 3.0  # seconds; the whole has a limit of its own
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call and what came of it.
+
+    Attributes
+    ----------
+    value
+        What it returned, or how it failed.
+    arguments
+        What its arguments hold afterwards.
+    seen
+        The function's variables when it returned.
+    """
+
+    value: Answer
+    arguments: list[Value] = field(default_factory=list)
+    seen: dict[str, Value] = field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """All that was asked at one trial.
+
+    Attributes
+    ----------
+    trial
+        The inputs.
+    layout
+        How parameters were given.
+    calls
+        ``forward``, ``loss_accuracy``, ``backward`` (with the file's own outputs),
+        ``backward on right outputs``, ``sgd``, and of Part 2 ``slopes`` and ``second sgd``.
+    """
+
+    trial: Trial
+    layout: Layout
+    calls: dict[str, Call]
+
+
+@final
+@dataclass(kw_only=True)
+class Interview:
+    """What is known of a file when its process has ended.
+
+    Attributes
+    ----------
+    source, selection
+        The file, and what of it was run.
+    layout
+        How its network's parameters are named; in the lab's shapes.
+    own_layout
+        How its `init_params` stores them, if that is otherwise and consistent.
+    dtype, kind
+        What its parameters are: ``float32``, ``torch``.
+    initial
+        The calls of `init_params`, with the sizes they were given.
+    rounds
+        The trials.
+    failed_imports
+        What could not be run, with its line.
+    dead
+        Functions that ended or held up their process, and how.
+    warnings
+        For whoever grades.
+    """
+
+    source: Source
+    selection: Selection
+    layout: Layout
+    own_layout: Layout | None = None
+    dtype: str = "float64"
+    kind: str = "numpy"
+    initial: list[tuple[dict[str, int], Call]] = field(default_factory=list)
+    rounds: list[Round] = field(default_factory=list)
+    failed_imports: list[Failure] = field(default_factory=list)
+    dead: dict[str, Failure] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    fixed: dict[str, int] | None = None
+
+    @property
+    def is_part_2(self) -> bool:
+        """Whether there is no `backward`, and `sgd` takes two arguments."""
+        functions = self.selection.functions
+        sgd = functions.get("sgd")
+        return "backward" not in functions and sgd is not None and required(sgd) == 2
+
+
+OutputsOf = Callable[[int, Mapping[str, Array], Mapping[str, int]], Mapping[str, Array]]
+
+
+def hold_interview(
+    source: Source,
+    selection: Selection,
+    *,
+    timeout: float,
+    hidden: tuple[str, ...],
+    right_outputs: OutputsOf,
+) -> Interview:
+    """Run what of a file is graded on every trial.
+
+    Parameters
+    ----------
+    source, selection
+        The file, and what of it is run.
+    timeout
+        Seconds for all of it.
+    hidden
+        Folders that its process does not see.
+    right_outputs
+        Returns what a right `forward` makes of a depth, inputs and sizes: `backward` is also
+        asked for what follows from these.
+    """
+    talk = _Talk(source, selection, time.monotonic() + timeout, hidden, right_outputs)
+    try:
+        talk.hold()
+    finally:
+        talk.end()
+    return talk.found
+
+
+class _Talk:
+    """An interview while it is held; a process that dies is replaced, and the cause left out."""
+
+    def __init__(
+        self,
+        source: Source,
+        selection: Selection,
+        deadline: float,
+        hidden: tuple[str, ...],
+        right_outputs: OutputsOf,
+    ) -> None:
+        self.source = source
+        self.selection = selection
+        self.deadline = deadline
+        self.hidden = hidden
+        self.right_outputs = right_outputs
+        keys = parameter_keys(source)
+        self.found = Interview(source=source, selection=selection, layout=layout_from_keys(keys))
+        self.session: Session | None = None
+        self.asked = ""
+
+    def end(self) -> None:
+        if self.session is not None:
+            self.session.end()
+            self.session = None
+
+    def hold(self) -> None:
+        if not self._start():
+            return
+        self._guarded(self._learn_layout)
+        for kind, seed in PLAN:
+            sizes = self._sizes(kind, seed)
+            trial = make_trial(kind, sizes, seed, self.found.dtype)
+            self._guarded(lambda trial=trial: self._round(trial, self.found.layout))  # type: ignore[misc]
+        own = self.found.own_layout
+        if own is not None:
+            for kind, seed in PLAN[:4]:
+                trial = make_trial(kind, self._sizes(kind, seed), seed, self.found.dtype)
+                self._guarded(lambda trial=trial: self._round(trial, own))  # type: ignore[misc]
+
+    def _sizes(self, kind: str, seed: int) -> dict[str, int]:
+        fixed = self.found.fixed
+        if fixed is None:
+            return sizes_of(kind, self.found.layout.depth)
+        return {**fixed, "B": {"a": 7, "b": 6, "lab": 10, "equal": 4, "equal2": 5}[kind]}
+
+    def _start(self) -> bool:
+        """Start a process and load the file; return whether that was possible."""
+        self.end()
+        try:
+            self.session = Session(deadline=self.deadline, hidden=self.hidden)
+            if self.session.warning is not None and not self.found.warnings:
+                self.found.warnings.append(
+                    "This system gives the file's process no private namespaces "
+                    f"({self.session.warning}): limits hold, but it can read the files and "
+                    "reach the network that you can. Grade only files that you trust not to."
+                )
+            body = {
+                "do": "load",
+                "source": self.source.text,
+                "statements": list(self.selection.statements),
+            }
+            answer = self.session.ask(body)
+        except ChildError as error:
+            failure = Failure(error="", message=f"{error}, while it was loaded")
+            self.found.dead = dict.fromkeys(self.selection.functions, failure) | self.found.dead
+            return False
+        failures = answer.body.get("failures")
+        if isinstance(failures, list):
+            self.found.failed_imports = [read_failure(entry) for entry in failures[:20]]
+        return True
+
+    def _guarded(self, ask: Callable[[], None]) -> None:
+        """Ask, and once more without the function that ended the process, if one does."""
+        for _ in range(len(self.selection.functions) + 1):
+            if self.session is None:
+                return
+            try:
+                ask()
+            except ChildError as error:
+                self.found.dead[self.asked] = Failure(error="", message=str(error))
+                if time.monotonic() > self.deadline - 0.2:
+                    self.end()
+                    late = Failure(error="", message="was not run: the time for the file was up")
+                    for name in self.selection.functions:
+                        if name not in self.found.dead and not self._was_asked(name):
+                            self.found.dead[name] = late
+                    return
+                self._start()
+            else:
+                return
+
+    def _was_asked(self, name: str) -> bool:
+        return any(name in r.calls for r in self.found.rounds)
+
+    def call(
+        self,
+        function: str,
+        arguments: list[Any],
+        arrays: list[Array],
+        *,
+        keep: str = "",
+        watch: bool = False,
+    ) -> Call | None:
+        """Call a function, unless it is missing or has ended a process before."""
+        if function not in self.selection.functions or function in self.found.dead:
+            return None
+        assert self.session is not None
+        self.asked = function
+        body = {
+            "do": "call",
+            "function": function,
+            "arguments": arguments,
+            "keep": keep,
+            "watch": watch,
+        }
+        frame = self.session.ask(body, arrays, within=_ONE_CALL)
+        return _call_of(frame.body, frame.arrays)
+
+    def _learn_layout(self) -> None:
+        """Call `init_params` at two sizes, and read off keys, shapes, dtype and kind."""
+        function = self.selection.functions.get("init_params")
+        self.found.kind = "torch" if self.selection.uses_torch else "numpy"
+        self.found.dtype = "float32" if self.selection.uses_torch else "float64"
+        if function is None:
+            return
+        self.found.initial = []
+        for kind in ("a", "b"):
+            best: tuple[dict[str, int], Call] | None = None
+            for sizes, arguments in _ways(function, kind, self.found.layout.depth):
+                call = self.call("init_params", arguments, [])
+                if call is None:
+                    return
+                layout = self._layout_of(call, sizes.get("nx"))
+                if layout is not None and layout.depth + 1 != len(sizes) - 1:
+                    sizes = self._sizes_of_value(call, layout, sizes)
+                if best is None or layout is not None:
+                    best = (sizes, call)
+                if layout is not None:
+                    break
+            assert best is not None
+            self.found.initial.append(best)
+        self._settle(self.found.initial[0], no_sizes=required(function) == 0 and not accepted(function))
+
+    def _layout_of(self, call: Call, inputs: int | None) -> Layout | None:
+        shapes = shapes_of(call.value)
+        return find_layout(shapes, inputs) if shapes else None
+
+    def _sizes_of_value(
+        self, call: Call, layout: Layout, sizes: Mapping[str, int]
+    ) -> dict[str, int]:
+        """Return the sizes that the parameters themselves have."""
+        shapes = shapes_of(call.value)
+        ends = [tuple(shapes[key])[:: 1 if layout.turned else -1] for key in layout.weights]
+        values = [ends[0][0], *(end[1] for end in ends)]
+        return {"B": sizes["B"], **dict(zip(size_names(layout.depth), values, strict=True))}
+
+    def _settle(self, initial: tuple[dict[str, int], Call], *, no_sizes: bool) -> None:
+        sizes, call = initial
+        found = self.found
+        value = call.value
+        if isinstance(value, dict):
+            arrays = [entry for entry in value.values() if isinstance(entry, Given)]
+            if arrays:
+                found.kind = arrays[0].kind
+                dtypes = [a.dtype for a in arrays if a.dtype in ("float32", "float64", "float16", "bfloat16")]
+                found.dtype = dtypes[0] if dtypes else "float64"
+        layout = self._layout_of(call, None if no_sizes else sizes.get("nx"))
+        if layout is None:
+            shapes = shapes_of(value)
+            if shapes and len([k for k in shapes if k[:1] in "Ww"]) > 1:
+                found.layout = layout_from_keys(list(shapes))
+            return
+        found.layout = Layout(weights=layout.weights, biases=layout.biases)
+        if no_sizes:
+            fixed = self._sizes_of_value(call, layout, sizes)
+            if fixed["ny"] >= 2 and max(fixed.values()) <= 2_000:
+                found.fixed = fixed
+        if not layout.is_lab:
+            found.own_layout = layout
+
+    def _round(self, trial: Trial, layout: Layout) -> None:
+        calls = dict(self._calls(trial, layout))
+        self.found.rounds.append(Round(trial=trial, layout=layout, calls=calls))
+
+    def _calls(self, trial: Trial, layout: Layout) -> Iterator[tuple[str, Call]]:
+        if self.found.is_part_2:
+            yield from self._calls_of_part_2(trial, layout)
+            return
+        arguments, arrays = self._described([self._parameters(trial, layout), trial.given["X"]])
+        forward = self.call("forward", arguments, arrays, keep="out", watch=True)
+        if forward is not None:
+            yield "forward", forward
+        outputs = self.right_outputs(layout.depth, trial.given, trial.sizes)
+        arguments, arrays = self._described([outputs["yhat"], trial.given["Y"]])
+        loss = self.call("loss_accuracy", arguments, arrays, watch=True)
+        if loss is not None:
+            yield "loss_accuracy", loss
+        usable = forward is not None and _keeps_outputs(forward.value)
+        if usable:
+            arguments, arrays = self._described([trial.given["Y"]])
+            kept = [{"kept": "out.0"}, {"kept": "out", "item": 1}]
+            backward = self.call("backward", [*kept, *arguments], arrays, watch=True)
+            if backward is not None:
+                yield "backward", backward
+        keys = {key: outputs[key] for key in lab_outputs(layout.depth)}
+        described, arrays = self._described(
+            [self._parameters(trial, layout), keys, trial.given["Y"]]
+        )
+        if usable:
+            described[1]["over"] = {"kept": "out", "item": 1}
+        backward = self.call("backward", described, arrays, watch=True)
+        if backward is not None:
+            yield "backward on right outputs", backward
+        arguments, arrays = self._described(
+            [self._parameters(trial, layout), self._slopes(trial, layout)]
+        )
+        arguments.append({"number": trial.rate})
+        sgd = self.call("sgd", arguments, arrays, watch=True)
+        if sgd is not None:
+            yield "sgd", sgd
+
+    def _calls_of_part_2(self, trial: Trial, layout: Layout) -> Iterator[tuple[str, Call]]:
+        tracked = self._parameters(trial, layout)
+        arguments, arrays = self._described([tracked, trial.given["X"]], tracked=True)
+        forward = self.call("forward", arguments, arrays, keep="out", watch=True)
+        if forward is not None:
+            yield "forward", forward
+        outputs = self.right_outputs(layout.depth, trial.given, trial.sizes)
+        arguments, arrays = self._described([outputs["yhat"], trial.given["Y"]])
+        loss = self.call("loss_accuracy", arguments, arrays, watch=True)
+        if loss is not None:
+            yield "loss_accuracy", loss
+        if forward is not None and _keeps_outputs(forward.value):
+            arguments, arrays = self._described([trial.given["Y"]])
+            first = {"kept": "out", "item": 0}
+            loss = self.call("loss_accuracy", [first, *arguments], arrays, keep="loss")
+            if loss is not None and not isinstance(loss.value, Failure):
+                yield "slopes", self._autograd()
+        # `sgd` is asked apart, on gradients that a loss of known slopes has left
+        arguments, arrays = self._described([tracked, self._slopes(trial, layout)])
+        yield from self._steps_of_part_2(trial, arguments, arrays)
+
+    def _autograd(self) -> Call:
+        assert self.session is not None
+        self.asked = "loss_accuracy"
+        body = {"do": "slopes", "loss": "loss", "parameters": "out.0"}
+        frame = self.session.ask(body, within=_ONE_CALL)
+        return _call_of(frame.body, frame.arrays)
+
+    def _steps_of_part_2(
+        self, trial: Trial, arguments: list[Any], arrays: list[Array]
+    ) -> Iterator[tuple[str, Call]]:
+        parameters, slopes = arguments
+        by_key = dict(slopes["dict"])
+        for _, entry in parameters["dict"]:
+            entry["tracked"] = True
+        for key, entry in parameters["dict"]:
+            entry["slope"] = by_key[key]["array"]
+        rate = {"number": trial.rate}
+        first = self.call("sgd", [parameters, rate], arrays, keep="step", watch=True)
+        if first is None:
+            return
+        yield "sgd", first
+        if isinstance(first.value, dict):
+            again = {"kept": "step", "slopes": slopes}
+            second = self.call("sgd", [again, rate], arrays)
+            if second is not None:
+                yield "second sgd", second
+
+    def _parameters(self, trial: Trial, layout: Layout) -> dict[str, Array]:
+        return self._by_key(trial.given, layout)
+
+    def _slopes(self, trial: Trial, layout: Layout) -> dict[str, Array]:
+        return self._by_key(trial.slopes, layout)
+
+    def _by_key(self, arrays: Mapping[str, Array], layout: Layout) -> dict[str, Array]:
+        return {key: layout.stored(key, arrays[name]) for key, name in names_by_key(layout).items()}
+
+    def _described(
+        self, arguments: list[Any], *, tracked: bool = False
+    ) -> tuple[list[Any], list[Array]]:
+        """Return arguments as the child builds them, and the arrays to which they refer."""
+        arrays: list[Array] = []
+        wide = "float32" if self.found.dtype == "bfloat16" else self.found.dtype
+
+        def describe(argument: Any, *, leaf: bool) -> dict[str, Any]:
+            if isinstance(argument, dict):
+                inside = leaf or tracked
+                return {"dict": [[k, describe(v, leaf=inside)] for k, v in argument.items()]}
+            arrays.append(np.asarray(argument).astype(wide))
+            return {
+                "array": len(arrays) - 1,
+                "kind": self.found.kind,
+                "dtype": self.found.dtype,
+                "tracked": tracked and leaf,
+            }
+
+        return [describe(argument, leaf=False) for argument in arguments], arrays
+
+
+def names_by_key(layout: Layout) -> dict[str, str]:
+    """Return the lab's name of each parameter by the file's key."""
+    pairs = zip(layout.weights, layout.biases, lab_parameters(layout.depth), strict=True)
+    found: dict[str, str] = {}
+    for weight, bias, (lab_weight, lab_bias) in pairs:
+        found[weight] = lab_weight
+        if bias:
+            found[bias] = lab_bias
+    return found
+
+
+def shapes_of(value: Answer) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the arrays of a dictionary by key; empty for anything else."""
+    if not isinstance(value, dict):
+        return {}
+    return {key: entry.array.shape for key, entry in value.items() if isinstance(entry, Given)}
+
+
+def _keeps_outputs(value: Answer) -> bool:
+    return isinstance(value, list) and len(value) >= 2 and isinstance(value[1], dict)
+
+
+def _call_of(body: Any, arrays: tuple[Array, ...]) -> Call:
+    if not isinstance(body, dict):
+        raise ChildError("sent what is no answer")
+    described = body.get("locals", {"is": "dict", "items": []})
+    seen = read_value(described, arrays)
+    variables = seen if isinstance(seen, dict) else {}
+    if "error" in body:
+        return Call(value=read_failure(body["error"]), seen=variables)
+    after = body.get("arguments", [])
+    return Call(
+        value=read_value(body.get("value"), arrays),
+        arguments=[read_value(a, arrays) for a in after] if isinstance(after, list) else [],
+        seen=variables,
+    )
+
+
+def _ways(function: Any, kind: str, depth: int) -> Iterator[tuple[dict[str, int], list[Any]]]:
+    """Return how `init_params` may be called, the likeliest first, with the sizes meant."""
+    count = required(function)
+    if count == 0 and accepted(function) >= 3:
+        count = int(min(accepted(function), 3))
+    names = argument_names(function)
+    if count == 0:
+        yield sizes_of(kind, depth), []
+        return
+    if count >= 2:
+        sizes = sizes_of(kind, count - 1)
+        numbers = [value for name, value in sizes.items() if name != "B"]
+        yield sizes, [{"number": value} for value in numbers]
+        listed = next((n for n, name in enumerate(names[:count]) if "s" == name[-1:]), None)
+        if listed is not None and count == 3:
+            sizes = sizes_of(kind, 3)
+            first, *inner, last = [value for name, value in sizes.items() if name != "B"]
+            middle = {"list": [{"number": value} for value in inner]}
+            yield sizes, [{"number": first}, middle, {"number": last}]
+    if count == 4:  # sizes of input, hidden layers and output, and how many hidden layers
+        sizes = sizes_of(kind, 3)
+        first, inner_, _, last = [value for name, value in sizes.items() if name != "B"]
+        yield (
+            {**sizes, "nh2": inner_},
+            [{"number": v} for v in (first, inner_, last, 2)],
+        )
+    if count == 1:
+        for layers in (max(depth, 2), 3):
+            sizes = sizes_of(kind, layers)
+            numbers = [value for name, value in sizes.items() if name != "B"]
+            yield sizes, [{"list": [{"number": value} for value in numbers]}]

@@ -1,0 +1,309 @@
+"""From answers to judgements of `init_params` and `sgd`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.grading.comparing import coarsest, match_tolerance
+from runtime.grading.evidence import Evidence, choose
+from runtime.grading.interview import Call, Interview, Round, names_by_key
+from runtime.grading.judge import (
+    MUST_BE_RIGHT,
+    Bench,
+    call_problem,
+    failure_message,
+    first_failure,
+)
+from runtime.grading.reference import size_names
+from runtime.grading.scopes import step_scopes
+from runtime.grading.search import Explanation, Observed, Puzzle, explain
+from runtime.grading.tree import Evaluation, Node, tensor
+from runtime.grading.values import Failure, Given, Other
+from runtime.grading.verdict import Diagnosis, Judgement
+from runtime.grading.wording import Names, diagnosis_of, listed
+
+Array = NDArray[Any]
+
+_SCALE = 0.3  # of the lab's initial weights
+_EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+
+# --- init_params
+
+
+def judge_init(bench: Bench, *, own_layout: bool) -> Judgement:
+    """Judge `init_params`: shapes, finite numbers, weights that are not all equal."""
+    interview = bench.interview
+    problem = call_problem(bench, "init_params", "init_params", ())
+    if "init_params" not in interview.selection.functions or "init_params" in interview.dead:
+        assert problem is not None
+        return problem
+    if not interview.initial:
+        return Judgement(status="error", summary="init_params could not be run.")
+    said: list[str] = []
+    for sizes, call in interview.initial:
+        if isinstance(call.value, Failure):
+            message = failure_message(bench, "init_params", call.value)
+            return Judgement(status="error", summary=message)
+        if not isinstance(call.value, dict):
+            summary = "init_params must return a dictionary of arrays."
+            return Judgement(status="wrong", summary=summary)
+        said = said or _initial_problems(bench, sizes, call.value, own_layout=own_layout)
+    said = list(dict.fromkeys(said))
+    return Judgement(status="wrong" if said else "right", summary=" ".join(said))
+
+
+def _initial_problems(
+    bench: Bench, sizes: Mapping[str, int], value: Mapping[str, Any], *, own_layout: bool
+) -> list[str]:
+    interview = bench.interview
+    layout = (interview.own_layout if own_layout else None) or interview.layout
+    fixed = interview.fixed is not None
+    widths = [sizes[name] for name in size_names(layout.depth) if name in sizes]
+    said: list[str] = []
+    for place, key in enumerate(layout.keys):
+        entry = value.get(key)
+        if not isinstance(entry, Given):
+            told = "missing" if key not in value else "not an array"
+            if isinstance(entry, Other) and entry.type == "NoneType":
+                told = "None: it is not written yet"
+            said.append(f'params["{key}"] is {told}.')
+            continue
+        is_weight = key in layout.weights
+        if len(widths) == layout.depth + 1 and not fixed:
+            layer = layout.weights.index(key) if is_weight else layout.biases.index(key)
+            lab = (widths[layer + 1], widths[layer] if is_weight else 1)
+            shape = layout.stored(key, np.zeros(lab)).shape
+            if entry.array.shape != shape:
+                names = _shape_in_names(layout.depth, layer, is_weight=is_weight)
+                called = ", ".join(f"{n} = {s}" for n, s in sizes.items() if n != "B")
+                said.append(
+                    f'params["{key}"] has the shape {entry.array.shape} for {called}, '
+                    f"expected {shape}, that is {names}."
+                )
+        if not np.isfinite(entry.array).all():
+            said.append(f'params["{key}"] is not finite.')
+        elif is_weight and entry.array.size > 1 and np.ptp(entry.array) == 0:
+            said.append(
+                f'All entries of params["{key}"] are {entry.array.flat[0]:g}: the hidden units '
+                "then stay equal to one another for ever. Draw them at random."
+            )
+        if interview.is_part_2 and not entry.tracked:
+            said.append(f'params["{key}"] does not require gradients: autograd gives it none.')
+        elif interview.is_part_2 and not entry.leaf:
+            said.append(
+                f'params["{key}"] is not a leaf of the graph, so its .grad stays empty: set '
+                "requires_grad after the arithmetic that makes it."
+            )
+        del place
+    return said
+
+
+def initial_warnings(interview: Interview) -> list[str]:
+    """Return what is unusual about the initial parameters, but no mistake."""
+    said: list[str] = []
+    if interview.own_layout is not None:
+        layout = interview.own_layout
+        if layout.turned:
+            said.append("Weights are stored with the inputs first; the lab stores (outputs, inputs).")
+        if layout.bias != "column":
+            shape = {"row": "(1, n)", "flat": "(n,)"}[layout.bias]
+            said.append(f"Biases have the shape {shape}; the lab's have (n, 1).")
+    for _, call in interview.initial[:1]:
+        if not isinstance(call.value, dict):
+            continue
+        for key in interview.layout.weights:
+            entry = call.value.get(key)
+            if isinstance(entry, Given) and entry.array.size >= 12 and np.ptp(entry.array) > 0:
+                spread = float(entry.array.std())
+                if np.isfinite(spread) and not _SCALE / 2.5 < spread < _SCALE * 2.5:
+                    said.append(
+                        f'params["{key}"] starts with a standard deviation of about {spread:.2g}; '
+                        f"the lab's is {_SCALE:g}."
+                    )
+        for key in interview.layout.biases:
+            entry = call.value.get(key)
+            if isinstance(entry, Given) and entry.array.any():
+                said.append(f'params["{key}"] does not start at 0, as it does in the lab.')
+    return said
+
+
+def _shape_in_names(depth: int, layer: int, *, is_weight: bool) -> str:
+    names = size_names(depth)
+    return f"({names[layer + 1]}, {names[layer] if is_weight else '1'})"
+
+
+# --- sgd
+
+
+def judge_sgd(bench: Bench, rounds: Sequence[Round]) -> Judgement:
+    """Judge `sgd`: it returns the dictionary with each parameter less eta times its gradient."""
+    problem = call_problem(bench, "sgd", "sgd", rounds)
+    if problem is not None:
+        return problem
+    failure = first_failure(rounds, "sgd")
+    if failure is not None:
+        return Judgement(status="error", summary=failure_message(bench, "sgd", failure))
+    deciding = [r for r in rounds if "sgd" in r.calls and r.trial.kind in MUST_BE_RIGHT]
+    keys = names_by_key(deciding[0].layout)
+    for round_ in deciding:
+        value = round_.calls["sgd"].value
+        if not isinstance(value, dict):
+            told = "None" if isinstance(value, Other) and value.type == "NoneType" else "something else"
+            summary = (
+                f"sgd must return the dictionary of parameters; it returns {told}, and the loop's "
+                "params = sgd(…) loses them."
+            )
+            return Judgement(status="wrong", summary=summary)
+        for key in keys:
+            entry = value.get(key)
+            if not isinstance(entry, Given):
+                told = "None" if key in value else "not there"
+                return Judgement(
+                    status="wrong", summary=f'sgd: params["{key}"] is {told} in what it returns.'
+                )
+    wrong = [key for key in keys if not all(_stepped(bench, r, key) for r in deciding)]
+    if wrong:
+        summary = f"sgd is wrong for {listed(wrong)}"
+        right = [key for key in keys if key not in wrong]
+        summary += f", and right for {listed(right)}." if right else "."
+        return Judgement(
+            status="wrong", summary=summary, diagnosis=_explain_step(bench, deciding, keys, wrong)
+        )
+    if bench.interview.is_part_2:
+        return _judge_graph(deciding, keys)
+    return Judgement(status="right")
+
+
+def _expected_step(round_: Round, name: str) -> Array:
+    trial = round_.trial
+    return np.asarray(trial.given[name] - trial.rate * trial.slopes[name])
+
+
+def _stepped(bench: Bench, round_: Round, key: str) -> bool:
+    value = round_.calls["sgd"].value
+    assert isinstance(value, dict)
+    entry = value[key]
+    name = names_by_key(round_.layout)[key]
+    right = round_.layout.stored(key, _expected_step(round_, name))
+    if entry.array.shape != right.shape:
+        return False
+    dtype = coarsest(bench.interview.dtype, entry.dtype, "float32")
+    size = float(np.abs(right).max()) + 1.0
+    return bool((np.abs(entry.array - right) <= 16 * _EPS[dtype] * size).all())
+
+
+def _explain_step(
+    bench: Bench, rounds: Sequence[Round], keys: Mapping[str, str], wrong: Sequence[str]
+) -> tuple[Diagnosis, ...]:
+    # θ := θ − η dθ is the lab's definition of a step; nothing is differentiated here
+    eta = tensor("eta")
+    statements = {
+        f"new {key}": Node(
+            "plus", (tensor(key), Node("neg", (Node("mul", (eta, tensor(f"d{key}"))),)))
+        )
+        for key in keys
+    }
+    observed = []
+    for round_ in rounds:
+        trial = round_.trial
+        given: dict[str, Array] = {"eta": np.array([[trial.rate]])}
+        for key, name in keys.items():
+            given[key] = trial.given[name]
+            given[f"d{key}"] = trial.slopes[name]
+        value = round_.calls["sgd"].value
+        assert isinstance(value, dict)
+        results = {f"new {key}": round_.layout.standard(key, value[key].array) for key in keys if value[key].array.size == trial.given[keys[key]].size}
+        observed.append(Observed(evaluation=Evaluation(given, trial.sizes), results=results))
+    puzzle = Puzzle(
+        statements=statements,
+        wrong=[f"new {key}" for key in wrong],
+        right=[f"new {key}" for key in keys if key not in wrong],
+        trials=observed,
+        scopes=step_scopes,
+        tolerance=match_tolerance(coarsest(bench.interview.dtype, "float32")),
+    )
+    found, rest = explain(puzzle)
+    by_result = {f"new {key}": key for key in keys}
+    evidence = Evidence(
+        puzzle,
+        bench.interview.selection.functions.get("sgd"),
+        rounds[0].calls["sgd"].seen,
+        by_result,
+    )
+    told: list[Diagnosis] = []
+    grouped: dict[tuple[object, ...], list[Explanation]] = {}
+    for explanation in found:
+        best, _, _ = choose(explanation, evidence)
+        pattern = (*(edit.kind for edit in best.changes), best.scale)
+        grouped.setdefault(pattern, []).append(best)
+    for same in grouped.values():
+        first = same[0]
+        words = listed([by_result[name] for e in same for name in e.explains])
+        names = Names(results={name: words for name in statements}, plain={})
+        line = evidence.line_of_key(by_result[first.explains[0]])
+        told.append(
+            diagnosis_of(
+                first,
+                names,
+                line=line,
+                place=bench.place(line),
+                right=statements[first.statement],
+            )
+        )
+    if rest and not told:
+        told.append(
+            Diagnosis(
+                kind="unknown",
+                look="Look at the update.",
+                message="What sgd returns is no simple change of params − eta · grads.",
+                formula="Right is params[k] = params[k] − eta · grads[k].",
+                certain=False,
+            )
+        )
+    return tuple(told)
+
+
+# --- Part 2
+
+
+def _judge_graph(rounds: Sequence[Round], keys: Mapping[str, str]) -> Judgement:
+    """Judge what `sgd` leaves for the next step: leaves of the graph, with empty gradients."""
+    for round_ in rounds:
+        value = round_.calls["sgd"].value
+        assert isinstance(value, dict)
+        for key in keys:
+            entry: Given = value[key]
+            said = ""
+            if not entry.tracked:
+                said = (
+                    "no longer requires gradients, so that the next backward() gives it none. "
+                    "Change it in place, or set requires_grad again."
+                )
+            elif not entry.leaf:
+                said = (
+                    "is a result of autograd now, not a leaf, so that its .grad stays empty. "
+                    "Update it under torch.no_grad()."
+                )
+            elif isinstance(entry.slope, Given) and entry.slope.array.any():
+                said = (
+                    "keeps its .grad, and the next backward() adds to it. Reset it with "
+                    ".grad.zero_()."
+                )
+            if said:
+                kind = "grad-not-reset" if ".grad," in said else "graph"
+                diagnosis = Diagnosis(
+                    kind=kind, look="Look at what is left for the next step.", message=f'After sgd params["{key}"] {said}'
+                )
+                return Judgement(
+                    status="wrong", summary="sgd is wrong.", diagnosis=(diagnosis,)
+                )
+    second = rounds[0].calls.get("second sgd")
+    if second is not None and isinstance(second.value, Failure):
+        return Judgement(status="error", summary=f"The second sgd {second.value}.")
+    return Judgement(status="right")
+
+
+__all__ = ["Call", "initial_warnings", "judge_init", "judge_sgd"]

@@ -1,0 +1,446 @@
+"""Which change of the right formulas gives a student's numbers: a search over programmes.
+
+Every statement of the right programme is changed by every edit operator; a changed programme is
+evaluated on the inputs of the first trial, and kept if what it gives is what the file gave, up
+to a factor. What is kept must then give the file's numbers on every other trial, whose inputs
+are fresh and whose sizes differ. Of what remains, the simplest is told; what is as simple and
+of another kind is told beside it, and then none of them as certain.
+
+An error in a statement spoils all that is computed from it. So explanations are taken
+greedily by what they explain for their cost, each is put into the programme, and the search
+goes on from there for what is still unexplained: a second mistake further down is found as one
+edit of the programme that holds the first. Pairs of edits are tried last.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.grading.edits import Edit, Scope, edits
+from runtime.grading.scale import ONE, Scale, find_scale
+from runtime.grading.tree import Evaluation, Node, reads
+
+Array = NDArray[Any]
+Statements = Mapping[str, Node]
+
+_ONLY_HERE = 1.0  # cost of a change that other results, computed from the same, do not show
+_CLOSE = 0.45  # explanations this near in cost are equally simple
+_PAIR_COST = 2.7  # edits that are tried in pairs
+_MOST_PAIRS = 9_000
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """A student's results at one trial.
+
+    Attributes
+    ----------
+    evaluation
+        What the statements read, and the sizes.
+    results
+        What the file gave, by the name of the statement that is meant.
+    """
+
+    evaluation: Evaluation
+    results: Mapping[str, Array]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Puzzle:
+    """A programme, and results that are not its.
+
+    Attributes
+    ----------
+    statements
+        The right formulas, in order.
+    wrong, right
+        Names of the results that are wrong, and of those that are right.
+    trials
+        What was seen, the first being the one on which candidates are sought.
+    scopes
+        What each statement could read, by its name; made from a trial's evaluation.
+    tolerance
+        Relative; how exact the file's numbers are.
+    scaled
+        Whether a result may be off by a factor.
+    """
+
+    statements: Statements
+    wrong: Sequence[str]
+    right: Sequence[str]
+    trials: Sequence[Observed]
+    scopes: Callable[[str, Evaluation], Scope]
+    tolerance: float
+    scaled: bool = True
+    pairs: bool = True
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Edits that give the file's numbers on every trial.
+
+    Attributes
+    ----------
+    changes
+        The edits, in order; a statement that is only scaled has an edit of kind ``scale``.
+    scale
+        The factor that comes on top.
+    explains
+        The results that it explains.
+    also_changes
+        Results that it would change too, if the file computed them from the same; they are
+        otherwise in the file.
+    cost
+        How far-fetched it is.
+    after
+        Changes that were found before, and that the programme already held.
+    rivals
+        Others that explain the same at about the same cost.
+    statements
+        The whole programme with the changes in it.
+    """
+
+    changes: tuple[Edit, ...]
+    scale: Scale
+    explains: tuple[str, ...]
+    also_changes: tuple[str, ...] = ()
+    cost: float
+    after: tuple["Explanation", ...] = ()
+    rivals: tuple["Explanation", ...] = ()
+    statements: Statements = field(default_factory=dict)
+
+    @property
+    def statement(self) -> str:
+        """The statement that is changed first."""
+        return self.changes[0].statement
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Base:
+    """A programme in which the mistakes found so far are made."""
+
+    statements: Statements
+    made: tuple[Explanation, ...] = ()
+
+
+def explain(puzzle: Puzzle) -> tuple[list[Explanation], list[str]]:
+    """Return explanations, and the wrong results that none explains."""
+    remaining = list(puzzle.wrong)
+    found: list[Explanation] = []
+    bases = [_Base(statements=puzzle.statements)]
+    stalled = False
+    while remaining and not stalled:
+        candidates: list[Explanation] = []
+        for base in bases:
+            candidates += _Searching(puzzle, base).singles(remaining, found)
+        if not candidates and puzzle.pairs:
+            for base in bases:
+                candidates += _Searching(puzzle, base).pairs(remaining, found)
+        best = _best(candidates)
+        if best is None:
+            stalled = True
+            continue
+        found.append(best)
+        bases.append(_Base(statements=best.statements, made=(*best.after, best)))
+        remaining = [name for name in remaining if name not in best.explains]
+    return found, remaining
+
+
+def _best(candidates: Sequence[Explanation]) -> Explanation | None:
+    if not candidates:
+        return None
+    ranked = sorted(
+        enumerate(candidates), key=lambda pair: (pair[1].cost / len(pair[1].explains), pair[0])
+    )
+    _, best = ranked[0]
+    rivals = [
+        other
+        for _, other in ranked[1:]
+        if other.cost <= best.cost + _CLOSE and set(other.explains) == set(best.explains)
+    ]
+    return replace(best, rivals=tuple(rivals))
+
+
+class _Searching:
+    """A search for single edits, or pairs, of one programme."""
+
+    def __init__(self, puzzle: Puzzle, base: _Base) -> None:
+        self.puzzle = puzzle
+        self.base = base
+        self.names = list(base.statements)
+        self.first = puzzle.trials[0]
+        self.values = [run(base.statements, trial.evaluation) for trial in puzzle.trials]
+        self.below = {name: _computed_from(name, base.statements) for name in self.names}
+
+    def singles(
+        self, remaining: Sequence[str], found: Sequence[Explanation]
+    ) -> Iterator[Explanation]:
+        """Return single edits that explain some of the remaining results."""
+        for name in self.names:
+            if not self.below[name] & set(remaining):
+                continue
+            for edit in self._edits(name, self.base.statements[name]):
+                yield from self._tried((edit,), {name: edit.tree}, remaining, found)
+
+    def _edits(self, name: str, tree: Node) -> Iterator[Edit]:
+        yield Edit(statement=name, tree=tree, kind="scale", what="", look="", cost=0.0)
+        known = self.first.evaluation.over(self.values[0])
+        yield from edits(name, tree, self.puzzle.scopes(name, known))
+
+    def pairs(
+        self, remaining: Sequence[str], found: Sequence[Explanation]
+    ) -> Iterator[Explanation]:
+        """Return pairs of edits that explain some of the remaining results."""
+        tried = 0
+        simple: dict[str, list[Edit]] = {}
+        for name in self.names:
+            if self.below[name] & set(remaining):
+                every = self._edits(name, self.base.statements[name])
+                kept = [e for e in every if e.kind != "scale" and e.cost <= _PAIR_COST]
+                simple[name] = self._distinct(name, kept)
+        places = list(simple)
+        for number, name in enumerate(places):
+            for first in simple[name]:
+                later = [(other, e) for other in places[number + 1 :] for e in simple[other]]
+                scope = self.puzzle.scopes(name, self.first.evaluation.over(self.values[0]))
+                own = [e for e in edits(name, first.tree, scope) if e.cost <= 2.0]
+                for other, second in [*later, *((name, e) for e in own)]:
+                    if other != name and other not in self.below[name] and not (
+                        self.below[other] & self.below[name] & set(remaining)
+                    ):
+                        continue
+                    tried += 1
+                    if tried > _MOST_PAIRS:
+                        return
+                    trees = {name: first.tree, other: second.tree}
+                    yield from self._tried((first, second), trees, remaining, found)
+
+    def _distinct(self, name: str, kept: Sequence[Edit]) -> list[Edit]:
+        """Return the edits of a statement that give different values at the first trial."""
+        known = self.first.evaluation.over(self.values[0])
+        seen: set[bytes] = set()
+        found: list[Edit] = []
+        for edit in kept:
+            value = _value(edit.tree, known)
+            if value is None:
+                continue
+            print_ = _fingerprint(value)
+            if print_ not in seen:
+                seen.add(print_)
+                found.append(edit)
+        return found
+
+    def _tried(
+        self,
+        changes: tuple[Edit, ...],
+        trees: Mapping[str, Node],
+        remaining: Sequence[str],
+        found: Sequence[Explanation],
+    ) -> Iterator[Explanation]:
+        """Return what explains some result on the first trial and then on all others."""
+        values = self._changed(0, trees)
+        if values is None:
+            return
+        matched: list[tuple[str, float]] = []
+        for name in remaining:
+            if name not in values:
+                continue
+            factor = self._factor(0, name, values[name])
+            if factor is not None:
+                matched.append((name, factor))
+        for factor, names in _grouped(matched, self.puzzle.tolerance):
+            if changes[0].kind == "scale" and abs(factor - 1) <= 1e-6:
+                continue
+            explanation = self._confirmed(changes, trees, names, values, found)
+            if explanation is not None:
+                yield explanation
+
+    def _changed(self, trial: int, trees: Mapping[str, Node]) -> dict[str, Array] | None:
+        """Return what changes at a trial when some statements are changed; None if impossible."""
+        known = self.puzzle.trials[trial].evaluation.over(self.values[trial])
+        before = self.values[trial]
+        changed: dict[str, Array] = {}
+        touched = set(trees)
+        for name in trees:
+            touched |= self.below[name]
+        for name in self.names:
+            if name not in touched:
+                continue
+            tree = trees.get(name, self.base.statements[name])
+            value = _value(tree, known)
+            if value is None:
+                if name in trees:
+                    return None
+                known.values.pop(name, None)  # what reads it cannot be computed either
+                continue
+            is_same = name in before and _same(value, before[name])
+            if is_same and name in trees and tree != self.base.statements[name]:
+                return None  # this edit changes nothing
+            known.values[name] = value
+            changed[name] = value
+        return changed
+
+    def _factor(self, trial: int, name: str, value: Array) -> float | None:
+        given = self.puzzle.trials[trial].results.get(name)
+        if given is None:
+            return None
+        right = self.values[trial].get(name)
+        floor = 0.0 if right is None else float(np.abs(right).max())
+        tolerance = self.puzzle.tolerance
+        return ratio(
+            given, value, tolerance, scaled=self.puzzle.scaled, floor=floor * tolerance * 0.01
+        )
+
+    def _confirmed(
+        self,
+        changes: tuple[Edit, ...],
+        trees: Mapping[str, Node],
+        names: Sequence[str],
+        values: Mapping[str, Array],
+        found: Sequence[Explanation],
+    ) -> Explanation | None:
+        """Return the explanation if it holds on every trial."""
+        factors: dict[str, list[tuple[Mapping[str, int], float]]] = {n: [] for n in names}
+        for number, trial in enumerate(self.puzzle.trials):
+            present = [name for name in factors if name in trial.results]
+            if not present:
+                continue
+            new = values if number == 0 else self._changed(number, trees)
+            for name in present:
+                factor = None
+                if new is not None and name in new:
+                    factor = self._factor(number, name, new[name])
+                if factor is None:
+                    del factors[name]
+                else:
+                    factors[name].append((trial.evaluation.sizes, factor))
+        scales = {
+            name: find_scale(seen, max(self.puzzle.tolerance * 10, 1e-6))
+            for name, seen in factors.items()
+            if seen
+        }
+        held = [name for name, scale in scales.items() if scale is not None]
+        if not held:
+            return None
+        scale = scales[held[0]]
+        assert scale is not None
+        held = [name for name in held if scales[name] == scale]
+        if changes[0].kind == "scale" and scale.is_one:
+            return None
+        explained = {name for earlier in found for name in earlier.explains}
+        others = [n for n in (*self.puzzle.right, *explained) if n in values and n not in held]
+        also = tuple(n for n in others if not self._same_at_first(n, values[n]))
+        cost = sum(edit.cost for edit in changes) + scale.cost + _ONLY_HERE * len(also)
+        if len(changes) > 1:
+            cost += 1.0
+        # the factor belongs to the first statement that changes
+        statements = {**self.base.statements, **trees}
+        place = changes[0].statement
+        statements[place] = scale.of(statements[place])
+        return Explanation(
+            changes=changes,
+            scale=scale,
+            explains=tuple(held),
+            also_changes=also,
+            cost=cost,
+            after=self.base.made,
+            statements=statements,
+        )
+
+    def _same_at_first(self, name: str, value: Array) -> bool:
+        before = self.values[0].get(name)
+        return before is not None and _same(value, before)
+
+
+def run(statements: Statements, evaluation: Evaluation) -> dict[str, Array]:
+    """Return the values of a programme's statements; those that cannot be computed are left out."""
+    known = evaluation.over({})
+    values: dict[str, Array] = {}
+    for name, tree in statements.items():
+        value = _value(tree, known)
+        if value is None:
+            known.values.pop(name, None)
+            continue
+        known.values[name] = values[name] = value
+    return values
+
+
+def _value(tree: Node, known: Evaluation) -> Array | None:
+    try:
+        with np.errstate(all="ignore"):
+            value = known(tree)
+    except (ValueError, KeyError, IndexError):
+        return None
+    return value if value.size else None
+
+
+def ratio(
+    given: Array, value: Array, tolerance: float, *, scaled: bool, floor: float = 0.0
+) -> float | None:
+    """Return by which factor `given` is `value`, axes of length 1 aside; None if by none.
+
+    What is nowhere above `floor` counts as 0: rounding may have left something.
+    """
+    a, b = given.squeeze(), value.squeeze()
+    if a.shape != b.shape:
+        return None
+    finite = np.isfinite(a)
+    if not finite.all():
+        if not np.array_equal(finite, np.isfinite(b)) or not finite.any():
+            return None
+        a, b = a[finite], b[finite]
+    if not np.isfinite(b).all():
+        return None
+    size = float(np.abs(b).max())
+    seen = float(np.abs(a).max())
+    if size <= floor or seen <= floor:
+        return 1.0 if size <= floor and seen <= floor else None
+    factor = 1.0
+    if scaled:
+        factor = float((a * b).sum() / (b * b).sum())
+        if abs(factor - 1) <= tolerance * 10:
+            factor = 1.0
+    off = float(np.abs(a - factor * b).max())
+    return factor if off <= tolerance * float(np.abs(a).max()) else None
+
+
+def _grouped(
+    matched: Sequence[tuple[str, float]], tolerance: float
+) -> Iterable[tuple[float, list[str]]]:
+    groups: list[tuple[float, list[str]]] = []
+    for name, factor in matched:
+        for known, names in groups:
+            if abs(factor - known) <= max(tolerance * 10, 1e-6) * abs(known):
+                names.append(name)
+                break
+        else:
+            groups.append((factor, [name]))
+    return groups
+
+
+def _same(a: Array, b: Array) -> bool:
+    if a.shape != b.shape:
+        return False
+    size = float(np.abs(b).max()) if b.size else 0.0
+    return bool(np.allclose(a, b, rtol=1e-9, atol=1e-9 * size, equal_nan=True))
+
+
+def _fingerprint(value: Array) -> bytes:
+    rounded = np.array([float(f"{entry:.9g}") for entry in value.ravel()])
+    return rounded.tobytes() + bytes(str(value.shape), "ascii")
+
+
+def _computed_from(name: str, statements: Statements) -> set[str]:
+    """Return the statements that depend on one, itself included."""
+    found = {name}
+    for other, tree in statements.items():
+        if reads(tree) & found:
+            found.add(other)
+    return found
