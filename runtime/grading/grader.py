@@ -1,21 +1,22 @@
 """``grade``: a student's file in, a verdict out."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import InputError
 from runtime.files import shown
-from runtime.grading.interview import Interview, Round, hold_interview
-from runtime.grading.judge import Bench, ForwardCheck, judge_backward, judge_forward, judge_loss
-from runtime.grading.judge_parameters import initial_warnings, judge_init, judge_sgd
-from runtime.grading.reference import forward_values, reference
-from runtime.grading.session import hidden_folders
+from runtime.grading.session import Session, hidden_folders
 from runtime.grading.source import FUNCTIONS, has_part_2, read_source, select
 from runtime.grading.verdict import Judgement, Verdict
+
+if TYPE_CHECKING:
+    from runtime.grading.interview import Round
+    from runtime.grading.judge import Bench, ForwardCheck
 
 Array = NDArray[Any]
 
@@ -57,13 +58,28 @@ def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
         raise InputError(
             f"{shown(path)}: defines none of the lab's functions: {', '.join(FUNCTIONS)}."
         )
-    interview = hold_interview(
-        source,
-        selection,
-        timeout=timeout,
-        hidden=hidden_folders(path),
-        right_outputs=_right_outputs,
+    deadline = time.monotonic() + timeout
+    hidden = hidden_folders(path)
+    session = Session(
+        deadline=deadline, hidden=hidden, source=source.text, statements=selection.statements
     )
+    try:
+        # while the file's process starts: this loads SymPy, and derives the lab's network
+        from runtime.grading.interview import hold_interview
+        from runtime.grading.judge import Bench
+        from runtime.grading.reference import reference
+
+        reference(2)
+        interview = hold_interview(
+            source,
+            selection,
+            deadline=deadline,
+            hidden=hidden,
+            right_outputs=_right_outputs,
+            session=session,
+        )
+    finally:
+        session.end()
     warnings = list(interview.warnings)
     for failure in interview.failed_imports:
         place = f"{source.place(failure.line)}: " if failure.line else ""
@@ -73,11 +89,9 @@ def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
             "The file goes on to Part 2 after Part 1; this is about Part 1. Give Part 2 in a file "
             "of its own to have it graded."
         )
+    right = reference(interview.layout.depth)
     bench = Bench(
-        interview=interview,
-        right=reference(interview.layout.depth),
-        activation="tanh",
-        warnings=warnings,
+        interview=interview, right=right, asked=right, activation="tanh", warnings=warnings
     )
     return _judged(bench, shown(path))
 
@@ -85,11 +99,16 @@ def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
 def _right_outputs(
     depth: int, given: Mapping[str, Array], sizes: Mapping[str, int]
 ) -> Mapping[str, Array]:
+    from runtime.grading.reference import forward_values, reference
+
     values = forward_values(reference(depth), given, sizes)
     return {name: np.asarray(value) for name, value in values.items()}
 
 
-def _judged(bench: Bench, name: str) -> Verdict:
+def _judged(bench: "Bench", name: str) -> Verdict:
+    from runtime.grading.judge import cut_off, judge_backward, judge_forward, judge_loss
+    from runtime.grading.judge_parameters import initial_warnings, judge_init, judge_sgd
+
     interview = bench.interview
     rounds = bench.rounds()
     forward = judge_forward(bench, rounds)
@@ -119,6 +138,8 @@ def _judged(bench: Bench, name: str) -> Verdict:
     }
     if not part_2:
         functions["backward"] = backward
+    else:
+        functions |= cut_off(bench, rounds, functions, gradients)
     functions["sgd"] = judge_sgd(bench, rounds)
     bench.warnings.extend(initial_warnings(interview))
     return Verdict(
@@ -130,16 +151,23 @@ def _judged(bench: Bench, name: str) -> Verdict:
 
 
 def _with_other_activation(
-    bench: Bench, rounds: list[Round], forward: ForwardCheck
-) -> ForwardCheck:
+    bench: "Bench", rounds: "list[Round]", forward: "ForwardCheck"
+) -> "ForwardCheck":
     """Return the check of a deeper network whose hidden layers are consistently others.
 
     The lab's tanh is given for its own network; who builds a deeper one may choose.
     """
+    from runtime.grading.judge import Bench, judge_forward
+    from runtime.grading.reference import reference
+
     for activation in _OTHER_ACTIVATIONS:
         right = reference(bench.interview.layout.depth, hidden=activation)
         other = Bench(
-            interview=bench.interview, right=right, activation=activation, warnings=bench.warnings
+            interview=bench.interview,
+            right=right,
+            asked=bench.asked,
+            activation=activation,
+            warnings=bench.warnings,
         )
         found = judge_forward(other, rounds)
         if found.is_right:
@@ -150,6 +178,3 @@ def _with_other_activation(
             )
             return found
     return forward
-
-
-__all__ = ["Interview", "grade"]

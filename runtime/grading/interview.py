@@ -139,9 +139,10 @@ def hold_interview(
     source: Source,
     selection: Selection,
     *,
-    timeout: float,
+    deadline: float,
     hidden: tuple[str, ...],
     right_outputs: OutputsOf,
+    session: Session,
 ) -> Interview:
     """Run what of a file is graded on every trial.
 
@@ -149,15 +150,18 @@ def hold_interview(
     ----------
     source, selection
         The file, and what of it is run.
-    timeout
-        Seconds for all of it.
+    deadline
+        For all of it, in the time of `time.monotonic`.
     hidden
         Folders that its process does not see.
     right_outputs
         Returns what a right `forward` makes of a depth, inputs and sizes: `backward` is also
         asked for what follows from these.
+    session
+        The first process, which has begun.
     """
-    talk = _Talk(source, selection, time.monotonic() + timeout, hidden, right_outputs)
+    talk = _Talk(source, selection, deadline, hidden, right_outputs)
+    talk.session = session
     try:
         talk.hold()
     finally:
@@ -192,7 +196,7 @@ class _Talk:
             self.session = None
 
     def hold(self) -> None:
-        if not self._start():
+        if not self._load():
             return
         self._guarded(self._learn_layout)
         for kind, seed in PLAN:
@@ -212,25 +216,31 @@ class _Talk:
         return {**fixed, "B": {"a": 7, "b": 6, "lab": 10, "equal": 4, "equal2": 5}[kind]}
 
     def _start(self) -> bool:
-        """Start a process and load the file; return whether that was possible."""
+        """Start another process, and load the file there; return whether that was possible."""
         self.end()
+        self.session = Session(
+            deadline=self.deadline,
+            hidden=self.hidden,
+            source=self.source.text,
+            statements=self.selection.statements,
+        )
+        return self._load()
+
+    def _load(self) -> bool:
+        """Wait until the file is loaded; return whether that was possible."""
+        assert self.session is not None
         try:
-            self.session = Session(deadline=self.deadline, hidden=self.hidden)
+            answer = self.session.wait()
             if self.session.warning is not None and not self.found.warnings:
                 self.found.warnings.append(
                     "This system gives the file's process no private namespaces "
                     f"({self.session.warning}): limits hold, but it can read the files and "
                     "reach the network that you can. Grade only files that you trust not to."
                 )
-            body = {
-                "do": "load",
-                "source": self.source.text,
-                "statements": list(self.selection.statements),
-            }
-            answer = self.session.ask(body)
         except ChildError as error:
             failure = Failure(error="", message=f"{error}, while it was loaded")
             self.found.dead = dict.fromkeys(self.selection.functions, failure) | self.found.dead
+            self.end()
             return False
         failures = answer.body.get("failures")
         if isinstance(failures, list):

@@ -93,6 +93,7 @@ def _continue_in_child(libc: ctypes.CDLL) -> None:
         os.closerange(0, 1024)  # the pipes are the new process's alone
         _, status = os.waitpid(pid, 0)
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+    os.setsid()  # a signal to "my group" must not reach the process that waits
     libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 

@@ -38,6 +38,8 @@ class Bench:
         The answers.
     right
         The network's formulas.
+    asked
+        Those of which `loss_accuracy`, and `backward` beside a wrong `forward`, got outputs.
     activation
         Of its hidden layers.
     warnings
@@ -46,6 +48,7 @@ class Bench:
 
     interview: Interview
     right: Reference
+    asked: Reference
     activation: str
     warnings: list[str]
 
@@ -68,6 +71,11 @@ class Bench:
         trial = round_.trial
         values = forward_values(self.right, trial.given, trial.sizes)
         return Evaluation(values, trial.sizes)
+
+    def given_outputs(self, round_: Round) -> dict[str, Array]:
+        """Return X, Y, the parameters and the forward values that the file was given."""
+        trial = round_.trial
+        return forward_values(self.asked, trial.given, trial.sizes)
 
     def rounds(self, *, own_layout: bool = False) -> list[Round]:
         """Return the trials in the lab's layout, or in the file's own."""
@@ -324,7 +332,10 @@ def judge_loss(bench: Bench, rounds: Sequence[Round]) -> Judgement:
 def _compare_loss(bench: Bench, round_: Round) -> Comparison:
     value = round_.calls["loss_accuracy"].value
     assert isinstance(value, list)
-    expected, bound = bench.expected(round_)["loss"]
+    if bench.asked is bench.right:
+        expected, bound = bench.expected(round_)["loss"]
+    else:
+        expected, bound = right_values(bench.asked, round_.trial.given)["loss"]
     return compare(value[0], expected, bound, (), bench.interview.dtype)
 
 
@@ -334,7 +345,7 @@ def _explain_loss(bench: Bench, rounds: Sequence[Round]) -> tuple[Diagnosis, ...
     for round_ in rounds:
         value = round_.calls["loss_accuracy"].value
         if isinstance(value, list) and isinstance(value[0], Given):
-            values = bench.evaluation(round_).values
+            values = bench.given_outputs(round_)
             given = {"yhat": values["yhat"], "Y": values["Y"]}
             observed.append(
                 Observed(
@@ -364,7 +375,7 @@ def _accuracy_problem(bench: Bench, rounds: Sequence[Round]) -> Diagnosis | None
         value = round_.calls["loss_accuracy"].value
         assert isinstance(value, list)
         given = value[1]
-        yhat, Y = bench.evaluation(round_).values["yhat"], round_.trial.given["Y"]
+        yhat, Y = bench.given_outputs(round_)["yhat"], round_.trial.given["Y"]
         right = _accuracy(yhat, Y)
         number = float(given.array.reshape(-1)[0]) if isinstance(given, Given) and given.array.size == 1 else None
         if number is None or not abs(number - right) <= 1e-3 * max(1.0, right):
@@ -498,7 +509,11 @@ def _judge_gradients(
         comparisons[key] = [
             _compare_gradient(bench, r, asked, key, name) for r in deciding
         ]
-    wrong = [key for key, found in comparisons.items() if not all(c.numbers_ok for c in found)]
+    wrong = [
+        key
+        for key, found in comparisons.items()
+        if not all(c.numbers_ok for c in found) and _is_array(deciding, asked, key)
+    ]
     diagnoses = _explain_backward(bench, rounds, asked, keys, list(comparisons), wrong, raised=raised)
     for key, found in comparisons.items():
         if all(c.ok for c in found):
@@ -526,6 +541,10 @@ def _gradient(round_: Round, asked: str, key: str) -> Value | None:
     entry: Value = value[key]
     is_none = not isinstance(entry, Given | dict | list) and entry.type == "NoneType"
     return None if is_none else entry
+
+
+def _is_array(rounds: Sequence[Round], asked: str, key: str) -> bool:
+    return all(isinstance(_gradient(r, asked, key), Given) for r in rounds)
 
 
 def _missing_gradient(rounds: Sequence[Round], asked: str, key: str) -> Judgement:
@@ -716,6 +735,41 @@ def _told(
     return tuple(d for e in found for d in _diagnoses(bench, e, evidence, names))
 
 
+def cut_off(
+    bench: Bench,
+    rounds: Sequence[Round],
+    functions: Mapping[str, Judgement],
+    gradients: Mapping[str, Judgement],
+) -> dict[str, Judgement]:
+    """Return the judgement of the function that keeps autograd from the gradients, if one does.
+
+    In Part 2 there is no `backward` to blame: numbers may be right that autograd cannot follow.
+    """
+    bad = [key for key, judgement in gradients.items() if judgement.status != "right"]
+    init = functions["init_params"].status == "right"
+    blamed = [name for name in ("forward", "loss_accuracy") if functions[name].status != "right"]
+    if not bad or blamed or not init:
+        return {}
+    deciding = [r for r in rounds if r.trial.kind in MUST_BE_RIGHT and "forward" in r.calls]
+    value = deciding[0].calls["forward"].value
+    output = value[0] if isinstance(value, list) and value else None
+    follows = isinstance(output, Given) and output.tracked
+    slopes = deciding[0].calls.get("slopes")
+    stopped = slopes is None or isinstance(slopes.value, Failure)
+    name = "loss_accuracy" if follows and stopped else "forward"
+    told = (
+        f"{name} has the right numbers, but autograd cannot follow it back to {listed(bad)}: look "
+        "for detach(), .data, .item(), NumPy or torch.no_grad()."
+    )
+    diagnosis = Diagnosis(
+        kind="graph-cut",
+        look=f"Look at how {name} computes its numbers: autograd must be able to follow.",
+        message=told,
+    )
+    summary = f"With backward(), {listed(bad)} {'gets' if len(bad) == 1 else 'get'} no right gradient."
+    return {name: Judgement(status="wrong", summary=summary, diagnosis=(diagnosis,))}
+
+
 # --- what a function must leave alone
 
 
@@ -742,7 +796,8 @@ def _given_before(bench: Bench, round_: Round, asked: str) -> list[Any]:
     parameters = {
         key: layout.stored(key, trial.given[name]) for key, name in names_by_key(layout).items()
     }
-    outputs = {key: bench.evaluation(round_).values[key] for key in lab_outputs(layout.depth)}
+    known = bench.given_outputs(round_)
+    outputs = {key: known[key] for key in lab_outputs(layout.depth)}
     match asked:
         case "forward":
             return [parameters, trial.given["X"]]

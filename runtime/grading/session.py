@@ -38,14 +38,36 @@ class ChildError(Exception):
 class Session:
     """One process; leaving the context ends it and all that it started.
 
+    It begins at once; `wait` returns when the file is loaded.
+
+    Parameters
+    ----------
+    deadline
+        In the time of `time.monotonic`.
+    hidden
+        Folders that it does not see.
+    source, statements
+        The file's text, and which of its statements are run.
+    private
+        Whether it moves into namespaces of its own where the system allows that.
+
     Attributes
     ----------
     warning
         What of the isolation this system does not allow, or None.
     """
 
-    def __init__(self, *, deadline: float, hidden: Sequence[str], private: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        deadline: float,
+        hidden: Sequence[str],
+        source: str,
+        statements: Sequence[int],
+        private: bool = True,
+    ) -> None:
         self.deadline = deadline
+        self.warning: str | None = None
         self.folder = tempfile.mkdtemp(prefix="gradwright-grade-")
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "runtime.grading.child"],
@@ -60,21 +82,38 @@ class Session:
         self._selector = selectors.DefaultSelector()
         assert self._process.stdout is not None
         self._selector.register(self._process.stdout, selectors.EVENT_READ)
+        seconds = max(1, int(deadline - time.monotonic()) + 2)
+        terms = {
+            "private": private,
+            "hidden": list(hidden),
+            "folder": self.folder,
+            "seconds": seconds,
+            "memory": _MEMORY,
+        }
+        load = {"do": "load", "source": source, "statements": list(statements)}
+        self._first = encode(Frame(body=terms)) + encode(Frame(body=load))
+        # as much as the pipe takes now: the process starts while we load what we need ourselves
+        assert self._process.stdin is not None
+        os.set_blocking(self._process.stdin.fileno(), False)
         try:
-            seconds = max(1, int(deadline - time.monotonic()) + 2)
-            ready = self.ask(
-                {
-                    "private": private,
-                    "hidden": list(hidden),
-                    "folder": self.folder,
-                    "seconds": seconds,
-                    "memory": _MEMORY,
-                }
-            )
-        except BaseException:
-            self.end()
-            raise
-        self.warning: str | None = ready.body.get("warning")
+            sent = os.write(self._process.stdin.fileno(), self._first)
+        except (BlockingIOError, BrokenPipeError):
+            sent = 0
+        self._first = self._first[sent:]
+
+    def wait(self) -> Frame:
+        """Return what loading the file gave, when that is done.
+
+        Raises
+        ------
+        ChildError
+            As `ask`.
+        """
+        self._send(self._first, self.deadline)
+        ready = self._answer(self.deadline)
+        warning = ready.body.get("warning")
+        self.warning = warning if isinstance(warning, str) else None
+        return self._answer(self.deadline)
 
     def ask(
         self, body: Mapping[str, Any], arrays: Sequence[Array] = (), *, within: float | None = None
@@ -97,7 +136,9 @@ class Session:
         if within is not None:
             limit = min(limit, time.monotonic() + within)
         self._send(encode(Frame(body=dict(body), arrays=tuple(arrays))), limit)
+        return self._answer(limit)
 
+    def _answer(self, limit: float) -> Frame:
         def read(count: int) -> bytes:
             return self._read(count, limit)
 
@@ -136,7 +177,6 @@ class Session:
         """Write a request; a process that does not read cannot hold us beyond the limit."""
         assert self._process.stdin is not None
         descriptor = self._process.stdin.fileno()
-        os.set_blocking(descriptor, False)
         rest = memoryview(data)
         while rest:
             try:
