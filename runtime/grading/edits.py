@@ -24,6 +24,8 @@ from runtime.grading.tree import (
 
 Shape = tuple[int, int]
 
+OVERWRITTEN = "overwritten "  # before the name of a tensor: what the file has made of it in place
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,8 @@ class Edit:
         Where to look, without saying what is wrong there.
     cost
         How far-fetched it is; the simplest explanation is told.
+    free
+        Whether it says nothing of the size of the result.
     """
 
     statement: str
@@ -52,6 +56,7 @@ class Edit:
     what: str
     look: str
     cost: float
+    free: bool = False
 
 
 @final
@@ -90,7 +95,8 @@ class Scope:
     activation
         The name of that activation.
     whole
-        Other right-hand sides for the whole statement: kind, clause, tree, cost.
+        Other right-hand sides for the whole statement: kind, clause, tree, cost, and whether
+        they say nothing of the size of the result.
     results
         Names of those tensors that are results as the statement is.
     """
@@ -99,7 +105,7 @@ class Scope:
     slopes: Sequence[Factor] = ()
     own_slope: Node | None = None
     activation: str = ""
-    whole: Sequence[tuple[str, str, Node, float]] = ()
+    whole: Sequence[tuple[str, str, Node, float, bool]] = ()
     results: Sequence[str] = ()
 
 
@@ -290,6 +296,15 @@ def _exchange(
     inside: bool,
     extra: float = 0.0,
 ) -> Edit:
+    if new.startswith(OVERWRITTEN):
+        return Edit(
+            statement=statement,
+            tree=tree,
+            kind="in-place",
+            what=f"{old} is read after it has been changed in place",
+            look=f"look at what happens to {old} before it is used",
+            cost=1.5 if new == f"{OVERWRITTEN}{old}" else 4.0,
+        )
     if inside and new in scope.shapes and scope.shapes[new] == scope.shapes[old]:
         return _elsewhere(statement, tree, scope, old, new)
     same = scope.shapes.get(new) == scope.shapes.get(old)
@@ -438,7 +453,7 @@ def sloped_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]
                     f"{factor.activation} at {factor.at}"
                 ),
                 look="look for a factor that does not belong there",
-                cost=2.2 if not path else 2.8,
+                cost=(2.0 if again else 2.2) if not path else 2.8,
             )
 
 
@@ -448,6 +463,8 @@ def multiplied_more(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
         if path and (node.op != "name" or node.name not in scope.shapes):
             continue
         for name, shape in scope.shapes.items():
+            if name.startswith(OVERWRITTEN):
+                continue
             if path and shape not in (scope.shapes[node.name], (1, 1)):
                 continue
             for new, verb in (
@@ -519,7 +536,6 @@ def grouped_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit
             if second.op == "mul" and len(set(second.args)) == 1:
                 difference = Node("plus", (first, Node("neg", (second.args[0],))))
                 yield made(path, Node("mul", (difference, difference)), node)
-                yield made(path, Node("mul", (node, node)), node)
 
 
 def _divided(term: Node, below: Node) -> Node:
@@ -554,8 +570,6 @@ def called_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]
                 look=f"look at where {node.name} belongs",
                 cost=2.5,
             )
-        if node.op == "matmul" and sum(a.op in ("ones", "T") for a in node.args) >= 2:
-            yield from _axes(statement, tree, path, node)
     if tree.op in ("name", "plus", "matmul"):
         for name in ("tanh", "sigmoid", "relu", "softmax rows"):
             yield Edit(
@@ -568,12 +582,21 @@ def called_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]
             )
 
 
+def rows_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
+    """``A 1 1ᵀ``, sums of rows: over the other axis, over all, or of one entry."""
+    del scope
+    for path, node in nodes(tree):
+        if node.op == "matmul" and sum(a.op in ("ones", "T") for a in node.args) >= 2:
+            yield from _axes(statement, tree, path, node)
+
+
 def _axes(statement: str, tree: Node, path: Path, node: Node) -> Iterator[Edit]:
     """``A 1 1ᵀ``, the sum of each row, becomes that of each column, or of all."""
     inner = node.args[0]
     if len(node.args) != 3 or node.args[1].op != "ones":
         return
     for new, what in (
+        (inner, f"only the entry of {written(inner)} itself is taken, not the sum of its row"),
         (Node("down", (inner,)), f"{written(inner)} is summed over the batch, not over each row"),
         (Node("total", (inner,)), f"all of {written(inner)} is summed, not each row"),
         (Node("T", (Node("largestrow", (inner,)),)), "the largest is taken, not the sum"),
@@ -590,8 +613,9 @@ def _axes(statement: str, tree: Node, path: Path, node: Node) -> Iterator[Edit]:
 
 def replaced_whole(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
     """Another tensor, zeros, or another derivation in the place of the whole statement."""
-    for kind, what, new, cost in scope.whole:
+    for kind, what, new, cost, free in scope.whole:
         yield Edit(
+            free=free,
             statement=statement,
             tree=new,
             kind=kind,
@@ -600,7 +624,7 @@ def replaced_whole(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
             cost=cost,
         )
     for name in scope.shapes:
-        if tensor(name) == tree:
+        if tensor(name) == tree or name.startswith(OVERWRITTEN):
             continue
         for new in (tensor(name), transposed(tensor(name))):
             yield Edit(
@@ -632,6 +656,7 @@ OPERATORS: tuple[Operator, ...] = (
     multiplied_otherwise,
     exchanged,
     called_otherwise,
+    rows_otherwise,
     replaced_whole,
     multiplied_more,
 )

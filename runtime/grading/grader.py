@@ -1,6 +1,5 @@
 """``grade``: a student's file in, a verdict out."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,10 +57,13 @@ def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
         raise InputError(
             f"{shown(path)}: defines none of the lab's functions: {', '.join(FUNCTIONS)}."
         )
-    deadline = time.monotonic() + timeout
     hidden = hidden_folders(path)
     session = Session(
-        deadline=deadline, hidden=hidden, source=source.text, statements=selection.statements
+        seconds=timeout,
+        hidden=hidden,
+        source=source.text,
+        statements=selection.statements,
+        libraries=("torch",) if selection.uses_torch else (),
     )
     try:
         # while the file's process starts: this loads SymPy, and derives the lab's network
@@ -73,7 +75,6 @@ def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
         interview = hold_interview(
             source,
             selection,
-            deadline=deadline,
             hidden=hidden,
             right_outputs=_right_outputs,
             session=session,
@@ -107,17 +108,23 @@ def _right_outputs(
 
 def _judged(bench: "Bench", name: str) -> Verdict:
     from runtime.grading.judge import cut_off, judge_backward, judge_forward, judge_loss
-    from runtime.grading.judge_parameters import initial_warnings, judge_init, judge_sgd
+    from runtime.grading.judge_parameters import (
+        initial_warnings,
+        judge_init,
+        judge_sgd,
+        without_untracked,
+    )
 
     interview = bench.interview
-    rounds = bench.rounds()
-    forward = judge_forward(bench, rounds)
     own = False
+    rounds, forward = bench.rounds(), None
     if interview.own_layout is not None:
         own_rounds = bench.rounds(own_layout=True)
-        own_forward = judge_forward(bench, own_rounds)
+        own_forward = judge_forward(bench, own_rounds, explained=False)
         if own_forward.is_right:
             rounds, forward, own = own_rounds, own_forward, True
+    if forward is None:
+        forward = judge_forward(bench, rounds)
     if not forward.is_right and interview.layout.depth > 2:
         forward = _with_other_activation(bench, rounds, forward)
     part_2 = interview.is_part_2
@@ -139,6 +146,7 @@ def _judged(bench: "Bench", name: str) -> Verdict:
     if not part_2:
         functions["backward"] = backward
     else:
+        gradients = without_untracked(bench, gradients)
         functions |= cut_off(bench, rounds, functions, gradients)
     functions["sgd"] = judge_sgd(bench, rounds)
     bench.warnings.extend(initial_warnings(interview))
@@ -169,7 +177,7 @@ def _with_other_activation(
             activation=activation,
             warnings=bench.warnings,
         )
-        found = judge_forward(other, rounds)
+        found = judge_forward(other, rounds, explained=False)
         if found.is_right:
             bench.right, bench.activation = right, activation
             bench.forget()

@@ -54,13 +54,13 @@ class Call:
         What it returned, or how it failed.
     arguments
         What its arguments hold afterwards.
-    seen
-        The function's variables when it returned.
+    lines
+        What the lines of the file set meanwhile: line, name and numbers, in order.
     """
 
     value: Answer
     arguments: list[Value] = field(default_factory=list)
-    seen: dict[str, Value] = field(default_factory=dict)
+    lines: list[tuple[int, str, Array]] = field(default_factory=list)
 
 
 @final
@@ -139,7 +139,6 @@ def hold_interview(
     source: Source,
     selection: Selection,
     *,
-    deadline: float,
     hidden: tuple[str, ...],
     right_outputs: OutputsOf,
     session: Session,
@@ -150,18 +149,15 @@ def hold_interview(
     ----------
     source, selection
         The file, and what of it is run.
-    deadline
-        For all of it, in the time of `time.monotonic`.
     hidden
         Folders that its process does not see.
     right_outputs
         Returns what a right `forward` makes of a depth, inputs and sizes: `backward` is also
         asked for what follows from these.
     session
-        The first process, which has begun.
+        The first process, which has begun; those after it share its time.
     """
-    talk = _Talk(source, selection, deadline, hidden, right_outputs)
-    talk.session = session
+    talk = _Talk(source, selection, session, hidden, right_outputs)
     try:
         talk.hold()
     finally:
@@ -176,19 +172,21 @@ class _Talk:
         self,
         source: Source,
         selection: Selection,
-        deadline: float,
+        session: Session,
         hidden: tuple[str, ...],
         right_outputs: OutputsOf,
     ) -> None:
         self.source = source
         self.selection = selection
-        self.deadline = deadline
+        self.session: Session | None = session
         self.hidden = hidden
         self.right_outputs = right_outputs
         keys = parameter_keys(source)
         self.found = Interview(source=source, selection=selection, layout=layout_from_keys(keys))
-        self.session: Session | None = None
         self.asked = ""
+        self.watching = False
+        self.deadline = session.deadline
+        self.patience = max(_ONE_CALL, 0.6 * session.seconds)
 
     def end(self) -> None:
         if self.session is not None:
@@ -202,11 +200,13 @@ class _Talk:
         for kind, seed in PLAN:
             sizes = self._sizes(kind, seed)
             trial = make_trial(kind, sizes, seed, self.found.dtype)
+            self.watching = seed == 0
             self._guarded(lambda trial=trial: self._round(trial, self.found.layout))  # type: ignore[misc]
         own = self.found.own_layout
         if own is not None:
             for kind, seed in PLAN[:4]:
                 trial = make_trial(kind, self._sizes(kind, seed), seed, self.found.dtype)
+                self.watching = seed == 0
                 self._guarded(lambda trial=trial: self._round(trial, own))  # type: ignore[misc]
 
     def _sizes(self, kind: str, seed: int) -> dict[str, int]:
@@ -217,9 +217,11 @@ class _Talk:
 
     def _start(self) -> bool:
         """Start another process, and load the file there; return whether that was possible."""
+        left = self.deadline - time.monotonic()
         self.end()
         self.session = Session(
-            deadline=self.deadline,
+            seconds=max(left, 0.1),
+            libraries=("torch",) if self.selection.uses_torch else (),
             hidden=self.hidden,
             source=self.source.text,
             statements=self.selection.statements,
@@ -231,6 +233,7 @@ class _Talk:
         assert self.session is not None
         try:
             answer = self.session.wait()
+            self.deadline = self.session.deadline
             if self.session.warning is not None and not self.found.warnings:
                 self.found.warnings.append(
                     "This system gives the file's process no private namespaces "
@@ -277,7 +280,6 @@ class _Talk:
         arrays: list[Array],
         *,
         keep: str = "",
-        watch: bool = False,
     ) -> Call | None:
         """Call a function, unless it is missing or has ended a process before."""
         if function not in self.selection.functions or function in self.found.dead:
@@ -289,9 +291,9 @@ class _Talk:
             "function": function,
             "arguments": arguments,
             "keep": keep,
-            "watch": watch,
+            "watch": self.watching,
         }
-        frame = self.session.ask(body, arrays, within=_ONE_CALL)
+        frame = self.session.ask(body, arrays, within=self.patience)
         return _call_of(frame.body, frame.arrays)
 
     def _learn_layout(self) -> None:
@@ -365,19 +367,19 @@ class _Talk:
             yield from self._calls_of_part_2(trial, layout)
             return
         arguments, arrays = self._described([self._parameters(trial, layout), trial.given["X"]])
-        forward = self.call("forward", arguments, arrays, keep="out", watch=True)
+        forward = self.call("forward", arguments, arrays, keep="out")
         if forward is not None:
             yield "forward", forward
         outputs = self.right_outputs(layout.depth, trial.given, trial.sizes)
         arguments, arrays = self._described([outputs["yhat"], trial.given["Y"]])
-        loss = self.call("loss_accuracy", arguments, arrays, watch=True)
+        loss = self.call("loss_accuracy", arguments, arrays)
         if loss is not None:
             yield "loss_accuracy", loss
         usable = forward is not None and _keeps_outputs(forward.value)
         if usable:
             arguments, arrays = self._described([trial.given["Y"]])
             kept = [{"kept": "out.0"}, {"kept": "out", "item": 1}]
-            backward = self.call("backward", [*kept, *arguments], arrays, watch=True)
+            backward = self.call("backward", [*kept, *arguments], arrays)
             if backward is not None:
                 yield "backward", backward
         keys = {key: outputs[key] for key in lab_outputs(layout.depth)}
@@ -386,26 +388,26 @@ class _Talk:
         )
         if usable:
             described[1]["over"] = {"kept": "out", "item": 1}
-        backward = self.call("backward", described, arrays, watch=True)
+        backward = self.call("backward", described, arrays)
         if backward is not None:
             yield "backward on right outputs", backward
         arguments, arrays = self._described(
             [self._parameters(trial, layout), self._slopes(trial, layout)]
         )
         arguments.append({"number": trial.rate})
-        sgd = self.call("sgd", arguments, arrays, watch=True)
+        sgd = self.call("sgd", arguments, arrays)
         if sgd is not None:
             yield "sgd", sgd
 
     def _calls_of_part_2(self, trial: Trial, layout: Layout) -> Iterator[tuple[str, Call]]:
         tracked = self._parameters(trial, layout)
         arguments, arrays = self._described([tracked, trial.given["X"]], tracked=True)
-        forward = self.call("forward", arguments, arrays, keep="out", watch=True)
+        forward = self.call("forward", arguments, arrays, keep="out")
         if forward is not None:
             yield "forward", forward
         outputs = self.right_outputs(layout.depth, trial.given, trial.sizes)
         arguments, arrays = self._described([outputs["yhat"], trial.given["Y"]])
-        loss = self.call("loss_accuracy", arguments, arrays, watch=True)
+        loss = self.call("loss_accuracy", arguments, arrays)
         if loss is not None:
             yield "loss_accuracy", loss
         if forward is not None and _keeps_outputs(forward.value):
@@ -422,7 +424,7 @@ class _Talk:
         assert self.session is not None
         self.asked = "loss_accuracy"
         body = {"do": "slopes", "loss": "loss", "parameters": "out.0"}
-        frame = self.session.ask(body, within=_ONE_CALL)
+        frame = self.session.ask(body, within=self.patience)
         return _call_of(frame.body, frame.arrays)
 
     def _steps_of_part_2(
@@ -435,7 +437,7 @@ class _Talk:
         for key, entry in parameters["dict"]:
             entry["slope"] = by_key[key]["array"]
         rate = {"number": trial.rate}
-        first = self.call("sgd", [parameters, rate], arrays, keep="step", watch=True)
+        first = self.call("sgd", [parameters, rate], arrays, keep="step")
         if first is None:
             return
         yield "sgd", first
@@ -501,17 +503,30 @@ def _keeps_outputs(value: Answer) -> bool:
 def _call_of(body: Any, arrays: tuple[Array, ...]) -> Call:
     if not isinstance(body, dict):
         raise ChildError("sent what is no answer")
-    described = body.get("locals", {"is": "dict", "items": []})
-    seen = read_value(described, arrays)
-    variables = seen if isinstance(seen, dict) else {}
+    lines = _lines_of(body.get("lines", []), arrays)
     if "error" in body:
-        return Call(value=read_failure(body["error"]), seen=variables)
+        return Call(value=read_failure(body["error"]), lines=lines)
     after = body.get("arguments", [])
     return Call(
         value=read_value(body.get("value"), arrays),
         arguments=[read_value(a, arrays) for a in after] if isinstance(after, list) else [],
-        seen=variables,
+        lines=lines,
     )
+
+
+def _lines_of(records: Any, arrays: tuple[Array, ...]) -> list[tuple[int, str, Array]]:
+    if not isinstance(records, list):
+        return []
+    found: list[tuple[int, str, Array]] = []
+    for record in records[:1000]:
+        match record:
+            case [int() as line, str() as name, description]:
+                value = read_value(description, arrays)
+                if isinstance(value, Given):
+                    found.append((line, name, value.array))
+            case _:
+                continue
+    return found
 
 
 def _ways(function: Any, kind: str, depth: int) -> Iterator[tuple[dict[str, int], list[Any]]]:

@@ -3,22 +3,25 @@
 The child has ended when anything here is called.
 """
 
+import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.grading.comparing import Comparison, coarsest, compare, match_tolerance
+from runtime.grading.edits import OVERWRITTEN
 from runtime.grading.evidence import Evidence, choose, facts
 from runtime.grading.interview import Call, Interview, Round, names_by_key
 from runtime.grading.problem import lab_outputs
 from runtime.grading.reference import Reference, forward_values, right_values
 from runtime.grading.scopes import Scopes, backward_scopes, forward_scopes, loss_scopes
 from runtime.grading.search import Explanation, Observed, Puzzle, explain
-from runtime.grading.tree import Evaluation, Node
-from runtime.grading.values import Failure, Given, Value
+from runtime.grading.source import argument_names, assignments
+from runtime.grading.tree import Evaluation, Node, written
+from runtime.grading.values import Failure, Given, Other, Value
 from runtime.grading.verdict import Diagnosis, Judgement
 from runtime.grading.wording import Names, diagnosis_of, listed
 
@@ -144,8 +147,18 @@ class ForwardCheck:
     is_right: bool
 
 
-def judge_forward(bench: Bench, rounds: Sequence[Round]) -> ForwardCheck:
-    """Judge `forward`: what it returns, what it keeps, and that it changes nothing."""
+def judge_forward(
+    bench: Bench, rounds: Sequence[Round], *, explained: bool = True
+) -> ForwardCheck:
+    """Judge `forward`: what it returns, what it keeps, and that it changes nothing.
+
+    Parameters
+    ----------
+    bench, rounds
+        The answers.
+    explained
+        Whether to search for what is wrong, if something is.
+    """
     problem = call_problem(bench, "forward", "forward", rounds)
     if problem is not None:
         return ForwardCheck(judgement=problem, is_right=False)
@@ -166,7 +179,8 @@ def judge_forward(bench: Bench, rounds: Sequence[Round]) -> ForwardCheck:
                 bench.note_imprecise("What forward returns")
             impure = _changed_inputs(bench, deciding, "forward", ("params", "X"))
             if impure:
-                judgement = Judgement(status="wrong", summary=impure)
+                summary = "forward changes what it is given."
+                judgement = Judgement(status="wrong", summary=summary, diagnosis=(impure,))
                 return ForwardCheck(judgement=judgement, is_right=True)
             wrong_key = _wrong_key(bench, deciding)
             if wrong_key is not None:
@@ -176,10 +190,13 @@ def judge_forward(bench: Bench, rounds: Sequence[Round]) -> ForwardCheck:
             return ForwardCheck(judgement=Judgement(status="right"), is_right=True)
         first = next(c for c in comparisons if not c.ok)
         summary = f"forward is wrong: what it returns {first.problem}."
-        impure = _changed_inputs(bench, deciding, "forward", ("params", "X"))
-        summary = f"{summary} {impure}".strip()
+        if impure := _changed_inputs(bench, deciding, "forward", ("params", "X")):
+            judgement = Judgement(status="wrong", summary=summary, diagnosis=(impure,))
+            return ForwardCheck(judgement=judgement, is_right=False)
     status = "error" if failure is not None else "wrong"
-    diagnosis = _explain_forward(bench, rounds)
+    diagnosis: tuple[Diagnosis, ...] = ()
+    if explained:
+        diagnosis = _explain_return(bench, deciding) or _explain_forward(bench, rounds)
     return ForwardCheck(
         judgement=Judgement(status=status, summary=summary, diagnosis=diagnosis), is_right=False
     )
@@ -248,6 +265,36 @@ def _explain_forward(bench: Bench, rounds: Sequence[Round]) -> tuple[Diagnosis, 
     names = Names(results={n: n for n in statements}, plain={})
     keys = {name: name for name in statements}
     return _told(bench, puzzle, "forward", seen[0][0].calls["forward"], names, keys)
+
+
+def _explain_return(bench: Bench, rounds: Sequence[Round]) -> tuple[Diagnosis, ...]:
+    """Return what is said if ``outputs["yhat"]`` is right, but something else is returned."""
+    returned: dict[str, bool] = dict.fromkeys(bench.right.forward, True)
+    for round_ in rounds:
+        value = round_.calls["forward"].value
+        if not isinstance(value, list) or len(value) < 2 or not isinstance(value[1], dict):
+            return ()
+        expected = bench.expected(round_)
+        right, bound = expected["yhat"]
+        if not compare(value[1].get("yhat", Other("")), right, bound, right.shape, bench.interview.dtype).ok:
+            return ()
+        for name in returned:
+            right, bound = expected[name]
+            found = compare(value[0], right, bound, right.shape, bench.interview.dtype)
+            returned[name] &= found.ok
+    name = next((name for name, same in returned.items() if same), "something else")
+    function = bench.interview.selection.functions["forward"]
+    lines = [node.lineno for node in ast.walk(function) if isinstance(node, ast.Return)]
+    line = lines[-1] if lines else None
+    where = f" ({bench.place(line)})" if line else ""
+    return (
+        Diagnosis(
+            kind="wrong-return",
+            look="Look at what forward returns.",
+            message=f'forward returns {name} in the place of yhat{where}; outputs["yhat"] is right.',
+            line=line,
+        ),
+    )
 
 
 def _forward_results(value: Sequence[Value], statements: Mapping[str, Node]) -> dict[str, Array]:
@@ -324,7 +371,8 @@ def judge_loss(bench: Bench, rounds: Sequence[Round]) -> Judgement:
         diagnosis = (*diagnosis, accuracy)
     impure = _changed_inputs(bench, deciding, name, ("Yhat", "Y"))
     if impure:
-        said.append(impure)
+        said.append("It changes what it is given.")
+        diagnosis = (*diagnosis, impure)
     status = "wrong" if said else "right"
     return Judgement(status=status, summary=" ".join(said), diagnosis=diagnosis)
 
@@ -364,7 +412,37 @@ def _explain_loss(bench: Bench, rounds: Sequence[Round]) -> tuple[Diagnosis, ...
         tolerance=match_tolerance(_dtype(bench)),
     )
     names = Names(results={"loss": "the loss"}, plain={})
-    return _told(bench, puzzle, "loss_accuracy", rounds[0].calls["loss_accuracy"], names, {})
+    told = _told(bench, puzzle, "loss_accuracy", rounds[0].calls["loss_accuracy"], names, {})
+    line = _line_returned(bench, 0)
+    where = f" ({bench.place(line)})" if line else ""
+    return tuple(
+        d
+        if d.line is not None or line is None
+        else replace(d, line=line, message=f"{d.message[:-1]}{where}.")
+        for d in told
+    )
+
+
+def _line_returned(bench: Bench, place: int) -> int | None:
+    """Return the line that sets what `loss_accuracy` returns there, or else returns it."""
+    function = bench.interview.selection.functions["loss_accuracy"]
+    returns = [node for node in ast.walk(function) if isinstance(node, ast.Return)]
+    if isinstance(function, ast.Lambda):
+        return function.lineno
+    if not returns:
+        return None
+    match returns[-1].value:
+        case ast.Tuple(elts=parts) if len(parts) > place:
+            part = parts[place]
+            while isinstance(part, ast.Call | ast.Attribute):  # acc.item()
+                part = part.func if isinstance(part, ast.Call) else part.value
+            if isinstance(part, ast.Name):
+                lines = [line for name, line in assignments(function) if name == part.id]
+                if lines:
+                    return lines[0]
+        case _:
+            pass
+    return returns[-1].lineno
 
 
 def _accuracy_problem(bench: Bench, rounds: Sequence[Round]) -> Diagnosis | None:
@@ -390,12 +468,16 @@ def _accuracy_problem(bench: Bench, rounds: Sequence[Round]) -> Diagnosis | None
         "The accuracy is not the percentage of samples whose largest entries of Yhat and Y "
         "stand in the same place."
     )
+    line = _line_returned(bench, 1)
+    if line is not None:
+        message = f"{message[:-1]} ({bench.place(line)})."
     return Diagnosis(
         kind="accuracy",
         look="Look at the accuracy: in which unit is it, and which axis is a sample?",
         message=message,
         formula="Right is 100/B times the number of samples with argmax yhat = argmax Y.",
         certain=known is not None,
+        line=line,
     )
 
 
@@ -474,14 +556,22 @@ def judge_backward(
     if failure is not None:
         sizes = ", ".join(f"{n} = {s}" for n, s in deciding[0].trial.sizes.items())
         summary = failure_message(bench, name, failure)[:-1] + f", with {sizes}."
-    impure = "" if failure else _changed_inputs(bench, deciding, asked, ("params", "outputs", "Y"))
+    words = ("params", "outputs", "Y")
+    impure = None if failure or asked == "slopes" else _changed_inputs(bench, deciding, asked, words)
     bad = [key for key, judgement in gradients.items() if judgement.status != "right"]
     if bad:
         good = [key for key in gradients if key not in bad]
         summary = f"{summary} {_gradients_summary(bad, good)}".strip()
-    summary = f"{summary} {impure}".strip()
+    if impure is not None:
+        gradients = {
+            key: replace(j, diagnosis=tuple(_in_place_line(d, impure) for d in j.diagnosis))
+            for key, j in gradients.items()
+        }
+    if impure and not bad:
+        summary = f"{name} changes what it is given."
     status = "error" if failure is not None else "wrong" if bad or impure else "right"
-    return Judgement(status=status, summary=summary), gradients
+    diagnosis = (impure,) if impure is not None else ()
+    return Judgement(status=status, summary=summary, diagnosis=diagnosis), gradients
 
 
 def _gradients_summary(bad: Sequence[str], good: Sequence[str]) -> str:
@@ -582,8 +672,6 @@ def _shape_diagnosis(bench: Bench, key: str, comparison: Comparison) -> Diagnosi
     function = bench.interview.selection.functions.get("backward")
     line = None
     if function is not None:
-        from runtime.grading.source import assignments
-
         lines = [at for name, at in assignments(function) if name == f'"{key}"']
         line = lines[-1] if lines else None
     place = f" ({bench.place(line)})" if line else ""
@@ -616,9 +704,11 @@ def _explain_backward(
         results = {}
         for key, name in names.items():
             entry = _gradient(round_, asked, key)
-            if isinstance(entry, Given):
+            if isinstance(entry, Given) and not _is_constant(entry.array):
                 results[name] = round_.layout.standard(key, entry.array) if not round_.layout.is_lab else entry.array
-        observed.append(Observed(evaluation=bench.evaluation(round_), results=results))
+        evaluation = bench.evaluation(round_)
+        evaluation.values.update(_overwritten(bench, round_, asked, keys))
+        observed.append(Observed(evaluation=evaluation, results=results))
     by_name = {name: key for key, name in names.items()}
     order = [name for name in bench.right.backward if name in by_name]
     bad = [name for name in order if by_name[name] in wrong]
@@ -646,10 +736,10 @@ def _explain_backward(
         chosen = puzzle(wide=True)
         found, rest = explain(chosen)
     evidence = Evidence(
-        chosen, bench.interview.selection.functions.get("backward"), call.seen, by_name
+        chosen, bench.interview.selection.functions.get("backward"), call.lines, by_name
     )
     told: dict[str, list[Diagnosis]] = {}
-    for explanation in found:
+    for explanation in _merged(found, set(names.values())):
         entries = _diagnoses(bench, explanation, evidence, words)
         first = by_name[explanation.explains[0]]
         for name in explanation.explains:
@@ -660,9 +750,47 @@ def _explain_backward(
     return told
 
 
-def _shared(diagnosis: Diagnosis, first: str) -> Diagnosis:
-    from dataclasses import replace
+def _merged(found: Sequence[Explanation], results: set[str]) -> list[Explanation]:
+    """Return explanations with those in one that scale single results by the same factor."""
+    merged: list[Explanation] = []
+    for explanation in found:
+        twin = next((n for n, other in enumerate(merged) if _alike(explanation, other, results)), None)
+        if twin is None:
+            merged.append(explanation)
+            continue
+        both = (*merged[twin].explains, *explanation.explains)
+        merged[twin] = replace(merged[twin], explains=both)
+    return merged
 
+
+def _alike(one: Explanation, other: Explanation, results: set[str]) -> bool:
+    pair = (one, other)
+    plain = all(x.changes[0].kind == "scale" and x.statement in results for x in pair)
+    return plain and one.scale == other.scale and not any(x.also_changes for x in pair)
+
+
+def _is_constant(array: Array) -> bool:
+    """Whether an array holds one number only, other than 0, so that much would fit by chance."""
+    return array.size > 1 and np.ptp(array) == 0 and bool(array.any())
+
+
+def _overwritten(
+    bench: Bench, round_: Round, asked: str, keys: Mapping[str, str]
+) -> dict[str, Array]:
+    """Return what the call has made of tensors that it was given, where it has changed them."""
+    found: dict[str, Array] = {}
+    before = _given_before(bench, round_, asked)
+    after = round_.calls[asked].arguments
+    for old, new in zip(before, after, strict=False):
+        if isinstance(old, dict) and isinstance(new, dict):
+            for key, array in old.items():
+                entry = new.get(key)
+                if isinstance(entry, Given) and entry.array.ndim == 2 and _difference(array, entry) is not None:
+                    found[f"{OVERWRITTEN}{keys.get(key, key)}"] = entry.array
+    return found
+
+
+def _shared(diagnosis: Diagnosis, first: str) -> Diagnosis:
     return replace(diagnosis, shared=first)
 
 
@@ -713,8 +841,6 @@ def _unexplained(
         known = "it is not an array"
     else:
         known = facts(given, evidence.right[name])
-    from runtime.grading.tree import written
-
     return Diagnosis(
         kind="unknown",
         look="No single change of the right formula gives these numbers.",
@@ -731,7 +857,7 @@ def _told(
 ) -> tuple[Diagnosis, ...]:
     """Return what explains a function's results, or nothing."""
     found, _ = explain(puzzle)
-    evidence = Evidence(puzzle, bench.interview.selection.functions.get(function), call.seen, keys)
+    evidence = Evidence(puzzle, bench.interview.selection.functions.get(function), call.lines, keys)
     return tuple(d for e in found for d in _diagnoses(bench, e, evidence, names))
 
 
@@ -775,20 +901,55 @@ def cut_off(
 
 def _changed_inputs(
     bench: Bench, rounds: Sequence[Round], asked: str, words: Sequence[str]
-) -> str:
-    """Return what is said if a function changes what it is given; "" if it does not."""
+) -> Diagnosis | None:
+    """Return what is said if a function changes what it is given."""
     for round_ in rounds:
         call = round_.calls.get(asked)
         if call is None or isinstance(call.value, Failure):
             continue
         before = _given_before(bench, round_, asked)
-        for word, old, new in zip(words, before, call.arguments, strict=False):
+        for place, (old, new) in enumerate(zip(before, call.arguments, strict=False)):
             changed = _difference(old, new)
-            if changed is not None:
-                what = f'{word}["{changed}"]' if changed else word
-                name = asked.partition(" ")[0]
-                return f"{name} changes {what}, which it is given: it must leave it as it is."
-    return ""
+            if changed is None:
+                continue
+            word = words[place]
+            name = asked.partition(" ")[0]
+            line = _line_of_change(bench, rounds, asked, place, changed)
+            what = f'{word}["{changed}"]' if changed else word
+            where = f" ({bench.place(line)})" if line else ""
+            return Diagnosis(
+                kind="in-place",
+                look=f"Look whether {name} changes what it is given.",
+                message=f"{name} changes {what}, which it is given{where}: it must leave it as it is.",
+                line=line,
+            )
+    return None
+
+
+def _in_place_line(diagnosis: Diagnosis, change: Diagnosis) -> Diagnosis:
+    """Return a diagnosis of what was changed in place with the line that changes it."""
+    if diagnosis.kind != "in-place" or change.line is None or diagnosis.line is None:
+        return diagnosis
+    message = diagnosis.message.rpartition(" (")[0]
+    place = change.message.partition("(")[2].partition(")")[0]
+    return replace(diagnosis, line=change.line, message=f"{message} ({place}).")
+
+
+def _line_of_change(
+    bench: Bench, rounds: Sequence[Round], asked: str, place: int, key: str
+) -> int | None:
+    """Return the first line at which an argument of a function came to hold something else."""
+    function = bench.interview.selection.functions[asked.partition(" ")[0]]
+    names = argument_names(function)
+    if place >= len(names):
+        return None
+    wanted = f'{names[place]}["{key}"]' if key else names[place]
+    for round_ in rounds:
+        call = round_.calls.get(asked)
+        found = [line for line, name, _ in call.lines if name == wanted] if call else []
+        if found:
+            return found[0]
+    return None
 
 
 def _given_before(bench: Bench, round_: Round, asked: str) -> list[Any]:

@@ -1,5 +1,6 @@
 """From answers to judgements of `init_params` and `sgd`."""
 
+import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.grading.comparing import coarsest, match_tolerance
-from runtime.grading.evidence import Evidence, choose
+from runtime.grading.evidence import Evidence, choose, step_line
 from runtime.grading.interview import Call, Interview, Round, names_by_key
 from runtime.grading.judge import (
     MUST_BE_RIGHT,
@@ -19,6 +20,7 @@ from runtime.grading.judge import (
 from runtime.grading.reference import size_names
 from runtime.grading.scopes import step_scopes
 from runtime.grading.search import Explanation, Observed, Puzzle, explain
+from runtime.grading.source import assignments
 from runtime.grading.tree import Evaluation, Node, tensor
 from runtime.grading.values import Failure, Given, Other
 from runtime.grading.verdict import Diagnosis, Judgement
@@ -51,8 +53,7 @@ def judge_init(bench: Bench, *, own_layout: bool) -> Judgement:
             summary = "init_params must return a dictionary of arrays."
             return Judgement(status="wrong", summary=summary)
         said = said or _initial_problems(bench, sizes, call.value, own_layout=own_layout)
-    said = list(dict.fromkeys(said))
-    return Judgement(status="wrong" if said else "right", summary=" ".join(said))
+    return Judgement(status="wrong" if said else "right", summary=" ".join(dict.fromkeys(said)))
 
 
 def _initial_problems(
@@ -60,6 +61,12 @@ def _initial_problems(
 ) -> list[str]:
     interview = bench.interview
     layout = (interview.own_layout if own_layout else None) or interview.layout
+    lines = dict(assignments(interview.selection.functions["init_params"]))
+
+    def where(key: str) -> str:
+        line = lines.get(f'"{key}"')
+        return "" if line is None else f" ({bench.place(line)})"
+
     fixed = interview.fixed is not None
     widths = [sizes[name] for name in size_names(layout.depth) if name in sizes]
     said: list[str] = []
@@ -69,7 +76,7 @@ def _initial_problems(
             told = "missing" if key not in value else "not an array"
             if isinstance(entry, Other) and entry.type == "NoneType":
                 told = "None: it is not written yet"
-            said.append(f'params["{key}"] is {told}.')
+            said.append(f'params["{key}"] is {told}{where(key)}.')
             continue
         is_weight = key in layout.weights
         if len(widths) == layout.depth + 1 and not fixed:
@@ -81,24 +88,40 @@ def _initial_problems(
                 called = ", ".join(f"{n} = {s}" for n, s in sizes.items() if n != "B")
                 said.append(
                     f'params["{key}"] has the shape {entry.array.shape} for {called}, '
-                    f"expected {shape}, that is {names}."
+                    f"expected {shape}, that is {names}{where(key)}."
                 )
         if not np.isfinite(entry.array).all():
-            said.append(f'params["{key}"] is not finite.')
+            said.append(f'params["{key}"] is not finite{where(key)}.')
         elif is_weight and entry.array.size > 1 and np.ptp(entry.array) == 0:
             said.append(
-                f'All entries of params["{key}"] are {entry.array.flat[0]:g}: the hidden units '
-                "then stay equal to one another for ever. Draw them at random."
+                f'All entries of params["{key}"] are {entry.array.flat[0]:g}{where(key)}: the hidden '
+                "units then stay equal to one another for ever. Draw them at random."
             )
         if interview.is_part_2 and not entry.tracked:
-            said.append(f'params["{key}"] does not require gradients: autograd gives it none.')
+            said.append(f'params["{key}"] does not require gradients{where(key)}: autograd gives it none.')
         elif interview.is_part_2 and not entry.leaf:
             said.append(
-                f'params["{key}"] is not a leaf of the graph, so its .grad stays empty: set '
+                f'params["{key}"] is not a leaf of the graph{where(key)}, so its .grad stays empty: set '
                 "requires_grad after the arithmetic that makes it."
             )
         del place
     return said
+
+
+def without_untracked(bench: Bench, gradients: Mapping[str, Judgement]) -> dict[str, Judgement]:
+    """Return Part 2's gradients with those missing that autograd does not give.
+
+    The trials track every parameter; what `init_params` returns may not be tracked.
+    """
+    found = dict(gradients)
+    for _, call in bench.interview.initial[:1]:
+        value = call.value if isinstance(call.value, dict) else {}
+        for key in gradients:
+            entry = value.get(key)
+            if isinstance(entry, Given) and not (entry.tracked and entry.leaf):
+                told = f"{key} gets no gradient: init_params does not make it a leaf that requires one."
+                found[key] = Judgement(status="missing", summary=told)
+    return found
 
 
 def initial_warnings(interview: Interview) -> list[str]:
@@ -145,36 +168,121 @@ def judge_sgd(bench: Bench, rounds: Sequence[Round]) -> Judgement:
         return problem
     failure = first_failure(rounds, "sgd")
     if failure is not None:
-        return Judgement(status="error", summary=failure_message(bench, "sgd", failure))
+        return _raising_step(bench, rounds, failure)
     deciding = [r for r in rounds if "sgd" in r.calls and r.trial.kind in MUST_BE_RIGHT]
     keys = names_by_key(deciding[0].layout)
     for round_ in deciding:
-        value = round_.calls["sgd"].value
-        if not isinstance(value, dict):
-            told = "None" if isinstance(value, Other) and value.type == "NoneType" else "something else"
-            summary = (
-                f"sgd must return the dictionary of parameters; it returns {told}, and the loop's "
-                "params = sgd(…) loses them."
-            )
-            return Judgement(status="wrong", summary=summary)
-        for key in keys:
-            entry = value.get(key)
-            if not isinstance(entry, Given):
-                told = "None" if key in value else "not there"
-                return Judgement(
-                    status="wrong", summary=f'sgd: params["{key}"] is {told} in what it returns.'
-                )
+        if form := _step_form(bench, round_, keys):
+            return form
     wrong = [key for key in keys if not all(_stepped(bench, r, key) for r in deciding)]
     if wrong:
         summary = f"sgd is wrong for {listed(wrong)}"
         right = [key for key in keys if key not in wrong]
         summary += f", and right for {listed(right)}." if right else "."
-        return Judgement(
-            status="wrong", summary=summary, diagnosis=_explain_step(bench, deciding, keys, wrong)
-        )
+        if bench.interview.is_part_2 and (early := _zeroed_early(bench, deciding, wrong)):
+            diagnosis: tuple[Diagnosis, ...] = (early,)
+        else:
+            diagnosis = _explain_step(bench, deciding, keys, wrong)
+        return Judgement(status="wrong", summary=summary, diagnosis=diagnosis)
     if bench.interview.is_part_2:
-        return _judge_graph(deciding, keys)
+        return _judge_graph(bench, deciding, keys)
     return Judgement(status="right")
+
+
+def _step_form(
+    bench: Bench, round_: Round, keys: Mapping[str, str]
+) -> Judgement | None:
+    """Return a judgement if `sgd` does not return a dictionary with an array for each key."""
+    value = round_.calls["sgd"].value
+    if not isinstance(value, dict):
+        nothing = isinstance(value, Other) and value.type == "NoneType"
+        told = "None" if nothing else "something else"
+        summary = (
+            f"sgd must return the dictionary of parameters; it returns {told}, and the loop's "
+            "params = sgd(…) loses them."
+        )
+        return Judgement(
+            status="wrong",
+            summary=summary,
+            diagnosis=(_at_return(bench, "sgd", "no-return", "sgd", nothing=nothing),),
+        )
+    for key in keys:
+        if not isinstance(value.get(key), Given):
+            told = "None" if key in value else "not there"
+            summary = f'sgd: params["{key}"] is {told} in what it returns.'
+            return Judgement(status="wrong", summary=summary)
+    return None
+
+
+def _raising_step(bench: Bench, rounds: Sequence[Round], failure: Failure) -> Judgement:
+    """Judge an `sgd` that raises: at sizes that are all equal it may still show its mistake."""
+    message = failure_message(bench, "sgd", failure)
+    usable = [
+        r
+        for r in rounds
+        if "sgd" in r.calls and isinstance(r.calls["sgd"].value, dict)
+    ]
+    diagnosis: tuple[Diagnosis, ...] = ()
+    if usable:
+        keys = names_by_key(usable[0].layout)
+        whole = all(_step_form(bench, r, keys) is None for r in usable)
+        wrong = [k for k in keys if whole and not all(_stepped(bench, r, k) for r in usable)]
+        if wrong:
+            diagnosis = _explain_step(bench, usable, keys, wrong)
+    return Judgement(status="error", summary=message, diagnosis=diagnosis)
+
+
+def _zeroed_early(
+    bench: Bench, rounds: Sequence[Round], wrong: Sequence[str]
+) -> Diagnosis | None:
+    """Return what is said if gradients are zeroed before they are used, as the lines have it."""
+    function = bench.interview.selection.functions.get("sgd")
+    if function is None:
+        return None
+    zeroed, used = [], []
+    for node in ast.walk(function):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="zero_" | "fill_" | "zero_grad")):
+                zeroed.append(node.lineno)
+            case ast.Assign(targets=[ast.Attribute(attr="grad")]):
+                zeroed.append(node.lineno)
+            case ast.Attribute(attr="grad", ctx=ast.Load()):
+                used.append(node.lineno)
+            case _:
+                pass
+    used = [line for line in used if line not in zeroed]
+    still = all(
+        np.array_equal(value[key].array, r.layout.stored(key, r.trial.given[names_by_key(r.layout)[key]]))
+        for r in rounds
+        if isinstance(value := r.calls["sgd"].value, dict)
+        for key in wrong
+    )
+    if not still or not zeroed or not used or min(zeroed) >= max(used):
+        return None
+    line = min(zeroed)
+    return Diagnosis(
+        kind="zeroed-before-use",
+        look="Look at the order in which things happen.",
+        message=f"The gradients are set to zero before the step uses them ({bench.place(line)}), "
+        f"so that {listed(wrong)} never {'moves' if len(wrong) == 1 else 'move'}.",
+        line=line,
+    )
+
+
+def _at_return(
+    bench: Bench, name: str, kind: str, what: str, *, nothing: bool
+) -> Diagnosis:
+    """Return what is said of what a function returns, with the line of its last return."""
+    function = bench.interview.selection.functions[name]
+    returns = [node.lineno for node in ast.walk(function) if isinstance(node, ast.Return)]
+    line = returns[-1] if returns else function.lineno
+    told = "has no return" if nothing and not returns else "returns the wrong thing"
+    return Diagnosis(
+        kind=kind,
+        look=f"Look at what {what} returns.",
+        message=f"{name} {told} ({bench.place(line)}).",
+        line=line,
+    )
 
 
 def _expected_step(round_: Round, name: str) -> Array:
@@ -198,13 +306,10 @@ def _stepped(bench: Bench, round_: Round, key: str) -> bool:
 def _explain_step(
     bench: Bench, rounds: Sequence[Round], keys: Mapping[str, str], wrong: Sequence[str]
 ) -> tuple[Diagnosis, ...]:
-    # θ := θ − η dθ is the lab's definition of a step; nothing is differentiated here
+    # what a step adds, −η dθ, is the lab's definition; nothing is differentiated here
     eta = tensor("eta")
     statements = {
-        f"new {key}": Node(
-            "plus", (tensor(key), Node("neg", (Node("mul", (eta, tensor(f"d{key}"))),)))
-        )
-        for key in keys
+        f"new {key}": Node("neg", (Node("mul", (eta, tensor(f"d{key}"))),)) for key in keys
     }
     observed = []
     for round_ in rounds:
@@ -215,7 +320,11 @@ def _explain_step(
             given[f"d{key}"] = trial.slopes[name]
         value = round_.calls["sgd"].value
         assert isinstance(value, dict)
-        results = {f"new {key}": round_.layout.standard(key, value[key].array) for key in keys if value[key].array.size == trial.given[keys[key]].size}
+        results = {
+            f"new {key}": round_.layout.standard(key, value[key].array) - trial.given[name]
+            for key, name in keys.items()
+            if value[key].array.size == trial.given[name].size
+        }
         observed.append(Observed(evaluation=Evaluation(given, trial.sizes), results=results))
     puzzle = Puzzle(
         statements=statements,
@@ -230,7 +339,7 @@ def _explain_step(
     evidence = Evidence(
         puzzle,
         bench.interview.selection.functions.get("sgd"),
-        rounds[0].calls["sgd"].seen,
+        rounds[0].calls["sgd"].lines,
         by_result,
     )
     told: list[Diagnosis] = []
@@ -242,8 +351,8 @@ def _explain_step(
     for same in grouped.values():
         first = same[0]
         words = listed([by_result[name] for e in same for name in e.explains])
-        names = Names(results={name: words for name in statements}, plain={})
-        line = evidence.line_of_key(by_result[first.explains[0]])
+        names = Names(results={name: f"the step of {words}" for name in statements}, plain={})
+        line = evidence.line_of_key(by_result[first.explains[0]]) or evidence.any_line()
         told.append(
             diagnosis_of(
                 first,
@@ -260,6 +369,7 @@ def _explain_step(
                 look="Look at the update.",
                 message="What sgd returns is no simple change of params − eta · grads.",
                 formula="Right is params[k] = params[k] − eta · grads[k].",
+                line=evidence.any_line(),
                 certain=False,
             )
         )
@@ -269,7 +379,9 @@ def _explain_step(
 # --- Part 2
 
 
-def _judge_graph(rounds: Sequence[Round], keys: Mapping[str, str]) -> Judgement:
+def _judge_graph(
+    bench: Bench, rounds: Sequence[Round], keys: Mapping[str, str]
+) -> Judgement:
     """Judge what `sgd` leaves for the next step: leaves of the graph, with empty gradients."""
     for round_ in rounds:
         value = round_.calls["sgd"].value
@@ -294,8 +406,13 @@ def _judge_graph(rounds: Sequence[Round], keys: Mapping[str, str]) -> Judgement:
                 )
             if said:
                 kind = "grad-not-reset" if ".grad," in said else "graph"
+                line = step_line(bench.interview.selection.functions.get("sgd"))
+                place = f" ({bench.place(line)})" if line else ""
                 diagnosis = Diagnosis(
-                    kind=kind, look="Look at what is left for the next step.", message=f'After sgd params["{key}"] {said}'
+                    kind=kind,
+                    look="Look at what is left for the next step.",
+                    message=f'After sgd{place} params["{key}"] {said}',
+                    line=line,
                 )
                 return Judgement(
                     status="wrong", summary="sgd is wrong.", diagnosis=(diagnosis,)

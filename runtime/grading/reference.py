@@ -12,9 +12,9 @@ import derive
 from derive.error_bound import evaluate_with_bound
 from derive.matrix_form import matrix_form
 from derive.names import lab_names
-from derive.program import Program
+from derive.program import Program, Statement
 from runtime.errors import InternalError
-from runtime.grading.tree import Evaluation, Node, from_matrix
+from runtime.grading.tree import Evaluation, Node, from_matrix, reads
 
 Array = NDArray[Any]
 
@@ -34,6 +34,8 @@ class Reference:
     raw
         Statements of the gradient programme before anything was substituted, such as
         ``dyhat``, which the programme that is printed has taken in.
+    unfolded
+        Earlier forms of a statement in its derivation, over tensors of `raw`.
     """
 
     program: Program
@@ -41,6 +43,7 @@ class Reference:
     backward: dict[str, Node]
     gradients: dict[str, str]
     raw: dict[str, Node]
+    unfolded: dict[str, tuple[Node, ...]]
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -88,7 +91,21 @@ def reference(
         backward=backward,
         gradients=program.gradients,
         raw={name: tree for name, tree in early.items() if name not in trees},
+        unfolded=_unfolded(program, {n: t for n, t in early.items() if n not in trees}),
     )
+
+
+def _unfolded(program: Program, raw: Mapping[str, Node]) -> dict[str, tuple[Node, ...]]:
+    """Return what statements were once forward values had been put in, but nothing else."""
+    found: dict[str, tuple[Node, ...]] = {}
+    for step in program.steps:
+        if step.rule != "reuse":
+            continue
+        target = program.tensors()[step.target]
+        form = matrix_form(Statement(target=target, indices=step.indices, body=step.after))
+        if form is not None and reads(tree := from_matrix(form)) & set(raw):
+            found[step.target] = (*found.get(step.target, ()), tree)
+    return found
 
 
 def _trees(program: Program) -> dict[str, Node]:

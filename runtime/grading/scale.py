@@ -34,6 +34,11 @@ class Scale:
         return self.number == 1 and not self.powers
 
     @property
+    def is_nice(self) -> bool:
+        """Whether a person would write its number."""
+        return abs(self.number) in _NICE
+
+    @property
     def cost(self) -> float:
         """How far-fetched it is."""
         cost = 0.0

@@ -1,13 +1,15 @@
 """What a statement of a student's file could read or be in error, from other derivations."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 
-from runtime.grading.edits import Factor, Scope
+from runtime.grading.edits import Factor, Scope, dropped, rows_otherwise
 from runtime.grading.reference import Reference, reference
-from runtime.grading.tree import Evaluation, Node, product, reads, renamed, tensor
+from runtime.grading.tree import Evaluation, Node, product, reads, renamed, tensor, written
 
 _OTHER_ACTIVATIONS = ("sigmoid", "relu")
+Whole = tuple[str, str, Node, float, bool]
 Scopes = Callable[[str, Evaluation], Scope]
 
 
@@ -98,7 +100,7 @@ def _slope_formula(activation: str) -> Node | None:
     return slope or renamed(tree, {"dh": Node("number", number=1.0)})
 
 
-def _whole(statement: str, *, wide: bool) -> Iterator[tuple[str, str, Node, float]]:
+def _whole(statement: str, *, wide: bool) -> Iterator[Whole]:
     if statement != "dytilde":
         return
     lab = reference(2)
@@ -108,7 +110,18 @@ def _whole(statement: str, *, wide: bool) -> Iterator[tuple[str, str, Node, floa
         "softmax is missing",
         lab.raw["dyhat"],
         2.5,
+        False,
     )
+    empty = Scope(shapes={})
+    for tree in lab.unfolded.get(statement, ()):
+        for edit in (*dropped(statement, tree, empty), *rows_otherwise(statement, tree, empty)):
+            yield (
+                "softmax-derivative",
+                f"of the derivative of softmax, written out as {written(tree)}, {edit.what}",
+                renamed(edit.tree, lab.raw),
+                2.2,
+                False,
+            )
     if not wide:
         return
     squares = reference(2, output="softmax", loss="mse")
@@ -117,12 +130,14 @@ def _whole(statement: str, *, wide: bool) -> Iterator[tuple[str, str, Node, floa
         "it is the gradient of the mean squared error, not of the cross-entropy",
         squares.backward["dytilde"],
         3.0,
+        False,
     )
     yield (
         "wrong-loss",
         "it is the derivative in yhat of the mean squared error, not of the cross-entropy",
         squares.backward.get("dyhat", squares.raw.get("dyhat", lab.raw["dyhat"])),
         3.4,
+        False,
     )
     binary = reference(2, output="softmax", loss="binary-cross-entropy")
     yield (
@@ -130,12 +145,14 @@ def _whole(statement: str, *, wide: bool) -> Iterator[tuple[str, str, Node, floa
         "it is the derivative in yhat of the binary cross-entropy",
         binary.backward.get("dyhat", binary.raw.get("dyhat", lab.raw["dyhat"])),
         3.4,
+        False,
     )
     yield (
         "wrong-loss",
         "it is the gradient of the binary cross-entropy, not of the cross-entropy over classes",
         binary.backward["dytilde"],
         3.2,
+        False,
     )
 
 
@@ -150,12 +167,12 @@ def forward_scopes(right: Reference) -> Scopes:
             for name, value in known.values.items()
             if name not in later and name not in ("w", "Y", "loss")
         }
-        whole: list[tuple[str, str, Node, float]] = []
+        whole: list[Whole] = []
         if statement == "yhat":
             for name in ("sigmoid", "tanh", "relu"):
                 tree = Node("fn", (tensor("ytilde"),), name=name)
                 whole.append(
-                    ("wrong-function", f"{name} stands where softmax belongs", tree, 1.5)
+                    ("wrong-function", f"{name} stands where softmax belongs", tree, 1.5, False)
                 )
         return Scope(shapes=shapes, whole=tuple(whole))
 
@@ -164,7 +181,6 @@ def forward_scopes(right: Reference) -> Scopes:
 
 def loss_scopes(right: Reference) -> Scopes:
     """Return the scope of the loss."""
-    del right
 
     def scope(statement: str, known: Evaluation) -> Scope:
         shapes = {
@@ -178,6 +194,7 @@ def loss_scopes(right: Reference) -> Scopes:
                 f"it is the {told}, not the cross-entropy",
                 reference(2, output="softmax", loss=name).forward[statement],
                 2.0,
+                False,
             )
             for name, told in (
                 ("mse", "mean squared error"),
@@ -185,9 +202,20 @@ def loss_scopes(right: Reference) -> Scopes:
                 ("binary-cross-entropy", "binary cross-entropy"),
             )
         ]
+        # the labels hold zeros, whose logarithm only some small number keeps finite
+        yhat, Y = tensor("yhat"), tensor("Y")
+        swapped = renamed(right.forward[statement], {"yhat": Y, "Y": yhat})
+        told = "yhat and Y are exchanged: the logarithm is that of Y"
+        whole.append(("wrong-operand", told, _guarded(swapped), 1.0, True))
         return Scope(shapes=shapes, whole=tuple(whole))
 
     return scope
+
+
+def _guarded(tree: Node) -> Node:
+    """Return a tree whose logarithms are finite at 0."""
+    args = tuple(_guarded(argument) for argument in tree.args)
+    return replace(tree, args=args, name="guarded log" if tree.name == "log" else tree.name)
 
 
 def step_scopes(statement: str, known: Evaluation) -> Scope:

@@ -29,7 +29,7 @@ Statements = Mapping[str, Node]
 _ONLY_HERE = 1.0  # cost of a change that other results, computed from the same, do not show
 _CLOSE = 0.45  # explanations this near in cost are equally simple
 _PAIR_COST = 2.7  # edits that are tried in pairs
-_MOST_PAIRS = 9_000
+_MOST_PAIRS = 5_000
 
 
 @final
@@ -102,8 +102,8 @@ class Explanation:
         Changes that were found before, and that the programme already held.
     rivals
         Others that explain the same at about the same cost.
-    statements
-        The whole programme with the changes in it.
+    statements, before
+        The whole programme with the changes in it, and without them.
     """
 
     changes: tuple[Edit, ...]
@@ -114,6 +114,7 @@ class Explanation:
     after: tuple["Explanation", ...] = ()
     rivals: tuple["Explanation", ...] = ()
     statements: Statements = field(default_factory=dict)
+    before: Statements = field(default_factory=dict)
 
     @property
     def statement(self) -> str:
@@ -157,7 +158,12 @@ def _best(candidates: Sequence[Explanation]) -> Explanation | None:
     if not candidates:
         return None
     ranked = sorted(
-        enumerate(candidates), key=lambda pair: (pair[1].cost / len(pair[1].explains), pair[0])
+        enumerate(candidates),
+        key=lambda pair: (
+            pair[1].cost / len(pair[1].explains),
+            len(pair[1].also_changes),
+            pair[0],
+        ),
     )
     _, best = ranked[0]
     rivals = [
@@ -176,6 +182,7 @@ class _Searching:
         self.base = base
         self.names = list(base.statements)
         self.first = puzzle.trials[0]
+        self.scopes: dict[str, Scope] = {}
         self.values = [run(base.statements, trial.evaluation) for trial in puzzle.trials]
         self.below = {name: _computed_from(name, base.statements) for name in self.names}
 
@@ -191,8 +198,13 @@ class _Searching:
 
     def _edits(self, name: str, tree: Node) -> Iterator[Edit]:
         yield Edit(statement=name, tree=tree, kind="scale", what="", look="", cost=0.0)
-        known = self.first.evaluation.over(self.values[0])
-        yield from edits(name, tree, self.puzzle.scopes(name, known))
+        yield from edits(name, tree, self._scope(name))
+
+    def _scope(self, name: str) -> Scope:
+        if name not in self.scopes:
+            known = self.first.evaluation.over(self.values[0])
+            self.scopes[name] = self.puzzle.scopes(name, known)
+        return self.scopes[name]
 
     def pairs(
         self, remaining: Sequence[str], found: Sequence[Explanation]
@@ -209,8 +221,7 @@ class _Searching:
         for number, name in enumerate(places):
             for first in simple[name]:
                 later = [(other, e) for other in places[number + 1 :] for e in simple[other]]
-                scope = self.puzzle.scopes(name, self.first.evaluation.over(self.values[0]))
-                own = [e for e in edits(name, first.tree, scope) if e.cost <= 2.0]
+                own = [e for e in edits(name, first.tree, self._scope(name)) if e.cost <= 2.0]
                 for other, second in [*later, *((name, e) for e in own)]:
                     if other != name and other not in self.below[name] and not (
                         self.below[other] & self.below[name] & set(remaining)
@@ -336,8 +347,13 @@ class _Searching:
             return None
         explained = {name for earlier in found for name in earlier.explains}
         others = [n for n in (*self.puzzle.right, *explained) if n in values and n not in held]
-        also = tuple(n for n in others if not self._same_at_first(n, values[n]))
-        cost = sum(edit.cost for edit in changes) + scale.cost + _ONLY_HERE * len(also)
+        scaled = not scale.is_one
+        also = tuple(n for n in others if scaled or not self._same_at_first(n, values[n]))
+        structural = changes[0].kind != "scale"
+        if structural and not scale.is_nice and not any(edit.free for edit in changes):
+            return None  # a formula times 0.3712 is no formula that anybody writes
+        cost = sum(edit.cost for edit in changes) + scale.cost + (_ONLY_HERE if also else 0.0)
+        cost += 0.3 if structural and scaled else 0.0
         if len(changes) > 1:
             cost += 1.0
         # the factor belongs to the first statement that changes
@@ -352,6 +368,7 @@ class _Searching:
             cost=cost,
             after=self.base.made,
             statements=statements,
+            before=self.base.statements,
         )
 
     def _same_at_first(self, name: str, value: Array) -> bool:
@@ -428,13 +445,17 @@ def _grouped(
 def _same(a: Array, b: Array) -> bool:
     if a.shape != b.shape:
         return False
-    size = float(np.abs(b).max()) if b.size else 0.0
-    return bool(np.allclose(a, b, rtol=1e-9, atol=1e-9 * size, equal_nan=True))
+    with np.errstate(all="ignore"):
+        off = float(np.abs(a - b).max()) if b.size else 0.0
+        if off <= 1e-9 * (float(np.abs(b).max()) if b.size else 0.0):
+            return True
+    return off != off and np.array_equal(a, b, equal_nan=True)
 
 
 def _fingerprint(value: Array) -> bytes:
-    rounded = np.array([float(f"{entry:.9g}") for entry in value.ravel()])
-    return rounded.tobytes() + bytes(str(value.shape), "ascii")
+    with np.errstate(all="ignore"):
+        size = float(np.abs(value).max()) or 1.0
+        return np.round(value / size, 9).tobytes() + bytes(f"{value.shape} {size:.9g}", "ascii")
 
 
 def _computed_from(name: str, statements: Statements) -> set[str]:

@@ -17,6 +17,7 @@ from runtime.errors import InternalError
 from runtime.grading.wire import Array, Frame, WireError, decode, encode
 
 _MEMORY = 6 << 30  # bytes of address space: PyTorch alone reserves about 3 GiB
+_START = 60.0  # seconds until a process must be ready; PyTorch can take long on a busy disk
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -42,12 +43,14 @@ class Session:
 
     Parameters
     ----------
-    deadline
-        In the time of `time.monotonic`.
+    seconds
+        For all that the file does, from when its libraries are loaded on.
     hidden
         Folders that it does not see.
     source, statements
         The file's text, and which of its statements are run.
+    libraries
+        What the file imports and takes long to load; this is not the file's time.
     private
         Whether it moves into namespaces of its own where the system allows that.
 
@@ -60,13 +63,15 @@ class Session:
     def __init__(
         self,
         *,
-        deadline: float,
+        seconds: float,
         hidden: Sequence[str],
         source: str,
         statements: Sequence[int],
+        libraries: Sequence[str] = (),
         private: bool = True,
     ) -> None:
-        self.deadline = deadline
+        self.seconds = seconds
+        self.deadline = time.monotonic() + _START
         self.warning: str | None = None
         self.folder = tempfile.mkdtemp(prefix="gradwright-grade-")
         self._process = subprocess.Popen(
@@ -82,13 +87,13 @@ class Session:
         self._selector = selectors.DefaultSelector()
         assert self._process.stdout is not None
         self._selector.register(self._process.stdout, selectors.EVENT_READ)
-        seconds = max(1, int(deadline - time.monotonic()) + 2)
         terms = {
             "private": private,
             "hidden": list(hidden),
             "folder": self.folder,
-            "seconds": seconds,
+            "seconds": int(seconds) + 2,
             "memory": _MEMORY,
+            "libraries": list(libraries),
         }
         load = {"do": "load", "source": source, "statements": list(statements)}
         self._first = encode(Frame(body=terms)) + encode(Frame(body=load))
@@ -113,6 +118,7 @@ class Session:
         ready = self._answer(self.deadline)
         warning = ready.body.get("warning")
         self.warning = warning if isinstance(warning, str) else None
+        self.deadline = time.monotonic() + self.seconds
         return self._answer(self.deadline)
 
     def ask(

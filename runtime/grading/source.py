@@ -7,12 +7,13 @@ arithmetic, and calls of the numerical libraries or of a few harmless built-ins.
 """
 
 import ast
+import builtins
 import io
 import json
 import re
 import tokenize
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias, final
@@ -173,8 +174,10 @@ def select(source: Source, *, part: int = 1) -> Selection:
     body = source.tree.body
     end = _end_of_part_1(body) if part == 1 else len(body)
     providers: dict[str, list[int]] = {}
+    run: set[int] = set()
     for number, statement in enumerate(body[:end]):
-        if _is_wanted(statement, source):
+        if _is_wanted(statement, source) and _has_all(statement, providers):
+            run.add(number)
             for name in _bound(statement):
                 if isinstance(statement, _ANYTHING):
                     providers[name] = []  # a definition takes the place of those before
@@ -186,7 +189,8 @@ def select(source: Source, *, part: int = 1) -> Selection:
     wanted = list(functions)
     seen: set[str] = set()
     left_out: dict[str, int] = {}
-    unrun = {name: s.lineno for s in body[:end] if not _is_wanted(s, source) for name in _bound(s)}
+    others = [statement for n, statement in enumerate(body[:end]) if n not in run]
+    unrun = {name: statement.lineno for statement in others for name in _bound(statement)}
     stars = [n for n, s in enumerate(body[:end]) if isinstance(s, ast.ImportFrom) and _star(s)]
     chosen.update(stars)
     settings = [n for n, s in enumerate(body[:end]) if _is_setting(s)]
@@ -277,43 +281,6 @@ def assignments(function: Function) -> Iterator[tuple[str, int]]:
     return iter((name, line) for line, name in sorted(found))
 
 
-def aliases(function: Function) -> dict[str, str]:
-    """Return the variable that a key is set to, where it is no more than that: ``g["Wh"] = dWh``.
-
-    A variable that is only turned or given another shape on the way counts.
-    """
-    found: dict[str, str] = {}
-    for node in ast.walk(function):
-        pairs: list[tuple[str, ast.expr]] = []
-        if isinstance(node, ast.Assign):
-            pairs = [(name, node.value) for t in node.targets for name in _targets(t)]
-        elif isinstance(node, ast.Dict):
-            pairs = [
-                (f'"{key.value}"', value)
-                for key, value in zip(node.keys, node.values, strict=True)
-                if isinstance(key, ast.Constant)
-            ]
-        for name, value in pairs:
-            if name.startswith('"') and (variable := _bare(value)):
-                found[name] = variable
-    return found
-
-
-def _bare(value: ast.expr) -> str:
-    """Return the variable of an expression that computes nothing; "" if there is none."""
-    match value:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=inner, attr="T"):
-            return _bare(inner)
-        case ast.Subscript(value=ast.Name() as inner, slice=ast.Tuple()):
-            return _bare(inner)
-        case ast.Call(func=ast.Attribute(value=inner, attr="reshape" | "view" | "unsqueeze" | "t")):
-            return _bare(inner)
-        case _:
-            return ""
-
-
 def _targets(target: ast.expr) -> Iterator[str]:
     match target:
         case ast.Name(id=name):
@@ -399,6 +366,16 @@ def _is_wanted(statement: ast.stmt, source: Source) -> bool:
             )
         case _:
             return False
+
+
+def _has_all(statement: ast.stmt, known: Mapping[str, object]) -> bool:
+    """Tell whether all that a constant reads is there; ``nx = data.X.shape[1]`` is none."""
+    if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        return True
+    if isinstance(statement.value, ast.Lambda) or statement.value is None:
+        return True
+    free = _read(statement.value)
+    return all(name in known or hasattr(builtins, name) for name in free)
 
 
 def _is_constant(value: ast.expr, source: Source) -> bool:

@@ -165,6 +165,7 @@ _FUNCTIONS: dict[str, Callable[..., Array]] = {
     "erf": np.vectorize(math.erf, otypes=[float]),
     "max": np.maximum,
     "min": np.minimum,
+    "guarded log": lambda x: np.log(x + 1e-8),
     "relu": lambda x: np.maximum(x, 0),
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "softmax rows": lambda x: np.exp(x) / np.exp(x).sum(axis=1, keepdims=True),

@@ -73,7 +73,7 @@ def diagnosis_of(
     clauses, looks, kinds = [], [], []
     for edit in explanation.changes:
         if edit.kind != "scale":
-            clauses.append(f"{_lead(edit.statement, names)}{edit.what}")
+            clauses.append(_clause(edit.statement, edit.what, names))
             looks.append(edit.look)
             kinds.append(edit.kind)
     if not explanation.scale.is_one:
@@ -82,7 +82,8 @@ def diagnosis_of(
         if clauses:
             clauses.append(f"besides, the result {clause}")
         elif len(explanation.explains) == 1 or subject in names.results:
-            clauses.append(f"{_together([names.word(n) for n in explanation.explains])} {clause}")
+            words = [names.word(name) for name in explanation.explains]
+            clauses.append(f"{_together(words)} {_plural(clause) if len(words) > 1 else clause}")
         else:
             every = _together([names.word(name) for name in explanation.explains])
             clauses.append(f"{names.word(subject)} {clause}, and with it {every}")
@@ -108,6 +109,18 @@ def diagnosis_of(
     )
 
 
+def _plural(clause: str) -> str:
+    """Return a clause for several things: what *is* then *are*."""
+    for one, several in (("is ", "are "), ("has ", "have ")):
+        if clause.startswith(one):
+            rest = clause.removeprefix(one)
+            rest = rest.replace("what it should be", "what they should be").replace(
+                "it is divided", "they are divided"
+            )
+            return several + rest
+    return clause
+
+
 def _together(words: Sequence[str]) -> str:
     """Return "the gradients of Wy and by" for the gradient of each."""
     head = "the gradient of "
@@ -116,9 +129,11 @@ def _together(words: Sequence[str]) -> str:
     return listed(words)
 
 
-def _lead(statement: str, names: Names) -> str:
+def _clause(statement: str, what: str, names: Names) -> str:
     word = names.word(statement)
-    return f"in {word}, " if word else ""
+    if what.startswith("it "):
+        return f"{word} {what.removeprefix('it ')}"
+    return f"in {word}, {what}"
 
 
 def scale_words(scale: Scale) -> tuple[str, str, str]:
