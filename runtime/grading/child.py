@@ -142,7 +142,9 @@ class _Student:
 
     def _load(self, request: Mapping[str, Any]) -> dict[str, Any]:
         statements = ast.parse(request["source"]).body
-        future = [s for s in statements if isinstance(s, ast.ImportFrom) and s.module == "__future__"]
+        future = [
+            s for s in statements if isinstance(s, ast.ImportFrom) and s.module == "__future__"
+        ]
         failures = []
         for number in request["statements"]:
             statement = statements[number]

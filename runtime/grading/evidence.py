@@ -83,9 +83,10 @@ class Evidence:
         for later, tree in explanation.statements.items():
             if later in self.keys or later == name or later not in values:
                 continue
-            if reads(tree) & set(values) and not self._is_ordinary(values[later]):
-                if lines := list(self._setting(values[later])):
-                    return lines[0][0]
+            if not reads(tree) & set(values) or self._is_ordinary(values[later]):
+                continue
+            for line, _ in self._setting(values[later]):
+                return line
         results = [name] if name in self.keys else list(explanation.explains)
         for result in results:
             if (found := self.line_of_key(self.keys.get(result, ""))) is not None:
@@ -120,7 +121,9 @@ class Evidence:
             lines = [line for called, line in self.written if called == name]
             if lines:
                 return lines[-1]
-        return step_line(self.function) if "eta" in self.puzzle.trials[0].evaluation.values else None
+        return (
+            step_line(self.function) if "eta" in self.puzzle.trials[0].evaluation.values else None
+        )
 
     def _is_ordinary(self, value: Array) -> bool:
         """Whether a value is also a right one of the programme, so that its line says nothing."""
@@ -157,7 +160,9 @@ def _changed_parts(old: Node, new: Node, *, inner: bool = False) -> Iterator[Nod
         and len(old.args) == len(new.args)
         and (old.name, old.number) == (new.name, new.number)
     ):
-        differing = [n for n, pair in enumerate(zip(old.args, new.args, strict=True)) if pair[0] != pair[1]]
+        differing = [
+            n for n, pair in enumerate(zip(old.args, new.args, strict=True)) if pair[0] != pair[1]
+        ]
         if len(differing) == 1:
             place = differing[0]
             yield from _changed_parts(old.args[place], new.args[place], inner=True)

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from runtime.errors import InputError
 from runtime.files import shown
+from runtime.grading.selection import FUNCTIONS, has_part_2, select
 from runtime.grading.session import Session, hidden_folders
-from runtime.grading.source import FUNCTIONS, has_part_2, read_source, select
+from runtime.grading.source import read_source
 from runtime.grading.verdict import Judgement, Verdict
 
 if TYPE_CHECKING:
-    from runtime.grading.interview import Round
-    from runtime.grading.judge import Bench, ForwardCheck
+    from runtime.grading.answers import Interview, Round
+    from runtime.grading.bench import Bench
+    from runtime.grading.judge_forward import ForwardCheck
 
 Array = NDArray[Any]
 
@@ -24,7 +26,7 @@ _OTHER_ACTIVATIONS = ("relu", "sigmoid")
 
 
 def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
-    """Grade a file in the lab's form.
+    r"""Grade a file in the lab's form.
 
     Only its imports, constants and definitions are run, in a process of its own that is
     limited and, where the system allows it, isolated.
@@ -46,7 +48,7 @@ def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder) / "mine.py"
-    ...     _ = file.write_text("def sgd(params, grads, eta):\\n    return params\\n")
+    ...     _ = file.write_text("def sgd(params, grads, eta):\n    return params\n")
     ...     print(grade(file).functions["sgd"].diagnosis[0].message)
     In Wh, bh, Wy and by, it is not changed (line 2).
     """
@@ -57,44 +59,80 @@ def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
         raise InputError(
             f"{shown(path)}: defines none of the lab's functions: {', '.join(FUNCTIONS)}."
         )
+    selections = [selection]
+    if has_part_2(source):
+        selections.append(select(source, part=2))
     hidden = hidden_folders(path)
-    session = Session(
-        seconds=timeout,
-        hidden=hidden,
-        source=source.text,
-        statements=selection.statements,
-        libraries=("torch",) if selection.uses_torch else (),
-    )
+    sessions = [
+        Session(
+            seconds=timeout,
+            hidden=hidden,
+            source=source.text,
+            statements=chosen.statements,
+            libraries=("torch",) if chosen.uses_torch else (),
+        )
+        for chosen in selections
+    ]
     try:
         # while the file's process starts: this loads SymPy, and derives the lab's network
         from runtime.grading.interview import hold_interview
-        from runtime.grading.judge import Bench
         from runtime.grading.reference import reference
 
         reference(2)
-        interview = hold_interview(
-            source,
-            selection,
-            hidden=hidden,
-            right_outputs=_right_outputs,
-            session=session,
-        )
+        interviews = [
+            hold_interview(
+                source, chosen, hidden=hidden, right_outputs=_right_outputs, session=session
+            )
+            for chosen, session in zip(selections, sessions, strict=True)
+        ]
     finally:
-        session.end()
+        for session in sessions:
+            session.end()
+    # every process has ended: only now does anybody compute what is right
+    verdicts = [_judged(_bench(interview), shown(path)) for interview in interviews]
+    return verdicts[0] if len(verdicts) == 1 else _both_parts(*verdicts)
+
+
+def _bench(interview: "Interview") -> "Bench":
+    """Return where an interview is judged, once its process has ended."""
+    from runtime.grading.bench import Bench
+    from runtime.grading.reference import reference
+
     warnings = list(interview.warnings)
     for failure in interview.failed_imports:
-        place = f"{source.place(failure.line)}: " if failure.line else ""
+        place = f"{interview.source.place(failure.line)}: " if failure.line else ""
         warnings.append(f"{place}left out, since it {failure}.")
-    if has_part_2(source):
-        warnings.append(
-            "The file goes on to Part 2 after Part 1; this is about Part 1. Give Part 2 in a file "
-            "of its own to have it graded."
-        )
     right = reference(interview.layout.depth)
-    bench = Bench(
+    return Bench(
         interview=interview, right=right, asked=right, activation="tanh", warnings=warnings
     )
-    return _judged(bench, shown(path))
+
+
+def _both_parts(first: Verdict, second: Verdict) -> Verdict:
+    """Return the verdict on a file that holds Part 1 and Part 2: a function is right in both."""
+    functions = dict(first.functions)
+    for name, judgement in second.functions.items():
+        if judgement.status == "right":
+            continue
+        before = functions[name]
+        summary = f"In Part 2: {judgement.summary}"
+        if before.status != "right":
+            summary = f"{before.summary} {summary}"
+        functions[name] = Judgement(
+            status=judgement.status if before.status == "right" else before.status,
+            summary=summary,
+            diagnosis=(*before.diagnosis, *judgement.diagnosis),
+        )
+    gradients = dict(first.gradients)
+    for name, judgement in second.gradients.items():
+        if judgement.status != "right" and gradients.get(name, judgement).status == "right":
+            gradients[name] = judgement
+    return Verdict(
+        name=first.name,
+        functions=functions,
+        gradients=gradients,
+        warnings=tuple(dict.fromkeys((*first.warnings, *second.warnings))),
+    )
 
 
 def _right_outputs(
@@ -107,13 +145,11 @@ def _right_outputs(
 
 
 def _judged(bench: "Bench", name: str) -> Verdict:
-    from runtime.grading.judge import cut_off, judge_backward, judge_forward, judge_loss
-    from runtime.grading.judge_parameters import (
-        initial_warnings,
-        judge_init,
-        judge_sgd,
-        without_untracked,
-    )
+    from runtime.grading.judge_backward import judge_backward
+    from runtime.grading.judge_forward import cut_off, judge_forward
+    from runtime.grading.judge_init import initial_warnings, judge_init, without_untracked
+    from runtime.grading.judge_loss import judge_loss
+    from runtime.grading.judge_sgd import judge_sgd
 
     interview = bench.interview
     own = False
@@ -147,7 +183,7 @@ def _judged(bench: "Bench", name: str) -> Verdict:
         functions["backward"] = backward
     else:
         gradients = without_untracked(bench, gradients)
-        functions |= cut_off(bench, rounds, functions, gradients)
+        functions |= cut_off(rounds, functions, gradients)
     functions["sgd"] = judge_sgd(bench, rounds)
     bench.warnings.extend(initial_warnings(interview))
     return Verdict(
@@ -165,7 +201,8 @@ def _with_other_activation(
 
     The lab's tanh is given for its own network; who builds a deeper one may choose.
     """
-    from runtime.grading.judge import Bench, judge_forward
+    from runtime.grading.bench import Bench
+    from runtime.grading.judge_forward import judge_forward
     from runtime.grading.reference import reference
 
     for activation in _OTHER_ACTIVATIONS:

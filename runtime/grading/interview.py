@@ -5,134 +5,54 @@ when the file's process has ended. What the process is given of the right forwar
 input of `backward`, it gets after its own `forward` has answered for the same numbers.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.grading.answers import Answer, Call, Interview, Round, names_by_key, shapes_of
 from runtime.grading.problem import (
     Layout,
     Trial,
     find_layout,
     lab_outputs,
-    lab_parameters,
     layout_from_keys,
     make_trial,
     sizes_of,
 )
 from runtime.grading.reference import size_names
+from runtime.grading.selection import Selection
 from runtime.grading.session import ChildError, Session
 from runtime.grading.source import (
-    Selection,
     Source,
     accepted,
-    argument_names,
     parameter_keys,
     required,
 )
-from runtime.grading.values import Failure, Given, Other, Value, read_failure, read_value
+from runtime.grading.values import Failure, Given, read_failure, read_value
+from runtime.grading.ways_to_call import ways_to_call
 
 Array = NDArray[Any]
-Answer = Value | Failure
+OutputsOf = Callable[[int, Mapping[str, Array], Mapping[str, int]], Mapping[str, Array]]
+
 
 # kind of the sizes, and the seed; the second of a kind has fresh numbers
-PLAN = (("a", 0), ("a", 1), ("b", 0), ("lab", 0), ("lab", 1), ("equal", 0), ("equal", 1), ("equal2", 0))
+PLAN = (
+    ("a", 0),
+    ("a", 1),
+    ("b", 0),
+    ("lab", 0),
+    ("lab", 1),
+    ("equal", 0),
+    ("equal", 1),
+    ("equal2", 0),
+)
+
+
 _ONE_CALL = 3.0  # seconds; the whole has a limit of its own
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A call and what came of it.
-
-    Attributes
-    ----------
-    value
-        What it returned, or how it failed.
-    arguments
-        What its arguments hold afterwards.
-    lines
-        What the lines of the file set meanwhile: line, name and numbers, in order.
-    """
-
-    value: Answer
-    arguments: list[Value] = field(default_factory=list)
-    lines: list[tuple[int, str, Array]] = field(default_factory=list)
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
-    """All that was asked at one trial.
-
-    Attributes
-    ----------
-    trial
-        The inputs.
-    layout
-        How parameters were given.
-    calls
-        ``forward``, ``loss_accuracy``, ``backward`` (with the file's own outputs),
-        ``backward on right outputs``, ``sgd``, and of Part 2 ``slopes`` and ``second sgd``.
-    """
-
-    trial: Trial
-    layout: Layout
-    calls: dict[str, Call]
-
-
-@final
-@dataclass(kw_only=True)
-class Interview:
-    """What is known of a file when its process has ended.
-
-    Attributes
-    ----------
-    source, selection
-        The file, and what of it was run.
-    layout
-        How its network's parameters are named; in the lab's shapes.
-    own_layout
-        How its `init_params` stores them, if that is otherwise and consistent.
-    dtype, kind
-        What its parameters are: ``float32``, ``torch``.
-    initial
-        The calls of `init_params`, with the sizes they were given.
-    rounds
-        The trials.
-    failed_imports
-        What could not be run, with its line.
-    dead
-        Functions that ended or held up their process, and how.
-    warnings
-        For whoever grades.
-    """
-
-    source: Source
-    selection: Selection
-    layout: Layout
-    own_layout: Layout | None = None
-    dtype: str = "float64"
-    kind: str = "numpy"
-    initial: list[tuple[dict[str, int], Call]] = field(default_factory=list)
-    rounds: list[Round] = field(default_factory=list)
-    failed_imports: list[Failure] = field(default_factory=list)
-    dead: dict[str, Failure] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    fixed: dict[str, int] | None = None
-
-    @property
-    def is_part_2(self) -> bool:
-        """Whether there is no `backward`, and `sgd` takes two arguments."""
-        functions = self.selection.functions
-        sgd = functions.get("sgd")
-        return "backward" not in functions and sgd is not None and required(sgd) == 2
-
-
-OutputsOf = Callable[[int, Mapping[str, Array], Mapping[str, int]], Mapping[str, Array]]
 
 
 def hold_interview(
@@ -183,6 +103,9 @@ class _Talk:
         self.right_outputs = right_outputs
         keys = parameter_keys(source)
         self.found = Interview(source=source, selection=selection, layout=layout_from_keys(keys))
+        # so that the same file is asked the same, and no file can hold the answers
+        digest = hashlib.sha256(source.text.encode("utf-8", "replace")).digest()
+        self.salt = int.from_bytes(digest[:8], "little")
         self.asked = ""
         self.watching = False
         self.deadline = session.deadline
@@ -198,18 +121,19 @@ class _Talk:
             return
         self._guarded(self._learn_layout)
         for kind, seed in PLAN:
-            sizes = self._sizes(kind, seed)
-            trial = make_trial(kind, sizes, seed, self.found.dtype)
+            sizes = self._sizes(kind)
+            trial = make_trial(kind, sizes, seed, self.found.dtype, self.salt)
             self.watching = seed == 0
             self._guarded(lambda trial=trial: self._round(trial, self.found.layout))  # type: ignore[misc]
         own = self.found.own_layout
         if own is not None:
             for kind, seed in PLAN[:4]:
-                trial = make_trial(kind, self._sizes(kind, seed), seed, self.found.dtype)
+                sizes = self._sizes(kind)
+                trial = make_trial(kind, sizes, seed, self.found.dtype, self.salt)
                 self.watching = seed == 0
                 self._guarded(lambda trial=trial: self._round(trial, own))  # type: ignore[misc]
 
-    def _sizes(self, kind: str, seed: int) -> dict[str, int]:
+    def _sizes(self, kind: str) -> dict[str, int]:
         fixed = self.found.fixed
         if fixed is None:
             return sizes_of(kind, self.found.layout.depth)
@@ -306,7 +230,7 @@ class _Talk:
         self.found.initial = []
         for kind in ("a", "b"):
             best: tuple[dict[str, int], Call] | None = None
-            for sizes, arguments in _ways(function, kind, self.found.layout.depth):
+            for sizes, arguments in ways_to_call(function, kind, self.found.layout.depth):
                 call = self.call("init_params", arguments, [])
                 if call is None:
                     return
@@ -319,7 +243,9 @@ class _Talk:
                     break
             assert best is not None
             self.found.initial.append(best)
-        self._settle(self.found.initial[0], no_sizes=required(function) == 0 and not accepted(function))
+        self._settle(
+            self.found.initial[0], no_sizes=required(function) == 0 and not accepted(function)
+        )
 
     def _layout_of(self, call: Call, inputs: int | None) -> Layout | None:
         shapes = shapes_of(call.value)
@@ -342,7 +268,11 @@ class _Talk:
             arrays = [entry for entry in value.values() if isinstance(entry, Given)]
             if arrays:
                 found.kind = arrays[0].kind
-                dtypes = [a.dtype for a in arrays if a.dtype in ("float32", "float64", "float16", "bfloat16")]
+                dtypes = [
+                    a.dtype
+                    for a in arrays
+                    if a.dtype in ("float32", "float64", "float16", "bfloat16")
+                ]
                 found.dtype = dtypes[0] if dtypes else "float64"
         layout = self._layout_of(call, None if no_sizes else sizes.get("nx"))
         if layout is None:
@@ -478,24 +408,6 @@ class _Talk:
         return [describe(argument, leaf=False) for argument in arguments], arrays
 
 
-def names_by_key(layout: Layout) -> dict[str, str]:
-    """Return the lab's name of each parameter by the file's key."""
-    pairs = zip(layout.weights, layout.biases, lab_parameters(layout.depth), strict=True)
-    found: dict[str, str] = {}
-    for weight, bias, (lab_weight, lab_bias) in pairs:
-        found[weight] = lab_weight
-        if bias:
-            found[bias] = lab_bias
-    return found
-
-
-def shapes_of(value: Answer) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the arrays of a dictionary by key; empty for anything else."""
-    if not isinstance(value, dict):
-        return {}
-    return {key: entry.array.shape for key, entry in value.items() if isinstance(entry, Given)}
-
-
 def _keeps_outputs(value: Answer) -> bool:
     return isinstance(value, list) and len(value) >= 2 and isinstance(value[1], dict)
 
@@ -527,36 +439,3 @@ def _lines_of(records: Any, arrays: tuple[Array, ...]) -> list[tuple[int, str, A
             case _:
                 continue
     return found
-
-
-def _ways(function: Any, kind: str, depth: int) -> Iterator[tuple[dict[str, int], list[Any]]]:
-    """Return how `init_params` may be called, the likeliest first, with the sizes meant."""
-    count = required(function)
-    if count == 0 and accepted(function) >= 3:
-        count = int(min(accepted(function), 3))
-    names = argument_names(function)
-    if count == 0:
-        yield sizes_of(kind, depth), []
-        return
-    if count >= 2:
-        sizes = sizes_of(kind, count - 1)
-        numbers = [value for name, value in sizes.items() if name != "B"]
-        yield sizes, [{"number": value} for value in numbers]
-        listed = next((n for n, name in enumerate(names[:count]) if "s" == name[-1:]), None)
-        if listed is not None and count == 3:
-            sizes = sizes_of(kind, 3)
-            first, *inner, last = [value for name, value in sizes.items() if name != "B"]
-            middle = {"list": [{"number": value} for value in inner]}
-            yield sizes, [{"number": first}, middle, {"number": last}]
-    if count == 4:  # sizes of input, hidden layers and output, and how many hidden layers
-        sizes = sizes_of(kind, 3)
-        first, inner_, _, last = [value for name, value in sizes.items() if name != "B"]
-        yield (
-            {**sizes, "nh2": inner_},
-            [{"number": v} for v in (first, inner_, last, 2)],
-        )
-    if count == 1:
-        for layers in (max(depth, 2), 3):
-            sizes = sizes_of(kind, layers)
-            numbers = [value for name, value in sizes.items() if name != "B"]
-            yield sizes, [{"list": [{"number": value} for value in numbers]}]

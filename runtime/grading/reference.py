@@ -18,6 +18,7 @@ from runtime.grading.tree import Evaluation, Node, from_matrix, reads
 
 Array = NDArray[Any]
 
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Reference:
@@ -113,7 +114,9 @@ def _trees(program: Program) -> dict[str, Node]:
     return {name: from_matrix(form) for name, form in forms.items() if form is not None}
 
 
-def forward_values(source: Reference, given: Mapping[str, Array], sizes: Mapping[str, int]) -> dict[str, Array]:
+def forward_values(
+    source: Reference, given: Mapping[str, Array], sizes: Mapping[str, int]
+) -> dict[str, Array]:
     """Return X, Y, the parameters, and what the forward statements make of them, the loss too."""
     evaluation = Evaluation(given, sizes)
     with np.errstate(all="ignore"):

@@ -73,7 +73,7 @@ class Scale:
     def text(self) -> str:
         """Write it as a factor: ``B``, ``−1``, ``1/(2 B)``."""
         above = [f"{abs(self.number):.4g}"] if abs(self.number) != 1 else []
-        below = []
+        below: list[str] = []
         for name, power in self.powers:
             (above if power > 0 else below).extend([name] * abs(power))
         text = " ".join(above) or "1"
@@ -119,7 +119,5 @@ def _monomials(names: tuple[str, ...]) -> tuple[tuple[tuple[str, int], ...], ...
     found: list[tuple[tuple[str, int], ...]] = [()]
     found += [((name, power),) for power, name in product(_POWERS, names)]
     for pair in combinations(names, 2):
-        found += [
-            ((pair[0], a), (pair[1], b)) for a, b in product((1, -1), repeat=2)
-        ]
+        found += [((pair[0], a), (pair[1], b)) for a, b in product((1, -1), repeat=2)]
     return tuple(found)

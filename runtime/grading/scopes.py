@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
-from runtime.grading.edits import Factor, Scope, dropped, rows_otherwise
+from runtime.grading.edit import Factor, Scope
+from runtime.grading.edits_of_shapes import rows_otherwise
+from runtime.grading.edits_of_terms import dropped
 from runtime.grading.reference import Reference, reference
 from runtime.grading.tree import Evaluation, Node, product, reads, renamed, tensor, written
 

@@ -19,8 +19,9 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.grading.edits import Edit, Scope, edits
-from runtime.grading.scale import ONE, Scale, find_scale
+from runtime.grading.edit import Edit, Scope
+from runtime.grading.edits import edits
+from runtime.grading.scale import Scale, find_scale
 from runtime.grading.tree import Evaluation, Node, reads
 
 Array = NDArray[Any]
@@ -216,15 +217,17 @@ class _Searching:
             if self.below[name] & set(remaining):
                 every = self._edits(name, self.base.statements[name])
                 kept = [e for e in every if e.kind != "scale" and e.cost <= _PAIR_COST]
-                simple[name] = self._distinct(name, kept)
+                simple[name] = self._distinct(kept)
         places = list(simple)
         for number, name in enumerate(places):
             for first in simple[name]:
                 later = [(other, e) for other in places[number + 1 :] for e in simple[other]]
                 own = [e for e in edits(name, first.tree, self._scope(name)) if e.cost <= 2.0]
                 for other, second in [*later, *((name, e) for e in own)]:
-                    if other != name and other not in self.below[name] and not (
-                        self.below[other] & self.below[name] & set(remaining)
+                    if (
+                        other != name
+                        and other not in self.below[name]
+                        and not (self.below[other] & self.below[name] & set(remaining))
                     ):
                         continue
                     tried += 1
@@ -233,7 +236,7 @@ class _Searching:
                     trees = {name: first.tree, other: second.tree}
                     yield from self._tried((first, second), trees, remaining, found)
 
-    def _distinct(self, name: str, kept: Sequence[Edit]) -> list[Edit]:
+    def _distinct(self, kept: Sequence[Edit]) -> list[Edit]:
         """Return the edits of a statement that give different values at the first trial."""
         known = self.first.evaluation.over(self.values[0])
         seen: set[bytes] = set()

@@ -1,5 +1,6 @@
 """A conversation with the process that runs a student's file, from the grader's side."""
 
+import contextlib
 import os
 import selectors
 import shutil
@@ -158,14 +159,9 @@ class Session:
 
     def end(self) -> None:
         """End the process and whatever else is in its process group or namespace."""
-        for kill in (
-            lambda: os.killpg(self._process.pid, signal.SIGKILL),
-            self._process.kill,
-        ):
-            try:
-                kill()
-            except ProcessLookupError:
-                continue
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
         self._process.wait()
         self._selector.close()
         for pipe in (self._process.stdin, self._process.stdout):

@@ -234,6 +234,9 @@ class Evaluation:
         return self.sizes[name] if name in self.sizes else int(name)
 
     def _operation(self, node: Node, values: list[Array]) -> Array:
+        return np.asarray(self._applied(node, values))
+
+    def _applied(self, node: Node, values: list[Any]) -> Any:
         first = values[0]
         match node.op:
             case "T":

@@ -161,7 +161,8 @@ def scale_words(scale: Scale) -> tuple[str, str, str]:
         case (("B", -1),) if size == 1:
             return (
                 "extra-mean",
-                f"is 1/B of what it should be: it is divided by the batch size once too often{also}",
+                "is 1/B of what it should be: it is divided by the batch size once too often"
+                f"{also}",
                 batch,
             )
         case (("B", 1),):

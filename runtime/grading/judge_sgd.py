@@ -1,4 +1,4 @@
-"""From answers to judgements of `init_params` and `sgd`."""
+"""Judge `sgd`, of Part 1 and of Part 2."""
 
 import ast
 from collections.abc import Mapping, Sequence
@@ -7,20 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.grading.comparing import coarsest, match_tolerance
-from runtime.grading.evidence import Evidence, choose, step_line
-from runtime.grading.interview import Call, Interview, Round, names_by_key
-from runtime.grading.judge import (
+from runtime.grading.answers import Round, names_by_key
+from runtime.grading.bench import (
     MUST_BE_RIGHT,
     Bench,
     call_problem,
     failure_message,
     first_failure,
 )
-from runtime.grading.reference import size_names
+from runtime.grading.comparing import coarsest, match_tolerance
+from runtime.grading.evidence import Evidence, choose, step_line
 from runtime.grading.scopes import step_scopes
 from runtime.grading.search import Explanation, Observed, Puzzle, explain
-from runtime.grading.source import assignments
 from runtime.grading.tree import Evaluation, Node, tensor
 from runtime.grading.values import Failure, Given, Other
 from runtime.grading.verdict import Diagnosis, Judgement
@@ -28,137 +26,8 @@ from runtime.grading.wording import Names, diagnosis_of, listed
 
 Array = NDArray[Any]
 
-_SCALE = 0.3  # of the lab's initial weights
+
 _EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
-
-
-# --- init_params
-
-
-def judge_init(bench: Bench, *, own_layout: bool) -> Judgement:
-    """Judge `init_params`: shapes, finite numbers, weights that are not all equal."""
-    interview = bench.interview
-    problem = call_problem(bench, "init_params", "init_params", ())
-    if "init_params" not in interview.selection.functions or "init_params" in interview.dead:
-        assert problem is not None
-        return problem
-    if not interview.initial:
-        return Judgement(status="error", summary="init_params could not be run.")
-    said: list[str] = []
-    for sizes, call in interview.initial:
-        if isinstance(call.value, Failure):
-            message = failure_message(bench, "init_params", call.value)
-            return Judgement(status="error", summary=message)
-        if not isinstance(call.value, dict):
-            summary = "init_params must return a dictionary of arrays."
-            return Judgement(status="wrong", summary=summary)
-        said = said or _initial_problems(bench, sizes, call.value, own_layout=own_layout)
-    return Judgement(status="wrong" if said else "right", summary=" ".join(dict.fromkeys(said)))
-
-
-def _initial_problems(
-    bench: Bench, sizes: Mapping[str, int], value: Mapping[str, Any], *, own_layout: bool
-) -> list[str]:
-    interview = bench.interview
-    layout = (interview.own_layout if own_layout else None) or interview.layout
-    lines = dict(assignments(interview.selection.functions["init_params"]))
-
-    def where(key: str) -> str:
-        line = lines.get(f'"{key}"')
-        return "" if line is None else f" ({bench.place(line)})"
-
-    fixed = interview.fixed is not None
-    widths = [sizes[name] for name in size_names(layout.depth) if name in sizes]
-    said: list[str] = []
-    for place, key in enumerate(layout.keys):
-        entry = value.get(key)
-        if not isinstance(entry, Given):
-            told = "missing" if key not in value else "not an array"
-            if isinstance(entry, Other) and entry.type == "NoneType":
-                told = "None: it is not written yet"
-            said.append(f'params["{key}"] is {told}{where(key)}.')
-            continue
-        is_weight = key in layout.weights
-        if len(widths) == layout.depth + 1 and not fixed:
-            layer = layout.weights.index(key) if is_weight else layout.biases.index(key)
-            lab = (widths[layer + 1], widths[layer] if is_weight else 1)
-            shape = layout.stored(key, np.zeros(lab)).shape
-            if entry.array.shape != shape:
-                names = _shape_in_names(layout.depth, layer, is_weight=is_weight)
-                called = ", ".join(f"{n} = {s}" for n, s in sizes.items() if n != "B")
-                said.append(
-                    f'params["{key}"] has the shape {entry.array.shape} for {called}, '
-                    f"expected {shape}, that is {names}{where(key)}."
-                )
-        if not np.isfinite(entry.array).all():
-            said.append(f'params["{key}"] is not finite{where(key)}.')
-        elif is_weight and entry.array.size > 1 and np.ptp(entry.array) == 0:
-            said.append(
-                f'All entries of params["{key}"] are {entry.array.flat[0]:g}{where(key)}: the hidden '
-                "units then stay equal to one another for ever. Draw them at random."
-            )
-        if interview.is_part_2 and not entry.tracked:
-            said.append(f'params["{key}"] does not require gradients{where(key)}: autograd gives it none.')
-        elif interview.is_part_2 and not entry.leaf:
-            said.append(
-                f'params["{key}"] is not a leaf of the graph{where(key)}, so its .grad stays empty: set '
-                "requires_grad after the arithmetic that makes it."
-            )
-        del place
-    return said
-
-
-def without_untracked(bench: Bench, gradients: Mapping[str, Judgement]) -> dict[str, Judgement]:
-    """Return Part 2's gradients with those missing that autograd does not give.
-
-    The trials track every parameter; what `init_params` returns may not be tracked.
-    """
-    found = dict(gradients)
-    for _, call in bench.interview.initial[:1]:
-        value = call.value if isinstance(call.value, dict) else {}
-        for key in gradients:
-            entry = value.get(key)
-            if isinstance(entry, Given) and not (entry.tracked and entry.leaf):
-                told = f"{key} gets no gradient: init_params does not make it a leaf that requires one."
-                found[key] = Judgement(status="missing", summary=told)
-    return found
-
-
-def initial_warnings(interview: Interview) -> list[str]:
-    """Return what is unusual about the initial parameters, but no mistake."""
-    said: list[str] = []
-    if interview.own_layout is not None:
-        layout = interview.own_layout
-        if layout.turned:
-            said.append("Weights are stored with the inputs first; the lab stores (outputs, inputs).")
-        if layout.bias != "column":
-            shape = {"row": "(1, n)", "flat": "(n,)"}[layout.bias]
-            said.append(f"Biases have the shape {shape}; the lab's have (n, 1).")
-    for _, call in interview.initial[:1]:
-        if not isinstance(call.value, dict):
-            continue
-        for key in interview.layout.weights:
-            entry = call.value.get(key)
-            if isinstance(entry, Given) and entry.array.size >= 12 and np.ptp(entry.array) > 0:
-                spread = float(entry.array.std())
-                if np.isfinite(spread) and not _SCALE / 2.5 < spread < _SCALE * 2.5:
-                    said.append(
-                        f'params["{key}"] starts with a standard deviation of about {spread:.2g}; '
-                        f"the lab's is {_SCALE:g}."
-                    )
-        for key in interview.layout.biases:
-            entry = call.value.get(key)
-            if isinstance(entry, Given) and entry.array.any():
-                said.append(f'params["{key}"] does not start at 0, as it does in the lab.')
-    return said
-
-
-def _shape_in_names(depth: int, layer: int, *, is_weight: bool) -> str:
-    names = size_names(depth)
-    return f"({names[layer + 1]}, {names[layer] if is_weight else '1'})"
-
-
-# --- sgd
 
 
 def judge_sgd(bench: Bench, rounds: Sequence[Round]) -> Judgement:
@@ -189,9 +58,7 @@ def judge_sgd(bench: Bench, rounds: Sequence[Round]) -> Judgement:
     return Judgement(status="right")
 
 
-def _step_form(
-    bench: Bench, round_: Round, keys: Mapping[str, str]
-) -> Judgement | None:
+def _step_form(bench: Bench, round_: Round, keys: Mapping[str, str]) -> Judgement | None:
     """Return a judgement if `sgd` does not return a dictionary with an array for each key."""
     value = round_.calls["sgd"].value
     if not isinstance(value, dict):
@@ -204,7 +71,7 @@ def _step_form(
         return Judgement(
             status="wrong",
             summary=summary,
-            diagnosis=(_at_return(bench, "sgd", "no-return", "sgd", nothing=nothing),),
+            diagnosis=(at_return(bench, "sgd", "no-return", "sgd", nothing=nothing),),
         )
     for key in keys:
         if not isinstance(value.get(key), Given):
@@ -217,11 +84,7 @@ def _step_form(
 def _raising_step(bench: Bench, rounds: Sequence[Round], failure: Failure) -> Judgement:
     """Judge an `sgd` that raises: at sizes that are all equal it may still show its mistake."""
     message = failure_message(bench, "sgd", failure)
-    usable = [
-        r
-        for r in rounds
-        if "sgd" in r.calls and isinstance(r.calls["sgd"].value, dict)
-    ]
+    usable = [r for r in rounds if "sgd" in r.calls and isinstance(r.calls["sgd"].value, dict)]
     diagnosis: tuple[Diagnosis, ...] = ()
     if usable:
         keys = names_by_key(usable[0].layout)
@@ -232,9 +95,7 @@ def _raising_step(bench: Bench, rounds: Sequence[Round], failure: Failure) -> Ju
     return Judgement(status="error", summary=message, diagnosis=diagnosis)
 
 
-def _zeroed_early(
-    bench: Bench, rounds: Sequence[Round], wrong: Sequence[str]
-) -> Diagnosis | None:
+def _zeroed_early(bench: Bench, rounds: Sequence[Round], wrong: Sequence[str]) -> Diagnosis | None:
     """Return what is said if gradients are zeroed before they are used, as the lines have it."""
     function = bench.interview.selection.functions.get("sgd")
     if function is None:
@@ -252,7 +113,9 @@ def _zeroed_early(
                 pass
     used = [line for line in used if line not in zeroed]
     still = all(
-        np.array_equal(value[key].array, r.layout.stored(key, r.trial.given[names_by_key(r.layout)[key]]))
+        np.array_equal(
+            value[key].array, r.layout.stored(key, r.trial.given[names_by_key(r.layout)[key]])
+        )
         for r in rounds
         if isinstance(value := r.calls["sgd"].value, dict)
         for key in wrong
@@ -269,9 +132,7 @@ def _zeroed_early(
     )
 
 
-def _at_return(
-    bench: Bench, name: str, kind: str, what: str, *, nothing: bool
-) -> Diagnosis:
+def at_return(bench: Bench, name: str, kind: str, what: str, *, nothing: bool) -> Diagnosis:
     """Return what is said of what a function returns, with the line of its last return."""
     function = bench.interview.selection.functions[name]
     returns = [node.lineno for node in ast.walk(function) if isinstance(node, ast.Return)]
@@ -351,7 +212,7 @@ def _explain_step(
     for same in grouped.values():
         first = same[0]
         words = listed([by_result[name] for e in same for name in e.explains])
-        names = Names(results={name: f"the step of {words}" for name in statements}, plain={})
+        names = Names(results=dict.fromkeys(statements, f"the step of {words}"), plain={})
         line = evidence.line_of_key(by_result[first.explains[0]]) or evidence.any_line()
         told.append(
             diagnosis_of(
@@ -376,12 +237,7 @@ def _explain_step(
     return tuple(told)
 
 
-# --- Part 2
-
-
-def _judge_graph(
-    bench: Bench, rounds: Sequence[Round], keys: Mapping[str, str]
-) -> Judgement:
+def _judge_graph(bench: Bench, rounds: Sequence[Round], keys: Mapping[str, str]) -> Judgement:
     """Judge what `sgd` leaves for the next step: leaves of the graph, with empty gradients."""
     for round_ in rounds:
         value = round_.calls["sgd"].value
@@ -414,13 +270,8 @@ def _judge_graph(
                     message=f'After sgd{place} params["{key}"] {said}',
                     line=line,
                 )
-                return Judgement(
-                    status="wrong", summary="sgd is wrong.", diagnosis=(diagnosis,)
-                )
+                return Judgement(status="wrong", summary="sgd is wrong.", diagnosis=(diagnosis,))
     second = rounds[0].calls.get("second sgd")
     if second is not None and isinstance(second.value, Failure):
         return Judgement(status="error", summary=f"The second sgd {second.value}.")
     return Judgement(status="right")
-
-
-__all__ = ["Call", "initial_warnings", "judge_init", "judge_sgd"]

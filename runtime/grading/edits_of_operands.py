@@ -1,0 +1,214 @@
+"""Edits of what is read, of slopes and of functions."""
+
+from collections.abc import Iterator
+
+from runtime.grading.edit import OVERWRITTEN, Edit, Scope
+from runtime.grading.tree import (
+    Node,
+    changed,
+    nodes,
+    product,
+    reads,
+    renamed,
+    tensor,
+    transposed,
+    written,
+)
+
+
+def exchanged(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
+    """Read a tensor in the place of another, at one place or wherever it stands."""
+    present = {name for name in reads(tree) if name in scope.shapes}
+    for old in sorted(present):
+        inside = scope.own_slope is not None and old in reads(scope.own_slope)
+        places = [path for path, node in nodes(tree) if node == tensor(old)]
+        for new in scope.shapes:
+            if new == old:
+                continue
+            everywhere = renamed(tree, {old: tensor(new)})
+            yield _exchange(statement, everywhere, old, new, scope, inside)
+            if len(places) > 1:
+                for path in places:
+                    one = changed(tree, path, tensor(new))
+                    edit = _exchange(statement, one, old, new, scope, inside)
+                    yield edit
+        if inside:
+            for name in sorted({scope.activation, "tanh"} & _CALLABLE):
+                called = Node("fn", (tensor(old),), name=name)
+                yield _elsewhere(
+                    statement, renamed(tree, {old: called}), scope, old, written(called)
+                )
+        turned_names = [n for n, s in scope.shapes.items() if s[::-1] == scope.shapes[old] != s]
+        for new in turned_names:
+            tree_ = renamed(tree, {old: transposed(tensor(new))})
+            yield _exchange(statement, tree_, old, f"{new}ᵀ", scope, inside, extra=1.0)
+
+
+_CALLABLE = {"tanh", "sin", "exp"}
+
+
+def _exchange(
+    statement: str,
+    tree: Node,
+    old: str,
+    new: str,
+    scope: Scope,
+    inside: bool,
+    extra: float = 0.0,
+) -> Edit:
+    if new.startswith(OVERWRITTEN):
+        return Edit(
+            statement=statement,
+            tree=tree,
+            kind="in-place",
+            what=f"{old} is read after it has been changed in place",
+            look=f"look at what happens to {old} before it is used",
+            cost=1.5 if new == f"{OVERWRITTEN}{old}" else 4.0,
+        )
+    if inside and new in scope.shapes and scope.shapes[new] == scope.shapes[old]:
+        return _elsewhere(statement, tree, scope, old, new)
+    same = scope.shapes.get(new) == scope.shapes.get(old)
+    return Edit(
+        statement=statement,
+        tree=tree,
+        kind="wrong-operand",
+        what=f"{new} stands where {old} belongs",
+        look=f"look at which tensor is used in the place of {old}",
+        cost=(2.0 if same else 2.8) + extra,
+    )
+
+
+def _elsewhere(statement: str, tree: Node, scope: Scope, old: str, new: str) -> Edit:
+    return Edit(
+        statement=statement,
+        tree=tree,
+        kind="activation-derivative-elsewhere",
+        what=f"the derivative of {scope.activation} is written with {new} where {old} belongs",
+        look=f"look at the factor that comes from {scope.activation}",
+        cost=1.8,
+    )
+
+
+def sloped_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
+    """Take the derivative of another activation, or one where none belongs."""
+    if scope.own_slope is not None:
+        for path, node in nodes(tree):
+            if node != scope.own_slope:
+                continue
+            for factor in scope.slopes:
+                if factor.tree == node:
+                    continue
+                text = written(factor.tree)
+                own = factor.activation == scope.activation
+                if own:
+                    what = (
+                        f"the derivative of {scope.activation} is taken with {factor.at}: "
+                        f"{text}, not {written(node)}"
+                    )
+                else:
+                    what = (
+                        f"the derivative of {factor.activation}, {text}, stands where that of "
+                        f"{scope.activation}, {written(node)}, belongs"
+                    )
+                yield Edit(
+                    statement=statement,
+                    tree=changed(tree, path, factor.tree),
+                    kind="activation-derivative-elsewhere"
+                    if own
+                    else "wrong-activation-derivative",
+                    what=what,
+                    look=f"look at the factor that comes from {scope.activation}",
+                    cost=2.0,
+                )
+    for path, node in [((), tree), *nodes(tree)]:
+        if path and (node.op != "name" or node.name not in scope.shapes):
+            continue
+        for factor in scope.slopes:
+            text = written(factor.tree)
+            again = factor.tree == scope.own_slope
+            yield Edit(
+                statement=statement,
+                tree=changed(tree, path, product(node, factor.tree)),
+                kind="extra-factor",
+                what=(
+                    f"the derivative of {factor.activation}, {text}, is multiplied in twice"
+                    if again
+                    else f"there is one factor too many: {text}, the derivative of "
+                    f"{factor.activation} at {factor.at}"
+                ),
+                look="look for a factor that does not belong there",
+                cost=(2.0 if again else 2.2) if not path else 2.8,
+            )
+
+
+def called_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
+    """Call another function, or one too many."""
+    del scope
+    for path, node in nodes(tree):
+        if node.op == "fn" and len(node.args) == 1:
+            for name in ("tanh", "exp", "log", "sin", "abs", "sigmoid", "relu"):
+                if name == node.name:
+                    continue
+                new = Node("fn", node.args, name=name)
+                yield Edit(
+                    statement=statement,
+                    tree=changed(tree, path, new),
+                    kind="wrong-function",
+                    what=f"{name} stands where {node.name} belongs",
+                    look=f"look at where {node.name} belongs",
+                    cost=2.0,
+                )
+            twice = Node("fn", (node,), name=node.name)
+            yield Edit(
+                statement=statement,
+                tree=changed(tree, path, twice),
+                kind="extra-function",
+                what=f"{node.name} is applied twice",
+                look=f"look at where {node.name} belongs",
+                cost=2.5,
+            )
+    if tree.op in ("name", "plus", "matmul"):
+        for name in ("tanh", "sigmoid", "relu", "softmax rows"):
+            yield Edit(
+                statement=statement,
+                tree=Node("fn", (tree,), name=name),
+                kind="extra-function",
+                what=f"{name.removesuffix(' rows')} is applied where none belongs",
+                look="look at the functions that are applied",
+                cost=2.5,
+            )
+
+
+def replaced_whole(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
+    """Put another tensor, zeros, or another derivation in the place of the whole statement."""
+    for kind, what, new, cost, free in scope.whole:
+        yield Edit(
+            free=free,
+            statement=statement,
+            tree=new,
+            kind=kind,
+            what=what,
+            look="look at what is differentiated, and by what",
+            cost=cost,
+        )
+    for name in scope.shapes:
+        if tensor(name) == tree or name.startswith(OVERWRITTEN):
+            continue
+        for new in (tensor(name), transposed(tensor(name))):
+            yield Edit(
+                statement=statement,
+                tree=new,
+                kind="wrong-tensor",
+                what=f"it is {written(new)}",
+                look="look at what is assigned",
+                cost=2.2 if name in scope.results else 3.2,
+            )
+    zero = Node("mul", (Node("number", number=0.0), tree))
+    yield Edit(
+        statement=statement,
+        tree=zero,
+        kind="zero",
+        what="it is zero",
+        look="look whether it is computed at all",
+        cost=1.0,
+    )
