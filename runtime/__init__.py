@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runtime.data.dataset import Dataset
+    from runtime.grading.grader import grade
     from runtime.history import History
     from runtime.result import Model, TrainResult
     from runtime.settings import Settings
@@ -25,6 +26,7 @@ __all__ = [
     "Settings",
     "TrainResult",
     "check",
+    "grade",
     "train",
 ]
 
@@ -36,6 +38,7 @@ _HOMES = {
     "Settings": "runtime.settings",
     "TrainResult": "runtime.result",
     "check": "runtime.torch_check",
+    "grade": "runtime.grading.grader",
     "train": "runtime.training",
 }
 

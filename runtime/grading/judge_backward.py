@@ -137,7 +137,10 @@ def _judge_gradients(
             diagnosis=tuple(said),
             relative_error=found[0].relative_error,
         )
-    return {key: judged[key] for key in keys}
+    # from the output back, as they are computed: what spoils others stands first
+    order = list(bench.right.backward)
+    place = {key: order.index(bench.right.gradients[name]) for key, name in keys.items()}
+    return {key: judged[key] for key in sorted(keys, key=place.__getitem__)}
 
 
 def _gradient(round_: Round, asked: str, key: str) -> Value | None:

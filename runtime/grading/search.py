@@ -309,7 +309,7 @@ class _Searching:
         floor = 0.0 if right is None else float(np.abs(right).max())
         tolerance = self.puzzle.tolerance
         return ratio(
-            given, value, tolerance, scaled=self.puzzle.scaled, floor=floor * tolerance * 0.01
+            given, value, tolerance, scaled=self.puzzle.scaled, floor=floor * tolerance * 0.1
         )
 
     def _confirmed(

@@ -90,7 +90,8 @@ def diagnosis_of(
         looks.append(look)
         kinds.append(kind)
     if explanation.after:
-        clauses[0] = f"besides the mistake above, {clauses[0]}"
+        before = _together([names.word(name) for name in explanation.after[-1].explains])
+        clauses[0] = f"besides the mistake in {before}, {clauses[0]}"
     text = "; ".join(clauses)
     where = f" ({place})" if place else ""
     hedge = "" if certain else "Perhaps: " if first else "Or else: "

@@ -64,7 +64,14 @@ HEAVY = ("sympy", "numba", "matplotlib", "torch", "scipy", "numpy", "tqdm", "req
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["train", "--help"], ["evaluate", "--help"], ["cache", "where"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["train", "--help"],
+        ["evaluate", "--help"],
+        ["grade", "--help"],
+        ["cache", "where"],
+    ],
 )
 def test_the_command_line_loads_only_what_it_needs(arguments: list[str]) -> None:
     program = (

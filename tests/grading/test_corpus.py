@@ -1,0 +1,111 @@
+"""The grader on student files that others wrote: all of them with ``-m slow``, some by default."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from student_files import JUDGED_AT_EQUAL_SIZES, NAMED, STUDENTS, TOLD, manifest
+
+import runtime
+from runtime.errors import InputError
+from runtime.grading.report import verdict_text
+from runtime.grading.verdict import Verdict
+
+WRONG, RIGHT, HOSTILE = (manifest(which) for which in ("wrong", "right", "hostile"))
+
+# by default: each a kind of mistake of its own, cheap (NumPy) but for one of PyTorch
+SOME_WRONG = ("np_01.py", "np_06.py", "np_10.py", "np_21.py", "np_24.py", "np_31.py", "np_34.py")
+SOME_WRONG += ("np_26.py", "np_two_01.py", "np_deep_01.py", "p2_01.py")
+SOME_RIGHT = ("np_02.py", "np_04.py", "nb_04.ipynb")
+SOME_HOSTILE = ("np_01_fake_verdict.py", "np_02_sys_exit.py", "np_04_patch_numpy.py")
+SOME_HOSTILE += ("np_14_kill_parent.py",)
+
+
+def chosen(files: dict[str, Any], some: tuple[str, ...]) -> list[Any]:
+    """Return the files as cases: those of `some` by default, the others slow."""
+    assert set(some) <= set(files)
+    marks = {name: () if name in some else (pytest.mark.slow,) for name in files}
+    return [pytest.param(name, marks=marks[name], id=name) for name in files]
+
+
+def bad(judgements: dict[str, Any]) -> set[str]:
+    return {name for name, judgement in judgements.items() if judgement.status != "right"}
+
+
+def spoken(verdict: Verdict) -> str:
+    every = [*verdict.functions.values(), *verdict.gradients.values()]
+    return " ".join(judgement.message(2) for judgement in every)
+
+
+def diagnosed(verdict: Verdict) -> list[Any]:
+    every = [*verdict.functions.values(), *verdict.gradients.values()]
+    return [diagnosis for judgement in every for diagnosis in judgement.diagnosis]
+
+
+@pytest.mark.parametrize("name", chosen(WRONG, SOME_WRONG))
+def test_what_is_wrong_is_found_and_named(name: str) -> None:
+    truth = WRONG[name]
+    verdict = runtime.grade(STUDENTS / "wrong" / name)
+    missing = truth.get("missing", [])
+    missing = [missing] if isinstance(missing, str) else missing
+    assert bad(verdict.functions) == {*truth["wrong_functions"], *missing}
+    if name not in JUDGED_AT_EQUAL_SIZES:
+        assert bad(verdict.gradients) == set(truth["wrong_gradients"])
+
+    text, kinds = spoken(verdict), [mistake["kind"] for mistake in truth["mistakes"]]
+    given = [part for d in diagnosed(verdict) for part in d.kind.split("+")]
+    for kind in kinds:
+        named = any(k in given for k in NAMED.get(kind, ()))
+        assert named or (kind in TOLD and TOLD[kind] in text), (kind, given, text)
+
+    # nothing is given as certain but what is true; a shape follows from what spoils it
+    allowed = {k for kind in kinds for k in NAMED.get(kind, ())} | {"shape"}
+    for diagnosis in diagnosed(verdict):
+        parts = set(diagnosis.kind.split("+"))
+        assert not diagnosis.certain or parts & allowed, diagnosis
+
+
+@pytest.mark.parametrize("name", chosen(RIGHT, SOME_RIGHT))
+def test_no_right_file_is_called_wrong(name: str) -> None:
+    verdict = runtime.grade(STUDENTS / "right" / name, timeout=20)
+    assert verdict.ok, spoken(verdict)
+
+
+@pytest.mark.parametrize("name", chosen(HOSTILE, SOME_HOSTILE))
+def test_no_hostile_file_changes_its_verdict_or_outlives_its_limit(name: str) -> None:
+    start = time.monotonic()
+    try:
+        verdict = runtime.grade(STUDENTS / "hostile" / name, timeout=6)
+    except InputError:
+        return  # it cannot be graded, and nothing of it was run
+    assert not verdict.ok
+    assert set(HOSTILE[name]["wrong_functions"]) <= bad(verdict.functions)
+    assert time.monotonic() - start < 30  # PyTorch alone may take long to load
+    assert not list(Path.home().glob("*gradwright_hostile*"))
+    assert not processes_of_students()
+
+
+def processes_of_students() -> list[str]:
+    """Return what runs in a process that grades; all of it must be gone by now."""
+    if not Path("/proc").is_dir():
+        return []
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = place.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            parent = int((place.parent / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue
+        if "runtime.grading.child" in line and parent == 1:  # left behind by its grader
+            found.append(line)
+    return found
+
+
+def test_a_report_says_the_same_each_time() -> None:
+    file = STUDENTS / "wrong" / "np_06.py"
+    command = [sys.executable, "-P", "-m", "runtime", "grade", str(file)]
+    other = subprocess.run(command, capture_output=True, check=False, encoding="utf-8").stdout
+    assert other == verdict_text(runtime.grade(file)) + "\n"

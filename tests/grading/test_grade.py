@@ -1,0 +1,114 @@
+"""``gradwright grade`` from outside: reports, hints, JSON, folders, exit status."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from command_line import run_here
+from student_files import STUDENTS
+
+from runtime.grading.folder import class_csv, grade_folder
+from runtime.grading.report import class_table, verdict_text
+from runtime.grading.verdict import Diagnosis, Judgement, Verdict
+
+WRONG = STUDENTS / "wrong" / "np_two_01.py"
+RIGHT = STUDENTS / "right" / "np_01.py"
+
+
+def test_the_report_of_a_wrong_file_by_hints(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_bytes(WRONG.read_bytes())
+    outcome = run_here("grade", str(file), "--format", "json", "--hints", "3")
+    assert outcome.status == 1, outcome
+    report = json.loads(outcome.out)
+    assert set(report) == {"ok", "functions", "gradients", "warnings"}
+    assert report["ok"] is False
+    assert report["functions"]["backward"]["status"] == "wrong"
+    (wy,) = report["gradients"]["Wy"]["diagnosis"]
+    (wh,) = report["gradients"]["Wh"]["diagnosis"]
+    assert set(wy) == {"kind", "message", "certain", "line"}
+    assert (wy["kind"], wy["certain"], wy["line"]) == ("missing-mean", True, 53)
+    assert (wh["kind"], wh["certain"], wh["line"]) == ("activation-derivative-missing", True, 54)
+    assert "Right is dytilde = (yhat − Y)/B." in wy["message"]
+    assert "derivative:" in wh["message"]  # the step of the derivation
+    assert report["gradients"]["Wy"]["relative_error"] > 1
+
+
+DIAGNOSIS = Diagnosis(
+    kind="sign",
+    look="Look at the sign.",
+    message="It has it wrong (line 3).",
+    formula="Right is x.",
+)
+VERDICT = Verdict(
+    name="mine.py",
+    functions={
+        "forward": Judgement(status="right"),
+        "backward": Judgement(status="wrong", summary="Wh's gradient is wrong."),
+    },
+    gradients={"Wh": Judgement(status="wrong", diagnosis=(DIAGNOSIS,), relative_error=2.0)},
+    warnings=("A note.",),
+)
+
+
+@pytest.mark.parametrize(
+    ("hints", "shown", "hidden"),
+    [
+        (0, ["Wh's gradient is wrong."], ["Look at", "line 3", "Right is"]),
+        (1, ["Look at the sign."], ["line 3", "Right is"]),
+        (2, ["It has it wrong (line 3)."], ["Look at", "Right is"]),
+        (3, ["It has it wrong (line 3). Right is x."], ["Look at"]),
+    ],
+)
+def test_hints_decide_how_much_is_told(hints: int, shown: list[str], hidden: list[str]) -> None:
+    for text in (verdict_text(VERDICT, hints), json.dumps(VERDICT.to_json(hints))):
+        assert all(part in text for part in shown)
+        assert not any(part in text for part in hidden)
+    told = VERDICT.to_json(hints)["gradients"]["Wh"]["diagnosis"]
+    assert [d["kind"] for d in told] == {0: [], 1: [None]}.get(hints, ["sign"])
+
+
+def test_a_right_file_and_a_file_that_cannot_be_graded(tmp_path: Path) -> None:
+    outcome = run_here("grade", str(RIGHT))
+    assert outcome.status == 0, outcome
+    assert outcome.out.startswith(f"{RIGHT}: all right\n")
+    empty = tmp_path / "empty.py"
+    empty.write_text("x = 1\n")
+    run_here("grade", str(empty)).assert_refused(2, "defines none of the lab's functions")
+    run_here("grade", str(tmp_path / "nowhere.py")).assert_refused(2, "nowhere.py")
+    run_here("grade", str(RIGHT), "--csv", "out.csv").assert_refused(2, "is not a folder")
+
+
+def test_a_class_with_its_table(tmp_path: Path) -> None:
+    folder = tmp_path / "class"
+    folder.mkdir()
+    for name, source in (("ann", RIGHT), ("ben", WRONG)):
+        (folder / f"{name}.py").write_bytes(source.read_bytes())
+    (folder / "eve.py").write_text("def (")
+    out = tmp_path / "marks.csv"
+    outcome = run_here("grade", str(folder), "--csv", str(out))
+    assert outcome.status == 1, outcome
+    assert "3 files, 1 all right, 1 could not be graded." in outcome.out
+    assert "backward: missing-mean" in outcome.out
+    rows = list(csv.DictReader(out.read_text("utf-8").splitlines()))
+    assert [(row["file"], row["ok"]) for row in rows] == [
+        ("ann.py", "yes"),
+        ("ben.py", "no"),
+        ("eve.py", ""),
+    ]
+    assert rows[1]["mistake"] == "missing-mean"
+    assert rows[1]["line"] == "53"
+
+
+def test_a_table_cannot_start_a_formula() -> None:
+    text = class_csv([("=cmd.py", "broken")])
+    assert "'=cmd.py" in text
+    assert (
+        class_table([("mine.py", VERDICT)], hints=0).splitlines()[0].endswith("backward wrong (Wh)")
+    )
+
+
+def test_no_file_is_no_folder(tmp_path: Path) -> None:
+    run_here("grade", str(tmp_path)).assert_refused(2, "holds no .py file")
+    assert grade_folder([], timeout=1) == []

@@ -1,0 +1,186 @@
+"""The search for a mistake: on programmes that the test itself changes."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from runtime.grading.problem import make_trial, sizes_of
+from runtime.grading.reference import Reference, forward_values, reference
+from runtime.grading.scale import Scale, find_scale
+from runtime.grading.scopes import backward_scopes
+from runtime.grading.search import Explanation, Observed, Puzzle, explain, run
+from runtime.grading.tree import Evaluation, Node, changed, nodes, tensor, transposed, written
+
+TRIALS = (("a", 0), ("a", 1), ("b", 0), ("lab", 0))
+
+
+def observed(right: Reference, spoilt: dict[str, Node], results: dict[str, str]) -> list[Observed]:
+    """Return what a programme with spoilt statements gives, by the statement that is meant."""
+    found = []
+    for kind, seed in TRIALS:
+        depth = len(right.parameters) // 2
+        trial = make_trial(kind, sizes_of(kind, depth), seed, "float64")
+        evaluation = Evaluation(forward_values(right, trial.given, trial.sizes), trial.sizes)
+        values = run({**right.backward, **spoilt}, evaluation)
+        found.append(
+            Observed(
+                evaluation=evaluation, results={name: values[of] for name, of in results.items()}
+            )
+        )
+    return found
+
+
+def searched(
+    right: Reference, spoilt: dict[str, Node], **other: str
+) -> tuple[list[Explanation], list[str]]:
+    results = {name: other.get(name, name) for name in right.gradients.values()}
+    trials = observed(right, spoilt, results)
+    truth = run(right.backward, trials[0].evaluation)
+    wrong = [n for n, v in trials[0].results.items() if not np.array_equal(v, truth[n])]
+    assert wrong
+    order = [name for name in right.backward if name in wrong]
+    puzzle = Puzzle(
+        statements=right.backward,
+        wrong=order,
+        right=[name for name in results if name not in wrong],
+        trials=trials,
+        scopes=backward_scopes(right, "tanh", wide=True),
+        tolerance=1e-7,
+    )
+    return explain(puzzle)
+
+
+def dropped_slope(right: Reference) -> dict[str, Node]:
+    return {"dhtilde": tensor("dh")}
+
+
+def doubled_batch(right: Reference) -> dict[str, Node]:
+    return {"dytilde": Node("mul", (Node("size", name="B"), right.backward["dytilde"]))}
+
+
+def other_side(right: Reference) -> dict[str, Node]:
+    return {"dby": Node("across", (tensor("dytilde"),))}
+
+
+def other_tensor(right: Reference) -> dict[str, Node]:
+    return {"dWy": Node("matmul", (transposed(tensor("dytilde")), tensor("htilde")))}
+
+
+def plus(right: Reference) -> dict[str, Node]:
+    tree = right.backward["dhtilde"]
+    path, minus = next((p, n) for p, n in nodes(tree) if n.op == "neg")
+    return {"dhtilde": changed(tree, path, minus.args[0])}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kinds", "explained"),
+    [
+        (dropped_slope, ["activation-derivative-missing"], {"dWh", "dbh"}),
+        (doubled_batch, ["scale"], {"dWh", "dbh", "dWy", "dby"}),
+        (other_side, ["wrong-axis"], {"dby"}),
+        (other_tensor, ["wrong-operand"], {"dWy"}),
+        (plus, ["sign"], {"dWh", "dbh"}),
+    ],
+)
+def test_a_change_is_found_and_named_once(
+    spoil: Callable[[Reference], dict[str, Node]], kinds: list[str], explained: set[str]
+) -> None:
+    right = reference(2)
+    found, rest = searched(right, spoil(right))
+    assert not rest
+    assert [edit.kind for e in found for edit in e.changes] == kinds
+    assert set(found[0].explains) == explained
+
+
+def test_a_second_mistake_downstream_is_found_on_top_of_the_first() -> None:
+    right = reference(2)
+    found, rest = searched(right, doubled_batch(right) | dropped_slope(right))
+    assert not rest
+    assert [e.scale for e in found] == [Scale(number=1.0, powers=(("B", 1),)), Scale(number=1.0)]
+    assert found[1].changes[0].kind == "activation-derivative-missing"
+    assert found[1].after == (found[0],) or found[1].after[0].explains == found[0].explains
+
+
+def test_a_pair_of_edits_of_one_gradient_is_found() -> None:
+    right = reference(2)
+    spoilt = {
+        "dWy": Node("matmul", (transposed(tensor("yhat")), Node("fn", (tensor("h"),), "tanh")))
+    }
+    _, rest = searched(right, spoilt)
+    assert rest == ["dWy"]  # tanh of a leaf is no operator: honestly not explained
+    slope = right.backward["dhtilde"].args[1]
+    spoilt = {
+        "dytilde": Node("mul", (right.backward["dytilde"], tensor("yhat"))),
+        "dhtilde": Node("mul", (tensor("dh"), slope, slope)),
+    }
+    found, rest = searched(right, spoilt)
+    assert not rest
+    assert {edit.kind for e in found for edit in e.changes} == {"extra-factor"}
+
+
+def test_numbers_of_chance_are_not_explained() -> None:
+    right = reference(2)
+    trials = observed(right, {}, {"dWh": "dWh"})
+    generator = np.random.default_rng(3)
+    noise = [
+        Observed(
+            evaluation=t.evaluation,
+            results={"dWh": generator.standard_normal(t.results["dWh"].shape)},
+        )
+        for t in trials
+    ]
+    puzzle = Puzzle(
+        statements=right.backward,
+        wrong=["dWh"],
+        right=[],
+        trials=noise,
+        scopes=backward_scopes(right, "tanh", wide=True),
+        tolerance=1e-7,
+    )
+    assert explain(puzzle) == ([], ["dWh"])
+
+
+def test_what_fits_one_trial_only_is_no_explanation() -> None:
+    right = reference(2)
+    trials = observed(right, dropped_slope(right), {"dWh": "dWh"})
+    other = observed(right, {}, {"dWh": "dWh"})
+    puzzle = Puzzle(
+        statements=right.backward,
+        wrong=["dWh"],
+        right=[],
+        trials=[trials[0], *other[1:]],
+        scopes=backward_scopes(right, "tanh", wide=False),
+        tolerance=1e-7,
+        pairs=False,
+    )
+    assert explain(puzzle) == ([], ["dWh"])
+
+
+@pytest.mark.parametrize(
+    ("scale", "text"),
+    [
+        (Scale(number=1.0, powers=(("B", 1),)), "B"),
+        (Scale(number=-1.0), "−1"),
+        (Scale(number=2.0), "2"),
+        (Scale(number=0.1, powers=(("B", 1),)), "0.1 B"),
+        (Scale(number=-1.0, powers=(("B", 1), ("ny", -1))), "−B/ny"),
+    ],
+)
+def test_a_factor_is_read_off_several_sizes(scale: Scale, text: str) -> None:
+    sizes = [sizes_of(kind, 2) for kind in ("a", "b", "lab")]
+    found = find_scale([(s, scale.value(s)) for s in sizes], 1e-6)
+    assert found == scale
+    assert scale.text() == text
+
+
+def test_a_factor_of_chance_is_none() -> None:
+    sizes = [sizes_of(kind, 2) for kind in ("a", "a", "b")]
+    assert find_scale(list(zip(sizes, (1.3, 0.4, 2.2), strict=True)), 1e-6) is None
+
+
+def test_formulas_are_those_that_derive_prints() -> None:
+    right = reference(2)
+    assert written(right.backward["dytilde"]) == "(yhat − Y)/B"
+    assert written(right.backward["dWh"]) == "dhtildeᵀ X"
+    assert written(right.backward["dhtilde"]) == "dh ∘ (1 − (h ∘ h))"
