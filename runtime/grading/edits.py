@@ -8,8 +8,8 @@ pass, the parameters, gradients that stand before, the derivatives of other acti
 from collections.abc import Callable, Iterator
 
 from runtime.grading.edit import Edit, Scope
+from runtime.grading.edits_of_functions import called_otherwise, powers_otherwise
 from runtime.grading.edits_of_operands import (
-    called_otherwise,
     exchanged,
     replaced_whole,
     sloped_otherwise,
@@ -20,7 +20,12 @@ from runtime.grading.edits_of_shapes import (
     summed_otherwise,
     turned,
 )
-from runtime.grading.edits_of_terms import dropped, grouped_otherwise, multiplied_more
+from runtime.grading.edits_of_terms import (
+    divided_otherwise,
+    dropped,
+    grouped_otherwise,
+    multiplied_more,
+)
 from runtime.grading.tree import (
     Node,
 )
@@ -36,9 +41,11 @@ OPERATORS: tuple[Operator, ...] = (
     sloped_otherwise,
     multiplied_otherwise,
     exchanged,
+    powers_otherwise,
     called_otherwise,
     rows_otherwise,
     replaced_whole,
+    divided_otherwise,
     multiplied_more,
 )
 

@@ -1,4 +1,4 @@
-"""Edits of what is read, of slopes and of functions."""
+"""Edits of what is read, and of slopes."""
 
 from collections.abc import Iterator
 
@@ -120,6 +120,7 @@ def sloped_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]
                     look=f"look at the factor that comes from {scope.activation}",
                     cost=2.0,
                 )
+        yield from _no_slope(statement, tree, scope, scope.own_slope)
     for path, node in [((), tree), *nodes(tree)]:
         if path and (node.op != "name" or node.name not in scope.shapes):
             continue
@@ -141,41 +142,24 @@ def sloped_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]
             )
 
 
-def called_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
-    """Call another function, or one too many."""
-    del scope
+def _no_slope(statement: str, tree: Node, scope: Scope, slope: Node) -> Iterator[Edit]:
+    """Put something in the place of the slope that is none: a tensor, a part of it, its root."""
+    known = {scope.shapes[name] for name in reads(slope) if name in scope.shapes}
+    others = [tensor(name) for name, shape in scope.shapes.items() if shape in known]
+    others += [part for _, part in nodes(slope) if part.op == "mul"]
+    others.append(Node("fn", (slope,), name="sqrt"))
     for path, node in nodes(tree):
-        if node.op == "fn" and len(node.args) == 1:
-            for name in ("tanh", "exp", "log", "sin", "abs", "sigmoid", "relu"):
-                if name == node.name:
-                    continue
-                new = Node("fn", node.args, name=name)
-                yield Edit(
-                    statement=statement,
-                    tree=changed(tree, path, new),
-                    kind="wrong-function",
-                    what=f"{name} stands where {node.name} belongs",
-                    look=f"look at where {node.name} belongs",
-                    cost=2.0,
-                )
-            twice = Node("fn", (node,), name=node.name)
+        if node != slope:
+            continue
+        for other in others:
             yield Edit(
                 statement=statement,
-                tree=changed(tree, path, twice),
-                kind="extra-function",
-                what=f"{node.name} is applied twice",
-                look=f"look at where {node.name} belongs",
-                cost=2.5,
-            )
-    if tree.op in ("name", "plus", "matmul"):
-        for name in ("tanh", "sigmoid", "relu", "softmax rows"):
-            yield Edit(
-                statement=statement,
-                tree=Node("fn", (tree,), name=name),
-                kind="extra-function",
-                what=f"{name.removesuffix(' rows')} is applied where none belongs",
-                look="look at the functions that are applied",
-                cost=2.5,
+                tree=changed(tree, path, other),
+                kind="wrong-activation-derivative",
+                what=f"{written(other)} stands where the derivative of {scope.activation}, "
+                f"{written(slope)}, belongs",
+                look=f"look at the factor that comes from {scope.activation}",
+                cost=2.4,
             )
 
 

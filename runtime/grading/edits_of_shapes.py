@@ -179,6 +179,10 @@ def _axes(statement: str, tree: Node, path: Path, node: Node) -> Iterator[Edit]:
         return
     for new, what in (
         (inner, f"only the entry of {written(inner)} itself is taken, not the sum of its row"),
+        (
+            Node("div", (node, Node("size", name=node.args[1].name))),
+            f"the mean of each row of {written(inner)} is taken, not its sum",
+        ),
         (Node("down", (inner,)), f"{written(inner)} is summed over the batch, not over each row"),
         (Node("total", (inner,)), f"all of {written(inner)} is summed, not each row"),
         (Node("T", (Node("largestrow", (inner,)),)), "the largest is taken, not the sum"),

@@ -130,6 +130,23 @@ def _scaled_inside(statement: str, tree: Node, path: Path, node: Node) -> Iterat
         )
 
 
+def divided_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
+    """Divide in the place of multiplying: ``a ∘ b → a/b``."""
+    del scope
+    for path, node in nodes(tree):
+        if node.op != "mul" or len(node.args) != 2 or node.args[0] == node.args[1]:
+            continue
+        for above, below in (node.args, node.args[::-1]):
+            yield Edit(
+                statement=statement,
+                tree=changed(tree, path, Node("div", (above, below))),
+                kind="division",
+                what=f"{written(above)} is divided by {written(below)}, not multiplied",
+                look="look at what is multiplied, and what is divided",
+                cost=2.4,
+            )
+
+
 def grouped_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
     """Move brackets: ``(a − b)/c → a − b/c``, ``a(b − c) → ab − c``, ``1 − h² → (1 − h)²``."""
     del scope

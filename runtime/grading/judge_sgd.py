@@ -44,6 +44,10 @@ def judge_sgd(bench: Bench, rounds: Sequence[Round]) -> Judgement:
         if form := _step_form(bench, round_, keys):
             return form
     wrong = [key for key in keys if not all(_stepped(bench, r, key) for r in deciding)]
+    if wrong and _returns_gradients(deciding, keys):
+        summary = "sgd returns the gradients, and not the parameters."
+        told = at_return(bench, "sgd", "wrong-return", "sgd", nothing=False)
+        return Judgement(status="wrong", summary=summary, diagnosis=(told,))
     if wrong:
         summary = f"sgd is wrong for {listed(wrong)}"
         right = [key for key in keys if key not in wrong]
@@ -79,6 +83,18 @@ def _step_form(bench: Bench, round_: Round, keys: Mapping[str, str]) -> Judgemen
             summary = f'sgd: params["{key}"] is {told} in what it returns.'
             return Judgement(status="wrong", summary=summary)
     return None
+
+
+def _returns_gradients(rounds: Sequence[Round], keys: Mapping[str, str]) -> bool:
+    """Tell whether what comes back is what was given as gradients."""
+    for round_ in rounds:
+        value = round_.calls["sgd"].value
+        assert isinstance(value, dict)
+        for key, name in keys.items():
+            given = round_.layout.stored(key, round_.trial.slopes[name])
+            if not np.array_equal(value[key].array, given):
+                return False
+    return True
 
 
 def _raising_step(bench: Bench, rounds: Sequence[Round], failure: Failure) -> Judgement:

@@ -30,6 +30,7 @@ Statements = Mapping[str, Node]
 _ONLY_HERE = 1.0  # cost of a change that other results, computed from the same, do not show
 _CLOSE = 0.45  # explanations this near in cost are equally simple
 _PAIR_COST = 2.7  # edits that are tried in pairs
+_OWN_PAIR_COST = 2.0  # those of the same statement
 _MOST_PAIRS = 5_000
 
 
@@ -142,6 +143,8 @@ def explain(puzzle: Puzzle) -> tuple[list[Explanation], list[str]]:
         candidates: list[Explanation] = []
         for base in bases:
             candidates += _Searching(puzzle, base).singles(remaining, found)
+        if not candidates and puzzle.scaled:
+            candidates += _Searching(puzzle, bases[0]).terms(remaining, found)
         if not candidates and puzzle.pairs:
             for base in bases:
                 candidates += _Searching(puzzle, base).pairs(remaining, found)
@@ -211,7 +214,6 @@ class _Searching:
         self, remaining: Sequence[str], found: Sequence[Explanation]
     ) -> Iterator[Explanation]:
         """Return pairs of edits that explain some of the remaining results."""
-        tried = 0
         simple: dict[str, list[Edit]] = {}
         for name in self.names:
             if self.below[name] & set(remaining):
@@ -219,22 +221,53 @@ class _Searching:
                 kept = [e for e in every if e.kind != "scale" and e.cost <= _PAIR_COST]
                 simple[name] = self._distinct(kept)
         places = list(simple)
+        meant: list[tuple[float, int, Edit, Edit]] = []
         for number, name in enumerate(places):
+            for other in places[number + 1 :]:
+                if not self.below[other] & self.below[name] & set(remaining):
+                    continue
+                for first in simple[name]:
+                    for second in simple[other]:
+                        meant.append((first.cost + second.cost, len(meant), first, second))
             for first in simple[name]:
-                later = [(other, e) for other in places[number + 1 :] for e in simple[other]]
-                own = [e for e in edits(name, first.tree, self._scope(name)) if e.cost <= 2.0]
-                for other, second in [*later, *((name, e) for e in own)]:
-                    if (
-                        other != name
-                        and other not in self.below[name]
-                        and not (self.below[other] & self.below[name] & set(remaining))
-                    ):
-                        continue
-                    tried += 1
-                    if tried > _MOST_PAIRS:
-                        return
-                    trees = {name: first.tree, other: second.tree}
-                    yield from self._tried((first, second), trees, remaining, found)
+                if first.cost <= _OWN_PAIR_COST:
+                    for second in edits(name, first.tree, self._scope(name)):
+                        if second.cost <= _OWN_PAIR_COST:
+                            cost = first.cost + second.cost
+                            meant.append((cost, len(meant), first, second))
+        for _, _, first, second in sorted(meant)[:_MOST_PAIRS]:
+            trees = {first.statement: first.tree, second.statement: second.tree}
+            yield from self._tried((first, second), trees, remaining, found)
+
+    def terms(
+        self, remaining: Sequence[str], found: Sequence[Explanation]
+    ) -> Iterator[Explanation]:
+        """Return terms too many, such as ``0.01 W`` of weight decay: what is left fits a tensor."""
+        for name in remaining:
+            given, right = self.first.results.get(name), self.values[0].get(name)
+            if given is None or right is None or given.shape != right.shape or given.size < 2:
+                continue
+            for other, value in self.first.evaluation.values.items():
+                tolerance = self.puzzle.tolerance * 30  # the difference has lost digits
+                factor = None
+                if value.shape == right.shape and other != name:
+                    factor = ratio(given - right, value, tolerance, scaled=True)
+                if factor is None:
+                    continue
+                number = float(f"{abs(factor):.3g}")
+                added = Node("mul", (Node("number", number=number), Node("name", name=other)))
+                tree = self.base.statements[name]
+                signed = Node("neg", (added,)) if factor < 0 else added
+                edit = Edit(
+                    statement=name,
+                    tree=Node("plus", (tree, signed)),
+                    kind="extra-term",
+                    what=f"there is one term too many: {'−' if factor < 0 else ''}"
+                    f"{f'{number:g} ' if number != 1 else ''}{other}",
+                    look="look at the terms that are added",
+                    cost=2.5,
+                )
+                yield from self._tried((edit,), {name: edit.tree}, remaining, found)
 
     def _distinct(self, kept: Sequence[Edit]) -> list[Edit]:
         """Return the edits of a statement that give different values at the first trial."""

@@ -198,6 +198,8 @@ class Evaluation:
     def __init__(self, values: Mapping[str, Array], sizes: Mapping[str, int]) -> None:
         self.values = dict(values)
         self.sizes = dict(sizes)
+        if "B" in sizes:
+            self.sizes["(B − 1)"] = sizes["B"] - 1
         self._known: dict[Node, Array] = {}
 
     def over(self, values: Mapping[str, Array]) -> "Evaluation":

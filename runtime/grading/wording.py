@@ -1,5 +1,6 @@
 """Explanations in words: what a student reads."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -92,7 +93,7 @@ def diagnosis_of(
     if explanation.after:
         before = _together([names.word(name) for name in explanation.after[-1].explains])
         clauses[0] = f"besides the mistake in {before}, {clauses[0]}"
-    text = "; ".join(clauses)
+    text = "; ".join(dict.fromkeys(clauses))
     where = f" ({place})" if place else ""
     hedge = "" if certain else "Perhaps: " if first else "Or else: "
     sentence = f"{hedge}{text}{where}."
@@ -147,6 +148,13 @@ def scale_words(scale: Scale) -> tuple[str, str, str]:
     match scale.powers:
         case () if size == 1:
             return "sign", "has the wrong sign", "look at the sign"
+        case () if abs(size * math.log(2) - 1) < 1e-3 or abs(size * math.log(10) - 1) < 1e-3:
+            base = 2 if size > 1 else 10
+            return (
+                "wrong-function",
+                f"is taken with the logarithm to base {base}, not the natural one{also}",
+                "look at the logarithm",
+            )
         case ():
             return (
                 "constant-factor",
@@ -166,10 +174,23 @@ def scale_words(scale: Scale) -> tuple[str, str, str]:
                 f"{also}",
                 batch,
             )
-        case (("B", 1),):
+        case (("B", 1),) if size < 1 and abs(1 / size - round(1 / size)) < 1e-6:
             return (
                 "fixed-batch-size",
                 f"is divided by {1 / size:g} where the batch size B belongs{also}",
+                batch,
+            )
+        case (("B", 1),):
+            return (
+                "missing-mean+constant-factor",
+                f"is {size:g} B times what it should be: the mean over the batch, 1/B, is missing, "
+                f"and a factor {size:g} is too many{also}",
+                batch,
+            )
+        case (("B", 1), ("(B − 1)", -1)) if size == 1:
+            return (
+                "wrong-size-division",
+                f"is divided by B − 1 where the batch size B belongs{also}",
                 batch,
             )
         case ((name, 1),) if size == 1:
