@@ -14,11 +14,13 @@ leave its process, and what they are compared with exists elsewhere and later. W
 has private namespaces, it also sees no other process, no network, and neither this project nor
 the folder it lies in, can write nowhere, and leaves nothing running.
 
+On Linux, with or without namespaces, the kernel also refuses it new processes, signals to
+others, looking into them, and sockets (`system_calls`; x86-64 and 64-bit ARM).
+
 What it does not protect against: without namespaces (a warning says so) the file can read and
-write what its user can, and reach the network. In either case it can compute the right
-gradients by other means than the student's own thinking, or find that it is being graded and
-behave. It is no barrier against holes in the kernel: grade files of strangers in a container
-or a virtual machine.
+write what its user can. In either case it can compute the right gradients by other means than
+the student's own thinking, or find that it is being graded and behave. It is no barrier against
+holes in the kernel: grade files of strangers in a container or a virtual machine.
 """
 
 from typing import TYPE_CHECKING, Any

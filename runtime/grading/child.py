@@ -27,6 +27,7 @@ from typing import Any, final
 import numpy as np
 
 from runtime.grading.isolation import enter_namespaces, forbid_privileges, set_limits
+from runtime.grading.system_calls import refuse_calls
 from runtime.grading.wire import DTYPES, MOST_BYTES, Array, Frame, WireError, decode, encode
 
 FILE = "<student>"
@@ -50,6 +51,7 @@ def main() -> None:
                 import_module(library)
     spent = int(time.process_time())
     set_limits(seconds=request["seconds"] + spent, memory=request["memory"], processes=64)
+    refuse_calls()
     _forget_ourselves()
     _OURS.append(os.getpid())
     sink(Frame(body={"ready": True, "warning": warning}))

@@ -161,8 +161,8 @@ class _Talk:
             if self.session.warning is not None and not self.found.warnings:
                 self.found.warnings.append(
                     "This system gives the file's process no private namespaces "
-                    f"({self.session.warning}): limits hold, but it can read the files and "
-                    "reach the network that you can. Grade only files that you trust not to."
+                    f"({self.session.warning}): limits hold, but it can read and write the "
+                    "files that you can. Grade only files that you trust not to."
                 )
         except ChildError as error:
             failure = Failure(error="", message=f"{error}, while it was loaded")
