@@ -31,7 +31,7 @@ _ONLY_HERE = 1.0  # cost of a change that other results, computed from the same,
 _CLOSE = 0.45  # explanations this near in cost are equally simple
 _PAIR_COST = 2.7  # edits that are tried in pairs
 _OWN_PAIR_COST = 2.0  # those of the same statement
-_MOST_PAIRS = 5_000
+_MOST_PAIRS = 3_000
 
 
 @final
