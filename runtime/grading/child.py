@@ -26,9 +26,18 @@ from typing import Any, final
 
 import numpy as np
 
-from runtime.grading.isolation import enter_namespaces, forbid_privileges, set_limits
+from runtime.grading.isolation import end_with_parent, enter_namespaces, set_limits
 from runtime.grading.system_calls import refuse_calls
-from runtime.grading.wire import DTYPES, MOST_BYTES, Array, Frame, WireError, decode, encode
+from runtime.grading.wire import (
+    DTYPES,
+    MOST_BYTES,
+    NOT_RUN,
+    Array,
+    Frame,
+    WireError,
+    decode,
+    encode,
+)
 
 FILE = "<student>"
 PACKAGES = ("derive", "codegen", "runtime")  # what a file has no business to import
@@ -40,10 +49,8 @@ def main() -> None:
     """Isolate this process, then answer requests until there are none."""
     source, sink = _descriptors()
     request = decode(source).body
-    warning = None
-    if request["private"]:
-        warning = enter_namespaces(request["hidden"], request["folder"])
-    forbid_privileges()
+    missing = enter_namespaces(request["hidden"], request["folder"])
+    end_with_parent()
     os.chdir(request["folder"])
     for library in request["libraries"]:
         if library in LIBRARIES:
@@ -51,10 +58,12 @@ def main() -> None:
                 import_module(library)
     spent = int(time.process_time())
     set_limits(seconds=request["seconds"] + spent, memory=request["memory"], processes=64)
-    refuse_calls()
+    refused = refuse_calls(files=missing is not None)
+    if not refused and request["strict"]:
+        sys.exit(NOT_RUN)
     _forget_ourselves()
     _OURS.append(os.getpid())
-    sink(Frame(body={"ready": True, "warning": warning}))
+    sink(Frame(body={"ready": True, "missing": missing, "refused": refused}))
     student = _Student()
     while True:
         frame = decode(source)

@@ -25,7 +25,7 @@ DEFAULT_TIMEOUT = 10.0  # seconds for all runs of a file together
 _OTHER_ACTIVATIONS = ("relu", "sigmoid")
 
 
-def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
+def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT, strict: bool = False) -> Verdict:
     r"""Grade a file in the lab's form.
 
     Only its imports, constants and definitions are run, in a process of its own that is
@@ -37,6 +37,9 @@ def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
         A ``.py`` file or a notebook.
     timeout
         Seconds for all runs of the file together.
+    strict
+        Whether to run nothing of it on a system that does not filter what its process asks of
+        the kernel (`runtime.grading.system_calls`).
 
     Raises
     ------
@@ -70,6 +73,7 @@ def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> Verdict:
             source=source.text,
             statements=chosen.statements,
             libraries=("torch",) if chosen.uses_torch else (),
+            strict=strict,
         )
         for chosen in selections
     ]

@@ -109,6 +109,7 @@ class _Talk:
         self.asked = ""
         self.watching = False
         self.deadline = session.deadline
+        self.strict = session.strict
         self.patience = max(_ONE_CALL, 0.6 * session.seconds)
 
     def end(self) -> None:
@@ -149,6 +150,7 @@ class _Talk:
             hidden=self.hidden,
             source=self.source.text,
             statements=self.selection.statements,
+            strict=self.strict,
         )
         return self._load()
 
@@ -159,11 +161,7 @@ class _Talk:
             answer = self.session.wait()
             self.deadline = self.session.deadline
             if self.session.warning is not None and not self.found.warnings:
-                self.found.warnings.append(
-                    "This system gives the file's process no private namespaces "
-                    f"({self.session.warning}): limits hold, but it can read and write the "
-                    "files that you can. Grade only files that you trust not to."
-                )
+                self.found.warnings.append(self.session.warning)
         except ChildError as error:
             failure = Failure(error="", message=f"{error}, while it was loaded")
             self.found.dead = dict.fromkeys(self.selection.functions, failure) | self.found.dead

@@ -15,7 +15,7 @@ from typing import Any, Self, final
 
 import runtime
 from runtime.errors import InternalError
-from runtime.grading.wire import Array, Frame, WireError, decode, encode
+from runtime.grading.wire import NOT_RUN, Array, Frame, WireError, decode, encode
 
 _MEMORY = 6 << 30  # bytes of address space: PyTorch alone reserves about 3 GiB
 _START = 60.0  # seconds until a process must be ready; PyTorch can take long on a busy disk
@@ -52,13 +52,13 @@ class Session:
         The file's text, and which of its statements are run.
     libraries
         What the file imports and takes long to load; this is not the file's time.
-    private
-        Whether it moves into namespaces of its own where the system allows that.
+    strict
+        Whether to run nothing of the file where the kernel does not refuse it any calls.
 
     Attributes
     ----------
     warning
-        What of the isolation this system does not allow, or None.
+        What of the protection this system does not give, or None.
     """
 
     def __init__(
@@ -69,9 +69,10 @@ class Session:
         source: str,
         statements: Sequence[int],
         libraries: Sequence[str] = (),
-        private: bool = True,
+        strict: bool = False,
     ) -> None:
         self.seconds = seconds
+        self.strict = strict
         self.deadline = time.monotonic() + _START
         self.warning: str | None = None
         self.folder = tempfile.mkdtemp(prefix="gradwright-grade-")
@@ -89,7 +90,7 @@ class Session:
         assert self._process.stdout is not None
         self._selector.register(self._process.stdout, selectors.EVENT_READ)
         terms = {
-            "private": private,
+            "strict": strict,
             "hidden": list(hidden),
             "folder": self.folder,
             "seconds": int(seconds) + 2,
@@ -117,8 +118,7 @@ class Session:
         """
         self._send(self._first, self.deadline)
         ready = self._answer(self.deadline)
-        warning = ready.body.get("warning")
-        self.warning = warning if isinstance(warning, str) else None
+        self.warning = protection_warning(ready.body.get("missing"), ready.body.get("refused"))
         self.deadline = time.monotonic() + self.seconds
         return self._answer(self.deadline)
 
@@ -212,7 +212,31 @@ class Session:
             return ChildError("closed the pipe to the grader")
         if status in (-signal.SIGXCPU, -signal.SIGKILL, 128 + signal.SIGKILL):
             return ChildError("was ended by a limit on time or memory", late=True)
+        if status == NOT_RUN:
+            return ChildError("was not run: this system refuses a process no calls")
         return ChildError("ended the process that runs it")
+
+
+def protection_warning(missing: object, refused: object) -> str | None:
+    """Return what to warn of, if the file's process lacks namespaces or the filter of calls."""
+    if missing is None and refused:
+        return None
+    lacks = f"no namespaces ({missing})"
+    if refused:
+        return (
+            f"This system gives the file's process {lacks}: it can start no process, send "
+            "nothing and change no file, but read what you can read."
+        )
+    if missing is None:
+        return (
+            "This system does not filter what the file's process asks of the kernel: namespaces "
+            "and limits hold, but they are all that does."
+        )
+    return (
+        f"This system gives the file's process {lacks} and does not filter what it asks of the "
+        "kernel: it can do whatever you can, such as delete your files and end your "
+        "processes. Grade only files that you trust, or grade in a virtual machine."
+    )
 
 
 def hidden_folders(file: Path) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ MOST_TEXT = 4_000_000  # bytes of a frame's text
 MOST_ARRAYS = 2_000
 MOST_BYTES = 64_000_000  # bytes of all arrays of a frame together
 MOST_AXES = 8
+NOT_RUN = 4  # the process's exit status where it must not run the file
 
 
 class WireError(Exception):

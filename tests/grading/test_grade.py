@@ -10,6 +10,7 @@ from student_files import STUDENTS
 
 from runtime.grading.folder import class_csv, grade_folder
 from runtime.grading.report import class_table, verdict_text
+from runtime.grading.session import protection_warning
 from runtime.grading.verdict import Diagnosis, Judgement, Verdict
 
 WRONG = STUDENTS / "wrong" / "np_two_01.py"
@@ -112,3 +113,19 @@ def test_a_table_cannot_start_a_formula() -> None:
 def test_no_file_is_no_folder(tmp_path: Path) -> None:
     run_here("grade", str(tmp_path)).assert_refused(2, "holds no .py file")
     assert grade_folder([], timeout=1) == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "refused", "told"),
+    [
+        (None, True, None),
+        (None, False, "does not filter what the file's process asks"),
+        ("unshare: no", True, "change no file, but read what you can read"),
+        ("unshare: no", False, "Grade only files that you trust"),
+    ],
+)
+def test_what_protection_a_system_lacks_is_warned_of(
+    missing: str | None, refused: bool, told: str | None
+) -> None:
+    warning = protection_warning(missing, refused)
+    assert warning is None if told is None else told in str(warning)
