@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from derive.second_order import hvp_program
     from derive.spec import NetworkSpec, parse_spec
     from derive.stable import stable_program
+    from derive.worksheets import Worksheet, worksheet
 
 __all__ = [
     "Derivation",
@@ -39,6 +40,7 @@ __all__ = [
     "Statement",
     "Step",
     "Tensor",
+    "Worksheet",
     "derivation",
     "gradient_program",
     "hvp_program",
@@ -48,6 +50,7 @@ __all__ = [
     "rewrite_program",
     "stable_program",
     "vjp_program",
+    "worksheet",
 ]
 
 _HOMES = {
@@ -71,6 +74,8 @@ _HOMES = {
     "NetworkSpec": "derive.spec",
     "parse_spec": "derive.spec",
     "stable_program": "derive.stable",
+    "Worksheet": "derive.worksheets",
+    "worksheet": "derive.worksheets",
 }
 
 _MODULES = ("catalogue",)  # offered whole: ``derive.catalogue.attention()``

@@ -6,7 +6,7 @@ nothing of its own. `document` tells of one network, `derive.recurrence_document
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, final
 
@@ -88,6 +88,24 @@ class Table:
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Equation:
+    """Two sides, and what is said before them."""
+
+    left: Math
+    right: Math
+    said: Sentence = ()
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equations:
+    """Equations under each other, each behind what is said of it."""
+
+    equations: tuple[Equation, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenOut:
     """The gradients of a programme's parameters, each as one formula."""
 
@@ -108,7 +126,7 @@ class Section:
     """A heading and what stands under it."""
 
     heading: Sentence
-    content: Tensors | Lines | Sentences | Paragraphs | Table | WrittenOut | Proof
+    content: Tensors | Lines | Equations | Sentences | Paragraphs | Table | WrittenOut | Proof
 
 
 @final
@@ -175,6 +193,18 @@ def words_of(text: str) -> Iterator[str]:
     ['Z_{ℓ+1}', ' ', 'reads', ' ', 'b']
     """
     yield from (match[0] for match in _WORD.finditer(text))
+
+
+def spoken_groups(equations: Sequence[Equation]) -> Iterator[tuple[Equation, ...]]:
+    """Yield equations in groups, each beginning with one of which something is said."""
+    group: list[Equation] = []
+    for equation in equations:
+        if equation.said and group:
+            yield tuple(group)
+            group = []
+        group.append(equation)
+    if group:
+        yield tuple(group)
 
 
 def document(

@@ -10,6 +10,7 @@ from html import escape
 from derive.board import Told
 from derive.document import (
     Document,
+    Equations,
     Lines,
     Math,
     Paragraphs,
@@ -71,7 +72,7 @@ class _Writer:
         for section in self.doc.sections:
             parts.append(f"<section>\n<h2>{self.sentence(section.heading)}</h2>")
             parts.append(f"{self.content(section, linked=linked)}\n</section>")
-        if linked:
+        if linked and self.used:
             parts.append(self.rules())
         return "\n".join(parts) + "\n</main>\n"
 
@@ -86,6 +87,16 @@ class _Writer:
                 return _list(items, inline=True)
             case Lines(statements=statements):
                 return self.lines(statements, linked=linked)
+            case Equations(equations=equations):
+                rows = []
+                for e in equations:
+                    if e.said:
+                        said = self.sentence(e.said)
+                        rows.append(f'<tr class="said"><td colspan="2">{said}</td></tr>')
+                    rows.append(
+                        f"<tr>{_equation(e.left.write(MATHML), e.right.write(MATHML))}</tr>"
+                    )
+                return _table(rows, "equations")
             case Proof(certificate=certificate):
                 return f'<div class="wide">{certificate.to_html(self.prose)}</div>'
             case WrittenOut(program=program):
@@ -208,7 +219,7 @@ class _Writer:
 def _equation(left: str, right: str) -> str:
     equals = MATHML.equals_sign
     return (
-        f'<th scope="row">{_math(left) if left else ""}</th>'
+        f'<th scope="row">{mathml(left, display=True) if left else ""}</th>'
         f'<td class="right">{mathml("<mrow></mrow>" + equals + right, display=True)}</td>'
     )
 
@@ -217,9 +228,9 @@ def _math(formula: str) -> str:
     return mathml(formula)
 
 
-def _table(rows: list[str]) -> str:
+def _table(rows: list[str], kind: str = "lines") -> str:
     body = "\n".join(rows)
-    return f'<div class="wide"><table class="lines"><tbody>\n{body}\n</tbody></table></div>'
+    return f'<div class="wide"><table class="{kind}"><tbody>\n{body}\n</tbody></table></div>'
 
 
 def _list(items: list[str], *, inline: bool) -> str:

@@ -41,6 +41,13 @@ STYLE = """\
 .gradwright .why b { font-weight: 600; }
 .gradwright .proof th { white-space: nowrap; }
 .gradwright .proof th, .gradwright .proof td { vertical-align: top; font-size: .92rem; }
+.gradwright .equations th { text-align: right; white-space: nowrap; min-width: 3rem;
+  padding-right: 0; }
+.gradwright .said td { color: var(--soft); font-size: .92rem; padding-top: .8rem; }
+.gradwright .blank mspace { border-bottom: 1.5px solid var(--ink); }
+.gradwright .blank > mtext, .gradwright .answer > mtext { color: var(--soft); font-size: .7em; }
+.gradwright .answer > mrow { background: var(--mark); border: 1px solid var(--soft);
+  border-radius: .2rem; padding: .1rem .3rem; }
 .gradwright dt { font-weight: 600; margin-top: .5rem; }
 .gradwright dd { margin: 0 0 0 1.2rem; }
 .gradwright dt:target, .gradwright dt:target + dd { background: var(--mark); }
@@ -57,7 +64,11 @@ STYLE = """\
     display: inline-block; width: auto; min-width: 0; }
   .gradwright .lines .from { min-width: 0; padding-top: 0; }
 }
-@media print { .gradwright details { break-inside: avoid; } }
+@media print {
+  .gradwright details, .gradwright .equations tr { break-inside: avoid; }
+  .gradwright .said { break-after: avoid; }
+  .gradwright h2 { break-after: avoid; }
+}
 """
 
 # only a page of its own has a background to set

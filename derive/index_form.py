@@ -51,7 +51,7 @@ def index_form(
     InternalError
         If the expression is not of the grammar.
     """
-    return _Writer(indices, notation, inline, indices).piece(legible(expression))
+    return IndexWriter(indices, notation, inline, indices).piece(legible(expression))
 
 
 def target_form(statement: Statement, notation: Notation) -> Piece:
@@ -64,7 +64,7 @@ def target_form(statement: Statement, notation: Notation) -> Piece:
     return notation.entry(statement.name, places)
 
 
-class _Writer:
+class IndexWriter:
     """Writes the expressions of one statement."""
 
     def __init__(
@@ -76,6 +76,7 @@ class _Writer:
         self.scope = scope
 
     def piece(self, expression: Expr) -> Piece:
+        """Write an expression that is `legible`."""
         notation = self.notation
         if isinstance(expression, Indexed):
             if tensor_of(expression) in self.inline:
@@ -115,7 +116,7 @@ class _Writer:
         statement = self.inline[tensor_of(read)]
         place = dict(zip(statement.indices, read.indices, strict=True))
         body = canonical(rename(with_fresh_sums(statement.body), place), self.scope)
-        return _Writer(read.indices, self.notation, self.inline, self.scope).piece(body)
+        return IndexWriter(read.indices, self.notation, self.inline, self.scope).piece(body)
 
     def _symbol(self, symbol: Symbol) -> Piece:
         if symbol.is_integer and not symbol.is_positive:
@@ -150,7 +151,7 @@ class _Writer:
     def _over(self, expression: Sum | MaxOver) -> Piece:
         write = self.notation.total if isinstance(expression, Sum) else self.notation.largest
         scope = (*self.scope, *(symbol for symbol, _, _ in expression.limits))
-        inner = _Writer(self.indices, self.notation, self.inline, scope)
+        inner = IndexWriter(self.indices, self.notation, self.inline, scope)
         result = inner.piece(expression.function)
         for symbol, _, _ in expression.limits:
             result = write(self._place(symbol), result)

@@ -26,6 +26,9 @@ class LatexNotation(Notation):
     minus_sign = " - "
     hadamard_sign = r" \circ "
     quotient_sign = r" \oslash "
+    dot_sign = r" \cdot "
+    times_sign = r" \times "
+    approximately_sign = r" \approx "
 
     def name(self, name: str) -> str:
         r"""``\mathrm{d}Z_{1}``."""
@@ -142,6 +145,11 @@ class LatexNotation(Notation):
     def delta(self, first: str, second: str) -> Piece:
         r"""``\delta_{ii'}``."""
         return Piece(rf"\delta_{{{_listed((first, second))}}}")
+
+    def matrix(self, rows: Sequence[Sequence[str]]) -> Piece:
+        r"""``\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}``."""
+        body = r" \\ ".join(" & ".join(row) for row in rows)
+        return Piece(rf"\begin{{pmatrix}} {body} \end{{pmatrix}}")
 
 
 def _listed(indices: Sequence[str]) -> str:

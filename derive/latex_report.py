@@ -6,6 +6,8 @@ from typing import final
 from derive.board import Told
 from derive.document import (
     Document,
+    Equation,
+    Equations,
     Lines,
     Math,
     Paragraphs,
@@ -17,6 +19,7 @@ from derive.document import (
     Table,
     Tensors,
     WrittenOut,
+    spoken_groups,
     words_of,
 )
 from derive.errors import InternalError
@@ -85,6 +88,9 @@ class _Writer:
                 return ", ".join(given) + "."
             case Lines(statements=statements):
                 return _aligned(aligned_rows(statements, form=self.doc.form))
+            case Equations(equations=equations):
+                groups = spoken_groups(equations)
+                return "\n".join(part for group in groups for part in self.spoken(group))
             case Proof(certificate=certificate):
                 return certificate.to_latex(self.prose)
             case WrittenOut(program=program):
@@ -101,6 +107,12 @@ class _Writer:
                 )
                 body = "\n".join([f"{first} \\hline", *others])
                 return f"\\begin{{tabular}}{{{'l' * len(head)}}}\n{body}\n\\end{{tabular}}\n"
+
+    def spoken(self, group: tuple[Equation, ...]) -> list[str]:
+        """Return equations as one block, and before it what is said of them."""
+        said = [self.sentence(group[0].said)] if group[0].said else []
+        rows = [f"{e.left.write(LATEX)} &= {e.right.write(LATEX)}" for e in group]
+        return [*said, _aligned(rows)]
 
     def sentence(self, sentence: Sentence) -> str:
         """Return words and formulas for LaTeX's text mode."""

@@ -11,6 +11,8 @@ from typing import final
 from derive.board import Told
 from derive.document import (
     Document,
+    Equation,
+    Equations,
     Lines,
     Math,
     Paragraphs,
@@ -22,6 +24,7 @@ from derive.document import (
     Table,
     Tensors,
     WrittenOut,
+    spoken_groups,
     words_of,
 )
 from derive.latex_notation import LatexNotation
@@ -78,6 +81,9 @@ class _Writer:
                 return "\n".join(["| Name | Shape |", "|---|---|", *rows])
             case Lines(statements=statements):
                 return _aligned(aligned_rows(statements, form=self.doc.form, notation=MARKDOWN))
+            case Equations(equations=equations):
+                groups = spoken_groups(equations)
+                return "\n\n".join(part for group in groups for part in self.spoken(group))
             case Proof(certificate=certificate):
                 return certificate.to_markdown(self.prose)
             case WrittenOut(program=program):
@@ -91,6 +97,12 @@ class _Writer:
                 cells = ([self.sentence(cell) for cell in row] for row in (head, *rows))
                 first, *others = (f"| {' | '.join(row)} |" for row in cells)
                 return "\n".join([first, "|" + "---|" * len(head), *others])
+
+    def spoken(self, group: tuple[Equation, ...]) -> list[str]:
+        """Return equations as one block, and before it what is said of them."""
+        said = [self.sentence(group[0].said)] if group[0].said else []
+        rows = [f"{e.left.write(MARKDOWN)} &= {e.right.write(MARKDOWN)}" for e in group]
+        return [*said, _aligned(rows)]
 
     def sentence(self, sentence: Sentence) -> str:
         words = []

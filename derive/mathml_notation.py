@@ -44,6 +44,9 @@ class MathmlNotation(Notation):
     minus_sign = '<mo form="infix">−</mo>'
     hadamard_sign = "<mo>∘</mo>"
     quotient_sign = "<mo>⊘</mo>"
+    dot_sign = "<mo>·</mo>"
+    times_sign = "<mo>×</mo>"
+    approximately_sign = "<mo>≈</mo>"
     equals_sign = "<mo>=</mo>"
     product_sign = f'{_TIMES}<mspace width="0.17em"/>'
 
@@ -170,6 +173,12 @@ class MathmlNotation(Notation):
     def delta(self, first: str, second: str) -> Piece:
         """Write a Kronecker delta with its indices below."""
         return Piece(f"<msub><mi>δ</mi>{_row(_listed((first, second)))}</msub>")
+
+    def matrix(self, rows: Sequence[Sequence[str]]) -> Piece:
+        """Write a table of entries in brackets that are as tall as it is."""
+        lines = ("".join(f"<mtd>{entry}</mtd>" for entry in row) for row in rows)
+        table = "".join(f"<mtr>{line}</mtr>" for line in lines)
+        return Piece(_row(f"<mo>(</mo><mtable>{table}</mtable><mo>)</mo>"))
 
     def _raised(self, base: Piece, exponent: str) -> Piece:
         shown = self.at_least(base, Level.ATOM)

@@ -27,14 +27,14 @@ from derive.matrix_expression import (
 )
 from derive.notation import GENERAL_POWER, Level, Notation, Piece
 
-Inline = Mapping[str, Matrix]
+Inline = Mapping[str, Matrix | Piece]
 NOTHING: Inline = MappingProxyType({})
 
 
 def matrix_piece(expression: Matrix, notation: Notation, inline: Inline = NOTHING) -> Piece:
     """Write a matrix expression, with brackets where a reader needs them.
 
-    Names that are in `inline` are written out as what stands there.
+    Names that are in `inline` are written as what stands there: a piece, or an expression.
     """
 
     def piece(part: Matrix) -> Piece:
@@ -42,7 +42,8 @@ def matrix_piece(expression: Matrix, notation: Notation, inline: Inline = NOTHIN
 
     match expression:
         case Name(name) if name in inline:
-            return piece(inline[name])
+            found = inline[name]
+            return found if isinstance(found, Piece) else piece(found)
         case Name(name) | Size(name):
             return Piece(notation.name(name))
         case Number(value):

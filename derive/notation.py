@@ -8,9 +8,10 @@ where a reader needs them and nowhere else. `Notation` lists everything that can
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar, final
+from typing import ClassVar, Self, final
 
 import sympy
 from sympy import Expr, Integer
@@ -88,9 +89,12 @@ class Notation(ABC):
     minus_sign: ClassVar[str]
     hadamard_sign: ClassVar[str]
     quotient_sign: ClassVar[str]
+    dot_sign: ClassVar[str]  # between numbers that are multiplied
+    times_sign: ClassVar[str]  # between the sizes of a matrix
     slash: ClassVar[str] = "/"
-    product_sign: ClassVar[str] = " "
     equals_sign: ClassVar[str] = " = "
+    approximately_sign: ClassVar[str]
+    product_sign: str = " "
 
     @abstractmethod
     def name(self, name: str) -> str:
@@ -159,6 +163,16 @@ class Notation(ABC):
     @abstractmethod
     def differential(self, variable: str) -> str:
         """Write ``∂W1``, as in partial derivatives."""
+
+    @abstractmethod
+    def matrix(self, rows: Sequence[Sequence[str]]) -> Piece:
+        """Write a matrix by its entries."""
+
+    def dotted(self) -> Self:
+        """Return the notation with a dot in every product, for numbers side by side."""
+        other = copy(self)
+        other.product_sign = self.dot_sign
+        return other
 
     def partial(self, function: str, variable: str) -> Piece:
         """Write the partial derivative of one entry or tensor in another."""

@@ -14,8 +14,9 @@ import sympy
 from sympy import Expr, Integer, KroneckerDelta, Mul, Symbol
 
 from derive.errors import InternalError
-from derive.gradient import Range, slopes, summed, total_over
-from derive.indices import canonical, fresh, rename, with_fresh_sums
+from derive.gradient import Range, total_over
+from derive.indices import canonical, fresh, rename
+from derive.local_derivative import local_derivative
 from derive.program import (
     ONE_HOT,
     SUBSTITUTE,
@@ -26,7 +27,6 @@ from derive.program import (
     Sum,
     Tensor,
     base,
-    indices_of,
     scalar,
     tensor_of,
 )
@@ -194,19 +194,11 @@ class _Board:
 
     def derivative(self, step: Step) -> Expr:
         """Return an expression with every derivative in it taken."""
-        taken = {node: self.taken(*node.args) for node in step.before.atoms(Partial)}
+        taken = {
+            node: local_derivative(self.forward[tensor_of(node.args[0])], node)
+            for node in step.before.atoms(Partial)
+        }
         return step.before.xreplace(taken)
-
-    def taken(self, function: Expr, variable: Expr) -> Expr:
-        statement = self.forward[tensor_of(function)]
-        place = dict(zip(statement.indices, indices_of(function), strict=True))
-        # the names that the sums of a body bind may be those of the place
-        body = rename(with_fresh_sums(statement.body), place)
-        total: Expr = Integer(0)
-        for slope in slopes(body, tensor_of(variable)):
-            deltas = Mul(*map(KroneckerDelta, slope.position, indices_of(variable)))
-            total += summed(slope.value * deltas, slope.bound)
-        return total
 
     def along_direction(self, step: Step) -> Expr:
         """Return the derivative along the direction of what stands there now."""

@@ -6,6 +6,7 @@ from itertools import pairwise, zip_longest
 from derive.board import Told
 from derive.document import (
     Document,
+    Equations,
     Lines,
     Math,
     Paragraphs,
@@ -88,6 +89,13 @@ class _Writer:
                 lines = _wrapped([f"{t.name} {shape_text(t.shape)}" for t in tensors], "   ")
             case Lines(statements=statements):
                 lines = [line for statement in statements for line in self._line(statement)]
+            case Equations(equations=equations):
+                lines = []
+                for equation in equations:
+                    if equation.said:
+                        lines += _filled(equation.said)
+                    start = f"{_INDENT * 2}{equation.left.write(TEXT)} = "
+                    lines += _broken(start, equation.right.write(TEXT))
             case Sentences(sentences=sentences, stop=stop):
                 lines = _wrapped([text_sentence(sentence) for sentence in sentences], stop)
             case Paragraphs(paragraphs=paragraphs):

@@ -22,6 +22,9 @@ class TextNotation(Notation):
     minus_sign = " − "
     hadamard_sign = " ∘ "
     quotient_sign = " ⊘ "
+    dot_sign = " · "
+    times_sign = " × "
+    approximately_sign = " ≈ "
 
     def name(self, name: str) -> str:
         """``dZ1``."""
@@ -126,6 +129,10 @@ class TextNotation(Notation):
     def delta(self, first: str, second: str) -> Piece:
         """``δ[i,i2]``."""
         return Piece(f"δ[{first},{second}]")
+
+    def matrix(self, rows: Sequence[Sequence[str]]) -> Piece:
+        """``[1, 2; 3, 4]``."""
+        return Piece(f"[{'; '.join(', '.join(row) for row in rows)}]")
 
     def _exponent(self, exponent: Expr) -> str:
         return self.at_least(self.number(exponent), Level.POWER)

@@ -17,6 +17,7 @@ from runtime.messages import say
 # command -> one line for the list of commands; each lives in runtime/commands
 COMMANDS = {
     "derive": "Print a network's gradients as formulas, with their derivation.",
+    "explain": "Write a worksheet on a network's gradients, and its solution.",
     "generate": "Write a module that computes and trains a network.",
     "train": "Train a network with generated kernels.",
     "predict": "Print what a trained network says about data.",

@@ -126,7 +126,7 @@ def command(
         certificate = result.certificate
     failed = "; ".join(map(str, certificate.failures)) if certificate else ""
     if output == "-":
-        _print(text)
+        print_text(text)
     else:
         from runtime.files import write_atomically
 
@@ -188,7 +188,14 @@ def _recurrence(network: "NetworkSpec", *, labels: str, prove: bool) -> "Recurre
     return recurrence
 
 
-def _print(text: str) -> None:
+def print_text(text: str) -> None:
+    """Write to standard output, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If its encoding lacks a character.
+    """
     try:
         click.echo(text, nl=False)
     except UnicodeEncodeError as error:  # raised before anything is written

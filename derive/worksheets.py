@@ -1,0 +1,144 @@
+"""The derivation of a network as a worksheet with blanks, and as the sheet of its solution."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from derive.blanks import STYLES
+from derive.document import Document
+from derive.errors import InputError
+from derive.network_derivation import derivation
+from derive.spec import DEFAULT_LOSS, NetworkSpec, is_any_depth, parse_spec
+from derive.worked_example import WorkedExample, small_network, worked_example
+from derive.worksheet_document import LEVELS, worksheet_document
+from derive.writers import WRITERS
+
+LAB = "2-10-2"
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worksheet:
+    """Both sheets of a network's derivation; what `worksheet` returns.
+
+    Attributes
+    ----------
+    spec
+        The network.
+    document
+        What both sheets say, with answers where one of them has blanks.
+    example
+        The numbers of the example, None if the sheets have none.
+    """
+
+    spec: NetworkSpec
+    document: Document
+    example: WorkedExample | None
+
+    def report(self, format_: str = "text", *, solution: bool = False) -> str:
+        """Return one of the sheets in one of `derive.writers.WRITERS`.
+
+        Parameters
+        ----------
+        format_
+            ``"text"``, ``"markdown"``, ``"html"`` (a page of its own) or ``"latex"`` (a document
+            that compiles as it stands).
+        solution
+            Whether it is the solution: the same text, with answers in the place of the blanks.
+
+        Raises
+        ------
+        InputError
+            If the format is not known.
+        """
+        if format_ not in WRITERS:
+            raise InputError(f'format: "{format_}" is not known. Known: {", ".join(WRITERS)}.')
+        kind = "Solution" if solution else "Worksheet"
+        named = Document(
+            title=(f"{kind}: ", *self.document.title),
+            programs=self.document.programs,
+            form=self.document.form,
+            steps=self.document.steps,
+            sections=self.document.sections,
+        )
+        return STYLES[format_].cut(WRITERS[format_](named), filled=solution)
+
+    def __str__(self) -> str:
+        """Write the worksheet as ``gradwright explain`` does."""
+        return self.report().rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        from derive.html_report import write_html_fragment
+
+        return STYLES["html"].cut(write_html_fragment(self.document), filled=False)
+
+
+def worksheet(
+    spec: NetworkSpec | str = LAB,
+    *,
+    loss: str = DEFAULT_LOSS,
+    define: Sequence[str] = (),
+    l2: float = 0.0,
+    labels: str = "one-hot",
+    names: str = "plain",
+    level: int = 2,
+    example: bool = True,
+    seed: int = 0,
+) -> Worksheet:
+    """Return the derivation of a network as a worksheet and its solution.
+
+    Parameters
+    ----------
+    spec, loss, define, l2, labels, names
+        As for `derive.derivation`.
+    level
+        How much is left blank: 1 an operand of each gradient, 2 also the steps that lead to it,
+        3 all of them but what they are called.
+    example
+        Whether a small network of the same kind is worked with numbers.
+    seed
+        Draws these numbers: each student may have others.
+
+    Returns
+    -------
+    Worksheet
+
+    Raises
+    ------
+    InputError
+        If the text cannot be read, or an option is not known.
+
+    Examples
+    --------
+    >>> import derive
+    >>> lab = derive.worksheet("2-10-2", level=1, example=False)
+    >>> print(lab)  # doctest: +ELLIPSIS
+    Worksheet: network 2-10-2, cross-entropy loss, mean over a batch of B samples
+    ...
+      dZ1 = dH1 ∘ (⟨14: ____⟩)
+    ...
+    >>> solution = lab.report(solution=True)
+    >>> "dZ1 = dH1 ∘ (⟨14: 1 − H1 ∘ H1⟩)" in solution
+    True
+    """
+    if level not in LEVELS:
+        raise InputError(f"level: {level} is not known. Expected 1, 2 or 3.")
+    if isinstance(spec, str):
+        refuse_any_depth(spec)
+        spec = parse_spec(spec, loss=loss, define=define, l2=l2)
+    program = derivation(spec, labels=labels, names=names).program
+    small, found = small_network(spec), None
+    if example:
+        small_program = derivation(small, labels=labels, names=names).program
+        found = worked_example(small, small_program, seed=seed)
+    told = worksheet_document(program, spec, level=level, example=found, asked=example)
+    return Worksheet(spec=spec, document=told, example=found)
+
+
+def refuse_any_depth(spec: str) -> None:
+    """Raise `InputError` for a text that stands for networks of any depth."""
+    if is_any_depth(spec):
+        raise InputError(
+            f"{spec}: a worksheet is of one network, and {spec} stands for all depths. Give "
+            "sizes, for example 2-10-2; gradwright derive N tells of any depth."
+        )
