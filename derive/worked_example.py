@@ -10,6 +10,7 @@ import itertools
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, final
 
 import mpmath
@@ -99,7 +100,7 @@ class WorkedExample:
         """Write what an entry is defined as, with numbers for what it reads."""
         statement = entry.statement
         at = dict(zip(statement.indices, entry.place, strict=True))
-        body = legible(pulled_sums(statement.body))
+        body = _in_order(statement.body)
         return _ByHand(statement, notation.dotted(), self, at).piece(body)
 
     def value(self, entry: Entry, notation: Notation) -> str:
@@ -245,6 +246,12 @@ def _within(total: Sum, at: Mapping[Symbol, int]) -> Iterator[dict[Symbol, int]]
 
 def _place(read: Expr, at: Mapping[Symbol, int]) -> Place:
     return tuple(int(at.get(index, index)) for index in read.indices)
+
+
+@lru_cache(maxsize=256)
+def _in_order(body: Expr) -> Expr:
+    """Return a body as it is read, which takes SymPy a while."""
+    return legible(pulled_sums(body))
 
 
 class _Exact:

@@ -272,10 +272,11 @@ class _Writer:
 
 
 def _sides(statement: Statement) -> tuple[Math, Math]:
-    def side(which: int) -> Math:
-        return Math(lambda n: sides(statement, n, "matrix")[which])
+    @cache
+    def both(notation: Notation) -> tuple[str, str]:
+        return sides(statement, notation, "matrix")
 
-    return side(0), side(1)
+    return Math(lambda n: both(n)[0]), Math(lambda n: both(n)[1])
 
 
 def _in_index_form(expression: Expr, indices: tuple[sympy.Symbol, ...]) -> Math:

@@ -1,7 +1,7 @@
 """The derivation of a network as a worksheet with blanks, and as the sheet of its solution."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from derive.blanks import STYLES
@@ -14,6 +14,7 @@ from derive.worksheet_document import LEVELS, worksheet_document
 from derive.writers import WRITERS
 
 LAB = "2-10-2"
+_WORKSHEET, _SOLUTION = "Worksheet: ", "Solution: "
 
 
 @final
@@ -51,17 +52,16 @@ class Worksheet:
         InputError
             If the format is not known.
         """
+        return self.reports(format_)[solution]
+
+    def reports(self, format_: str = "text") -> tuple[str, str]:
+        """Return the worksheet and the solution, as `report` does, from one text."""
         if format_ not in WRITERS:
             raise InputError(f'format: "{format_}" is not known. Known: {", ".join(WRITERS)}.')
-        kind = "Solution" if solution else "Worksheet"
-        named = Document(
-            title=(f"{kind}: ", *self.document.title),
-            programs=self.document.programs,
-            form=self.document.form,
-            steps=self.document.steps,
-            sections=self.document.sections,
-        )
-        return STYLES[format_].cut(WRITERS[format_](named), filled=solution)
+        named = replace(self.document, title=(_WORKSHEET, *self.document.title))
+        text, style = WRITERS[format_](named), STYLES[format_]
+        solved = text.replace(_WORKSHEET, _SOLUTION)  # a title: no formula holds a colon
+        return style.cut(text, filled=False), style.cut(solved, filled=True)
 
     def __str__(self) -> str:
         """Write the worksheet as ``gradwright explain`` does."""

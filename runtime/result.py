@@ -335,6 +335,10 @@ class TrainResult:
         """Return what was trained, and the figures of the model."""
         return f"{self.title}\n{self.last_line()}"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        del cycle
+        printer.text(str(self))  # IPython's plain text: no arrays
+
     def _repr_html_(self) -> str:
         image = base64.b64encode(self.plot().png).decode("ascii")
         return (

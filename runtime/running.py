@@ -162,8 +162,8 @@ class _Loop:
 
     def to_the_end(self) -> TrainResult:
         settings = self.settings
-        ended = False
         self.snapshots.look(self.position, self.course)
+        ended = self._watched(last=settings.epochs == self.position.epoch)
         while not ended and self.position.epoch < settings.epochs and self.stopping.stop is None:
             before = self.position.copy()
             rows = self._advance()
@@ -180,6 +180,7 @@ class _Loop:
                 at_best = self.stopping.best == self.position.epoch
                 self.before_best = self.position.copy() if at_best else before
             ended = rows.wanted_stop
+            ended |= self._watched(last=self._is_last(ended))
             if self.keeper is not None and not self._is_last(ended):
                 self.keeper.save(self.position, self.history, self.before_best)
         last = replace(self.model, params=self.position.params)
@@ -190,6 +191,21 @@ class _Loop:
         if self.keeper is not None:
             self.keeper.settle()
         return result
+
+    def _watched(self, *, last: bool) -> bool:
+        """Hand over the result so far, if it is time for it; return whether it is enough."""
+        snapshots = self.snapshots
+        if snapshots.watch is None or not snapshots.is_watched(self.position.epoch, last=last):
+            return False
+        params = {name: value.copy() for name, value in self.position.params.items()}
+        so_far = TrainResult(
+            model=replace(self.model, params=params),
+            history=self.history,
+            data=self.course.data,
+            settings=self.settings,
+            errors=snapshots.errors,
+        )
+        return bool(snapshots.watch(so_far))
 
     def _is_last(self, ended: bool) -> bool:
         last = self.position.epoch >= self.settings.epochs

@@ -5,9 +5,9 @@ The run is interrupted at epochs that are spread evenly, and goes on from there 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,15 @@ from runtime.errors import RunError
 from runtime.evaluation import outputs_of, regression_scores
 from runtime.position import Course, Position
 
+if TYPE_CHECKING:
+    from runtime.result import TrainResult
+
 Array = NDArray[np.floating[Any]]
 
 SAMPLES = 1_000  # training samples that gradients are computed of, at most
 NORMS = 100  # epochs at which they are, at most
 FRAMES = 40  # epochs at which the parameters are copied, at most
+WATCHED = 20  # epochs at which the result so far is handed over, at most
 SCORES = 50  # epochs at which errors of real targets are, at most, and one in
 SCORED = 10  # so that they take no more than 2 % of the time: an epoch passes a set five times
 
@@ -58,6 +62,8 @@ class Snapshots:
         Whether gradients are measured.
     scores
         Whether errors of real targets are measured.
+    watch
+        Called with the result so far; a true answer ends the run. None: nobody asks.
     copies
         The parameters by epoch.
     norms
@@ -71,6 +77,7 @@ class Snapshots:
     animate: bool = False
     gradient_norms: bool = False
     scores: bool = False
+    watch: "Callable[[TrainResult], object] | None" = None
     copies: dict[int, dict[str, Array]] = field(default_factory=dict)
     norms: dict[int, tuple[float, ...]] = field(default_factory=dict)
     errors: dict[int, tuple[float, ...]] = field(default_factory=dict)
@@ -82,6 +89,7 @@ class Snapshots:
             (self.animate, FRAMES),
             (self.gradient_norms, NORMS),
             (self.scores, self._scores),
+            (self.watch is not None, WATCHED),
         ):
             if is_on:
                 wanted.append(next(e for e in _spread(self.epochs, number) if e > epoch))
@@ -96,6 +104,10 @@ class Snapshots:
             self.norms[epoch] = _norms(position, course)
         if self.scores and epoch and epoch in _spread(self.epochs, self._scores):
             self.errors[epoch] = _errors(position, course)
+
+    def is_watched(self, epoch: int, *, last: bool) -> bool:
+        """Tell whether the result so far is to be handed over after an epoch."""
+        return self.watch is not None and (last or epoch in _spread(self.epochs, WATCHED))
 
     @property
     def _scores(self) -> int:

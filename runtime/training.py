@@ -75,6 +75,7 @@ def train(
     scale: str = "none",
     check: bool = False,
     callback: Report | None = None,
+    watch: Callable[[TrainResult], object] | None = None,
     progress: bool | None = None,
     animate: bool = False,
     gradient_norms: bool = False,
@@ -121,6 +122,11 @@ def train(
     callback
         Called with a `Progress` at most 20 times a second; a true result stops after the
         epoch.
+    watch
+        Called with the `TrainResult` so far, while the weights stand still: before training,
+        after at most 20 epochs on the way, evenly spread, and at the end; for example a
+        `runtime.notebook.LiveDecision`. A true result ends the run. It changes no bit of the
+        result.
     progress
         Whether to show a live bar: True, on a terminal or in a notebook; False: never; None:
         in a notebook.
@@ -231,7 +237,11 @@ def train(
     if start is not None and resume is not None:
         refuse_other_run(resume, start, model, data, settings, data_seed)
     snapshots = Snapshots(
-        epochs=settings.epochs, animate=animate, gradient_norms=gradient_norms, scores=True
+        epochs=settings.epochs,
+        animate=animate,
+        gradient_norms=gradient_norms,
+        scores=True,
+        watch=watch,
     )
     done = 0 if start is None else start.position.epoch
     with _shown(settings.epochs, done, progress) as live:

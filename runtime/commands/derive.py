@@ -9,6 +9,7 @@ from runtime.commands.objective import objective_options, reader
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from derive.network_derivation import Derivation
     from derive.recurrence import Recurrence
     from derive.spec import NetworkSpec
 
@@ -106,23 +107,15 @@ def command(
     output: str,
 ) -> None:
     """Derive the gradients of network SPEC as formulas."""
-    # imported here because they load SymPy, for which `gradwright --help` must not wait
-    from derive.network_derivation import derivation
-    from derive.spec import is_any_depth, one_hidden_layer
-
     read = reader(loss, define, l2)
-    chosen: Literal["matrix", "index"] = "index" if form == "index" else "matrix"
     certificate = None
     if explain_stability:
         text = _stability(spec, read, format_=format_, labels=labels)
-    elif is_any_depth(spec):
-        _refuse_for_any_depth(names=names, hvp=hvp, expand=expand)
-        recurrence = _recurrence(read(one_hidden_layer(spec)), labels=labels, prove=prove)
-        text = recurrence.report(format_, form=chosen, steps=steps)
-        certificate = recurrence.certificate
     else:
-        result = derivation(read(spec), labels=labels, names=names, hvp=hvp, prove=prove)
-        text = result.report(format_, form=chosen, steps=steps, expand=expand)
+        result = derived(
+            spec, read, labels=labels, names=names, hvp=hvp, expand=expand, prove=prove
+        )
+        text = told(result, format_, form=form, steps=steps, expand=expand)
         certificate = result.certificate
     failed = "; ".join(map(str, certificate.failures)) if certificate else ""
     if output == "-":
@@ -135,6 +128,39 @@ def command(
         from runtime.errors import RunError
 
         raise RunError(f"proof: {failed}")
+
+
+def derived(
+    spec: str,
+    read: "Callable[[str], NetworkSpec]",
+    *,
+    labels: str,
+    names: str,
+    hvp: bool,
+    expand: bool,
+    prove: bool,
+) -> "Derivation | Recurrence":
+    """Return the derivation of a network, or of networks of any depth."""
+    # imported here because they load SymPy, for which `gradwright --help` must not wait
+    from derive.network_derivation import derivation
+    from derive.spec import is_any_depth, one_hidden_layer
+
+    if is_any_depth(spec):
+        _refuse_for_any_depth(names=names, hvp=hvp, expand=expand)
+        return _recurrence(read(one_hidden_layer(spec)), labels=labels, prove=prove)
+    return derivation(read(spec), labels=labels, names=names, hvp=hvp, prove=prove)
+
+
+def told(
+    result: "Derivation | Recurrence", format_: str, *, form: str, steps: bool, expand: bool
+) -> str:
+    """Return what there is to say of a derivation in a format."""
+    from derive.network_derivation import Derivation
+
+    chosen: Literal["matrix", "index"] = "index" if form == "index" else "matrix"
+    if isinstance(result, Derivation):
+        return result.report(format_, form=chosen, steps=steps, expand=expand)
+    return result.report(format_, form=chosen, steps=steps)
 
 
 def _stability(

@@ -96,17 +96,19 @@ def command(
         seed=seed,
     )
     chosen = format_ or SUFFIXES.get(Path(output).suffix.lower(), "text")
+    worksheet_text, solution_text = sheet.reports(chosen)
+    asked_for = solution_text if solution else worksheet_text
     if output == "-":
         from runtime.commands.derive import print_text
 
-        print_text(sheet.report(chosen, solution=solution))
+        print_text(asked_for)
         return
     from runtime.files import shown, write_atomically
     from runtime.messages import say
 
-    files = {output: sheet.report(chosen, solution=solution)}
+    files = {output: asked_for}
     if not solution and _is_plain(Path(output)):
-        files[str(solution_path(Path(output)))] = sheet.report(chosen, solution=True)
+        files[str(solution_path(Path(output)))] = solution_text
     for path, text in files.items():
         write_atomically(path, text)
     if len(files) > 1:
