@@ -9,11 +9,10 @@ in braces or behind ``$`` is put into it. `LiveDecision` is the picture by itsel
 ``runtime.train(..., watch=LiveDecision())``.
 """
 
-import ast
 import inspect
 import shlex
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import click
 
+from runtime.cell_source import cell_source, in_the_cell
 from runtime.errors import GradwrightError, InputError
 
 if TYPE_CHECKING:
@@ -164,8 +164,7 @@ def grade_magic(line: str, cell: str) -> None:
         if not str(error.name).startswith("runtime.grading"):
             raise
         raise InputError("this version of gradwright has no grader.") from None
-    # imports of earlier cells stand in the line of %%grade, so that lines have their numbers
-    text = f"{'; '.join(_imports(shell.user_ns.get('In', ())))}\n{cell}"
+    text = cell_source(cell, shell.user_ns.get("In", [])[:-1])  # the last one is this cell
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cell.py"
         path.write_text(text, encoding="utf-8")
@@ -173,7 +172,8 @@ def grade_magic(line: str, cell: str) -> None:
             verdict = grade(path, timeout=given["timeout"])
         except GradwrightError as error:
             raise type(error)(str(error).replace(str(path), _CELL)) from error
-    click.echo(verdict_text(replace(verdict, name=_CELL), given["hints"]))
+    report = verdict_text(replace(verdict, name=_CELL), given["hints"])
+    click.echo(in_the_cell(report, cell))
     if given["run"]:
         shell.run_cell(cell)
 
@@ -261,24 +261,10 @@ def _grade_command() -> click.Command:
             ),
             click.Option(["--run"], is_flag=True, help="Run the cell here as well, afterwards."),
         ],
-        help="Grade the cell, in a process of its own. Imports of earlier cells count for it.",
+        help="Grade the cell, in a process of its own, with what earlier cells import and define.",
     )
 
 
 def _help_of(name: str) -> str:
     sign = "%%" if MAGICS[name][0] == "cell" else "%"
     return f"{sign}{name} --help tells its options; none of its arguments is evaluated."
-
-
-def _imports(cells: Sequence[str]) -> list[str]:
-    """Return the import statements of cells that were run, each once, in order."""
-    found: dict[str, None] = {}
-    for cell in cells[:-1]:  # the last one is the cell of the magic itself
-        try:
-            tree = ast.parse(cell)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-        for node in tree.body:
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                found[ast.unparse(node)] = None
-    return list(found)

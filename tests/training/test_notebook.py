@@ -14,6 +14,7 @@ from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
 import derive
 import runtime
+from runtime.cell_source import cell_source, in_the_cell
 from runtime.errors import InputError
 from runtime.notebook import LiveDecision, Shown
 from runtime.result import TrainResult
@@ -213,6 +214,31 @@ def test_grade_gives_the_grader_the_cell_with_the_imports_before_it(
     assert "made" not in shell.user_ns  # the cell is not run here
     ran(shell, "%%grade --run\nmade = 1\n")
     assert shell.user_ns["made"] == 1
+
+
+def test_a_cell_is_graded_with_what_earlier_cells_define() -> None:
+    graded = "get_ipython().run_cell_magic('grade', '', 'def forward(p, X):\\n    return 1\\n')"
+    earlier = [
+        "import torch\nfrom math import *",
+        "def backward(p, o, Y):\n    return 'old'",
+        "scale = 0.1\ndef init_params(a, b, c):\n    return scale",
+        "train(); x = input()\nfor i in range(9): pass",
+        "get_ipython().run_line_magic('derive', '2-2')",
+        "not Python",
+        graded,
+        "import torch\nscale = 0.3",
+    ]
+    cell = "def backward(p, o, Y):\n    return 'new'\n"
+    text = cell_source(cell, earlier)
+    assert text.startswith(f"import torch; from math import *\n{cell}")
+    assert text.count("def backward") == text.count("scale = ") == 1
+    assert "'old'" not in text
+    assert "scale = 0.3" in text
+    assert "def forward(p, X):" in text
+    assert "train" not in text
+    assert "input" not in text
+    said = in_the_cell("wrong (line 3), and (line 5); cell 4, line 12", cell)
+    assert said == "wrong (line 3), and (an earlier cell); cell 4, an earlier cell"
 
 
 @pytest.mark.skipif(
