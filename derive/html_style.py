@@ -43,6 +43,7 @@ STYLE = """\
 .gradwright .proof th, .gradwright .proof td { vertical-align: top; font-size: .92rem; }
 .gradwright .equations th { text-align: right; white-space: nowrap; min-width: 3rem;
   padding-right: 0; }
+.gradwright .equations td { text-align: left; }
 .gradwright .said td { color: var(--soft); font-size: .92rem; padding-top: .8rem; }
 .gradwright .blank mspace { border-bottom: 1.5px solid var(--ink); }
 .gradwright .blank > mtext, .gradwright .answer > mtext { color: var(--soft); font-size: .7em; }

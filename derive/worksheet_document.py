@@ -88,7 +88,7 @@ def worksheet_document(
     Returns
     -------
     Document
-        Its title wants the kind of the sheet in front.
+        Its title wants the kind of the sheet in front, and its text is for `derive.blanks` to cut.
     """
     whole = document(program, spec, steps=level > 1)
     first, *rest = whole.title

@@ -27,7 +27,7 @@ class Worksheet:
     spec
         The network.
     document
-        What both sheets say, with answers where one of them has blanks.
+        What the worksheet says, with answers between marks where it has blanks.
     example
         The numbers of the example, None if the sheets have none.
     """
@@ -58,8 +58,7 @@ class Worksheet:
         """Return the worksheet and the solution, as `report` does, from one text."""
         if format_ not in WRITERS:
             raise InputError(f'format: "{format_}" is not known. Known: {", ".join(WRITERS)}.')
-        named = replace(self.document, title=(_WORKSHEET, *self.document.title))
-        text, style = WRITERS[format_](named), STYLES[format_]
+        text, style = WRITERS[format_](self.document), STYLES[format_]
         solved = text.replace(_WORKSHEET, _SOLUTION)  # a title: no formula holds a colon
         return style.cut(text, filled=False), style.cut(solved, filled=True)
 
@@ -115,10 +114,10 @@ def worksheet(
     >>> print(lab)  # doctest: +ELLIPSIS
     Worksheet: network 2-10-2, cross-entropy loss, mean over a batch of B samples
     ...
-      dZ1 = dH1 ∘ (⟨14: ____⟩)
+        dZ1 = dH1 ∘ (⟨13: ____⟩)
     ...
     >>> solution = lab.report(solution=True)
-    >>> "dZ1 = dH1 ∘ (⟨14: 1 − H1 ∘ H1⟩)" in solution
+    >>> "dZ1 = dH1 ∘ (⟨13: 1 − H1 ∘ H1⟩)" in solution
     True
     """
     if level not in LEVELS:
@@ -132,7 +131,8 @@ def worksheet(
         small_program = derivation(small, labels=labels, names=names).program
         found = worked_example(small, small_program, seed=seed)
     told = worksheet_document(program, spec, level=level, example=found, asked=example)
-    return Worksheet(spec=spec, document=told, example=found)
+    named = replace(told, title=(_WORKSHEET, *told.title))
+    return Worksheet(spec=spec, document=named, example=found)
 
 
 def refuse_any_depth(spec: str) -> None:

@@ -149,8 +149,9 @@ def train_magic(line: str) -> "TrainResult":
     given = {name: value for name, value in params.items() if value is not None}
     if "data" not in given:
         raise InputError("%train: which data? Name a set or a file, for example %train circles.")
-    watch = LiveDecision() if given.pop("live") else None
-    return train(given.pop("data"), **given, watch=watch)
+    if not given.pop("live"):
+        return train(given.pop("data"), **given)
+    return train(given.pop("data"), **given, watch=LiveDecision(), progress=False)
 
 
 def grade_magic(line: str, cell: str) -> None:

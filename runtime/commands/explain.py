@@ -7,8 +7,12 @@ import click
 from runtime.commands.objective import objective_options, reader
 
 FORMATS = ("text", "markdown", "html", "latex")
-SUFFIXES = {".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html"} | {
-    ".tex": "latex"
+SUFFIXES = {
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".tex": "latex",
 }
 
 _EPILOG = """\b
