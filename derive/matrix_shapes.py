@@ -111,6 +111,8 @@ def shapes_written(expression: Matrix, tensors: Tensors, notation: Notation) -> 
     """
 
     def leaf(part: Matrix) -> Piece:
+        if isinstance(part, Number):
+            return notation.number(part.value)
         return shape_piece(shape_of(part, tensors), notation)
 
     def factor(part: Matrix) -> Piece:

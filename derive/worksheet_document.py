@@ -7,6 +7,7 @@ has them; here it is decided which parts of them are answers.
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import takewhile
 
 import sympy
 from sympy import Expr, Integer
@@ -36,7 +37,7 @@ from derive.matrix_expression import Hadamard, MatMul, Matrix, Name, Ones, Plus,
 from derive.matrix_form import matrix_form
 from derive.matrix_printing import matrix_piece
 from derive.matrix_shapes import column_shape, shape_piece, shapes_written
-from derive.notation import Notation, Piece
+from derive.notation import Level, Notation, Piece
 from derive.ordering import free_indices
 from derive.printing import TEXT, sides
 from derive.program import Partial, Program, Statement, size, tensor_of
@@ -212,7 +213,9 @@ class _Writer:
 
         def write(notation: Notation, marked: Callable[[str], str]) -> str:
             piece = matrix_piece(answer, notation)
-            hole = Piece(marked(piece.text), piece.level, piece.negative)
+            # factors among factors need no brackets
+            level = Level.ATOM if isinstance(answer, MatMul | Hadamard) else piece.level
+            hole = Piece(marked(piece.text), level, piece.negative)
             return notation.signed(matrix_piece(around, notation, {_HOLE: hole}))
 
         yield Equation(left=left, right=self.blanks.within(write), said=said)
@@ -310,9 +313,13 @@ def _opened(matrix: Matrix, cotangents: set[str]) -> tuple[Matrix, Matrix]:
             around, answer = _opened(operand, cotangents)
             return Scaled(matrix.number, matrix.scalars, matrix.divisors, around), answer
         case MatMul(factors) | Hadamard(factors):
-            at = _asked(factors, cotangents)
-            others = (*factors[:at], Name(_HOLE), *factors[at + 1 :])
-            return type(matrix)(others), factors[at]
+            first, end = _asked(factors, cotangents)
+            asked = factors[first:end]
+            if len(asked) == len(factors):
+                return Name(_HOLE), matrix
+            kind = type(matrix)
+            answer = kind(asked) if len(asked) > 1 else asked[0]
+            return kind((*factors[:first], Name(_HOLE), *factors[end:])), answer
         case Plus(terms):
             for place, term in enumerate(terms):
                 if _reads(term, cotangents):
@@ -321,10 +328,18 @@ def _opened(matrix: Matrix, cotangents: set[str]) -> tuple[Matrix, Matrix]:
     return Name(_HOLE), matrix
 
 
-def _asked(factors: tuple[Matrix, ...], cotangents: set[str]) -> int:
-    """Return which factor is asked for."""
-    local = [n for n, f in enumerate(factors) if not _reads(f, cotangents) and not _is_ones(f)]
-    return local[0] if local else next((n for n, f in enumerate(factors) if not _is_ones(f)), 0)
+def _asked(factors: tuple[Matrix, ...], cotangents: set[str]) -> tuple[int, int]:
+    """Return the first of the factors that are asked for, and where they end.
+
+    Those that read no cotangent, as far as they stand side by side; else one that does.
+    """
+    local = [not _reads(f, cotangents) and not _is_ones(f) for f in factors]
+    if not any(local):
+        first = next((n for n, f in enumerate(factors) if not _is_ones(f)), 0)
+        return first, first + 1
+    first = local.index(True)
+    run = list(takewhile(bool, local[first:]))
+    return first, first + len(run)
 
 
 def _is_ones(matrix: Matrix) -> bool:

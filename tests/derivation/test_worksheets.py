@@ -147,6 +147,14 @@ def test_every_formula_has_the_shape_of_what_it_defines(spec: str) -> None:
     assert checked > 4
 
 
+def test_all_of_a_local_derivative_is_asked_for() -> None:
+    sheet = derive.worksheet("2-3:sigmoid-2", level=1, example=False)
+    worksheet, solution = sheet.reports()
+    assert re.search(r"dZ1 = dH1 ∘ ⟨\d+: _+⟩\n", worksheet)
+    assert re.search(r"dZ1 = dH1 ∘ ⟨\d+: H1 ∘ \(1 − H1\)⟩\n", solution)
+    assert "1 ⊘ (B × 3) = ⟨" in worksheet
+
+
 def test_shapes_that_do_not_fit_are_seen() -> None:
     tensors = derive.loss_program("2-3-4").tensors()
     X, W1, W2 = map(Name, ("X", "W1", "W2"))
