@@ -7,7 +7,7 @@ has them; here it is decided which parts of them are answers.
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
-from itertools import takewhile
+from itertools import chain, takewhile
 
 import sympy
 from sympy import Expr, Integer
@@ -18,16 +18,14 @@ from derive.document import (
     Document,
     Equation,
     Equations,
+    Lines,
     Math,
     Paragraphs,
     Recorded,
     Section,
     Sentence,
-    Tensors,
-    assumed,
-    document,
+    Table,
     equation,
-    gradients,
     name,
 )
 from derive.index_form import index_form
@@ -42,7 +40,6 @@ from derive.ordering import free_indices
 from derive.printing import TEXT, sides
 from derive.program import Partial, Program, Statement, size, tensor_of
 from derive.rules import RULES
-from derive.spec import NetworkSpec
 from derive.worked_example import SAMPLES, Array, Entry, WorkedExample, entry_piece
 
 LEVELS = (1, 2, 3)
@@ -64,21 +61,14 @@ _HOW_TO: tuple[Sentence, ...] = (
 
 
 def worksheet_document(
-    program: Program,
-    spec: NetworkSpec,
-    *,
-    level: int,
-    example: WorkedExample | None,
-    asked: bool = True,
+    whole: Document, *, level: int, example: WorkedExample | None, asked: bool = True
 ) -> Document:
     """Return what both sheets of a worksheet say, with answers in the place of blanks.
 
     Parameters
     ----------
-    program
-        The result of `derive.rewrite_program`, under any names.
-    spec
-        The network that it was derived for.
+    whole
+        What is told of the derivation, of one network or of any depth, without a proof.
     level
         As for `derive.worksheet`.
     example
@@ -91,18 +81,19 @@ def worksheet_document(
     Document
         Its title wants the kind of the sheet in front, and its text is for `derive.blanks` to cut.
     """
-    whole = document(program, spec, steps=level > 1)
     first, *rest = whole.title
     assert isinstance(first, str)
-    writer = _Writer(program, level)
-    sections = [
-        Section(heading=("How to use it",), content=Paragraphs(paragraphs=_HOW_TO)),
-        Section(heading=("Given",), content=Tensors(tensors=program.inputs)),
-        Section(heading=("Forward",), content=Equations(equations=tuple(writer.forward()))),
-        *writer.backward(),
-        Section(heading=("Gradients",), content=gradients(program)),
-        *assumed(program),
-    ]
+    *told, notation = whole.sections
+    writer = _Writer(whole.programs, level)
+    sections = [Section(heading=("How to use it",), content=Paragraphs(paragraphs=_HOW_TO))]
+    for section in told:
+        match section.content:
+            case Lines(statements=statements):
+                sections += writer.sections(section.heading, statements)
+            case Table():
+                pass  # comparisons, which are no matter of a student's
+            case _:
+                sections.append(section)
     if example is not None:
         sections += writer.example(example)
     elif asked:
@@ -115,7 +106,7 @@ def worksheet_document(
         whole,
         title=(first.replace("Network", "network", 1), *rest),
         steps=False,
-        sections=(*sections, whole.sections[-1]),  # the notation
+        sections=(*sections, notation),
     )
 
 
@@ -124,35 +115,41 @@ def _sentences(*texts: str) -> Paragraphs:
 
 
 class _Writer:
-    """Writes the formulas of a programme, with blanks at a level."""
+    """Writes the formulas of programmes, with blanks at a level."""
 
-    def __init__(self, program: Program, level: int) -> None:
-        self.program = program
+    def __init__(self, programs: tuple[Program, ...], level: int) -> None:
         self.level = level
-        self.tensors = program.tensors()
-        self.cotangents = {statement.name for statement in program.backward}
+        self.statements = {s.name: s for program in programs for s in program.statements}
+        self.tensors = {t.name: t for program in programs for t in program.tensors().values()}
+        self.cotangents = {f"d{tensor}" for tensor in self.tensors} & self.tensors.keys()
         self.blanks = Blanks()
         self.used: dict[str, None] = {}
 
         @cache
         def told(notation: Notation) -> dict[str, tuple[Told, ...]]:
-            return told_steps(program, notation=notation)
+            return told_steps(*programs, notation=notation)
 
         self.told: Callable[[Notation], dict[str, tuple[Told, ...]]] = told
 
-    def forward(self) -> Iterator[Equation]:
-        """Yield the definitions, which are given, and their shapes."""
-        for statement in self.program.forward:
-            left, right = _sides(statement)
-            yield Equation(left=left, right=right)
-            yield from self.shapes(statement)
+    def sections(self, heading: Sentence, statements: tuple[Statement, ...]) -> Iterator[Section]:
+        """Yield the definitions in one section, or a section for each gradient."""
+        given = [statement for statement in statements if statement.name not in self.cotangents]
+        if given:
+            equations = tuple(equation for s in given for equation in self.definition(s))
+            yield Section(heading=heading, content=Equations(equations=equations))
+        for statement in statements:
+            if statement.name in self.cotangents:
+                parts = (self.steps(statement), self.formula(statement), self.shapes(statement))
+                yield Section(
+                    heading=(*heading, ": ", name(statement.name)),
+                    content=Equations(equations=tuple(chain(*parts))),
+                )
 
-    def backward(self) -> Iterator[Section]:
-        """Yield a section for each gradient: the steps that lead to it, and its formula."""
-        for statement in self.program.backward:
-            equations = [*self.steps(statement), *self.formula(statement), *self.shapes(statement)]
-            heading: Sentence = ("Backward: ", name(statement.name))
-            yield Section(heading=heading, content=Equations(equations=tuple(equations)))
+    def definition(self, statement: Statement) -> Iterator[Equation]:
+        """Yield a definition, which is given, and its shapes."""
+        left, right = _sides(statement)
+        yield Equation(left=left, right=right)
+        yield from self.shapes(statement)
 
     def steps(self, statement: Statement) -> Iterator[Equation]:
         """Yield the recorded steps; the last one is the formula itself, and left out."""
@@ -185,7 +182,7 @@ class _Writer:
             node for node in sympy.preorder_traversal(one.step.before) if isinstance(node, Partial)
         )
         for partial in nodes:
-            statement = self.program.statement(tensor_of(partial.args[0]))
+            statement = self.statements[tensor_of(partial.args[0])]
             free = tuple(sorted(free_indices(partial), key=str))
             taken = canonical(local_derivative(statement, partial), free)
             left, right = (_in_index_form(side, one.step.indices) for side in (partial, taken))

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from derive.blanks import STYLES
-from derive.document import Document
-from derive.errors import InputError
+from derive.document import Document, document
+from derive.errors import InputError, InternalError
 from derive.network_derivation import derivation
-from derive.spec import DEFAULT_LOSS, NetworkSpec, is_any_depth, parse_spec
+from derive.recurrence import layer_recurrence
+from derive.recurrence_document import recurrence_document
+from derive.spec import DEFAULT_LOSS, NetworkSpec, is_any_depth, one_hidden_layer, parse_spec
 from derive.worked_example import WorkedExample, small_network, worked_example
 from derive.worksheet_document import LEVELS, worksheet_document
 from derive.writers import WRITERS
@@ -25,7 +27,7 @@ class Worksheet:
     Attributes
     ----------
     spec
-        The network.
+        The network; for any depth, one with a single hidden layer.
     document
         What the worksheet says, with answers between marks where it has blanks.
     example
@@ -89,7 +91,7 @@ def worksheet(
     Parameters
     ----------
     spec, loss, define, l2, labels, names
-        As for `derive.derivation`.
+        As for `derive.derivation`; ``"N"`` is any number of hidden layers, with an example of two.
     level
         How much is left blank: 1 an operand of each gradient, 2 also the steps that lead to it,
         3 all of them but what they are called.
@@ -122,23 +124,32 @@ def worksheet(
     """
     if level not in LEVELS:
         raise InputError(f"level: {level} is not known. Expected 1, 2 or 3.")
-    if isinstance(spec, str):
-        refuse_any_depth(spec)
-        spec = parse_spec(spec, loss=loss, define=define, l2=l2)
-    program = derivation(spec, labels=labels, names=names).program
-    small, found = small_network(spec), None
+    steps = level > 1
+    if isinstance(spec, str) and is_any_depth(spec):
+        if names != "plain":
+            raise InputError(
+                "names: the lab's need a depth. Leave them out, or give sizes, for example 2-10-2."
+            )
+        network = parse_spec(one_hidden_layer(spec), loss=loss, define=define, l2=l2)
+        recurrence = layer_recurrence(network, labels=labels, depths=(2,))
+        if not recurrence.holds:
+            raise InternalError(f"the recurrence is not what single networks give\n\n{recurrence}")
+        whole = recurrence_document(recurrence, steps=steps)
+        hidden, output = network.activations
+        shown = replace(
+            network, sizes=("n0", "n1", "n2", "n3"), activations=(hidden, hidden, output)
+        )
+    else:
+        network = shown = (
+            parse_spec(spec, loss=loss, define=define, l2=l2) if isinstance(spec, str) else spec
+        )
+        program = derivation(network, labels=labels, names=names).program
+        whole = document(program, network, steps=steps)
+    found = None
     if example:
+        small = small_network(shown)
         small_program = derivation(small, labels=labels, names=names).program
         found = worked_example(small, small_program, seed=seed)
-    told = worksheet_document(program, spec, level=level, example=found, asked=example)
+    told = worksheet_document(whole, level=level, example=found, asked=example)
     named = replace(told, title=(_WORKSHEET, *told.title))
-    return Worksheet(spec=spec, document=named, example=found)
-
-
-def refuse_any_depth(spec: str) -> None:
-    """Raise `InputError` for a text that stands for networks of any depth."""
-    if is_any_depth(spec):
-        raise InputError(
-            f"{spec}: a worksheet is of one network, and {spec} stands for all depths. Give "
-            "sizes, for example 2-10-2; gradwright derive N tells of any depth."
-        )
+    return Worksheet(spec=network, document=named, example=found)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from runtime.commands.objective import objective_options, reader
+from runtime.commands.objective import objective_options
 
 FORMATS = ("text", "markdown", "html", "latex")
 SUFFIXES = {
@@ -21,6 +21,7 @@ Examples:
   gradwright explain --solution
   gradwright explain -o sheet.html               # and sheet-solution.html
   gradwright explain --names lab -o sheet.tex
+  gradwright explain N -o any-depth.html         # any number of hidden layers
   gradwright explain 784-100:relu-50-10 --loss mse --level 1
   gradwright explain --seed 7 -o ada.html        # other numbers for another student
   gradwright explain 2-8:mish-2 --define 'mish(z) = z*tanh(log(1+exp(z)))' -o mish.md
@@ -88,11 +89,14 @@ def command(
 ) -> None:
     """Write a worksheet on the gradients of network SPEC, and its solution."""
     # imported here because it loads SymPy, for which `gradwright --help` must not wait
-    from derive.worksheets import refuse_any_depth, worksheet
+    from derive.spec import DEFAULT_LOSS
+    from derive.worksheets import worksheet
 
-    refuse_any_depth(spec)
     sheet = worksheet(
-        reader(loss, define, l2)(spec),
+        spec,
+        loss=DEFAULT_LOSS if loss is None else loss,
+        define=define,
+        l2=l2 or 0.0,
         labels=labels,
         names=names,
         level=level,

@@ -33,8 +33,10 @@ CASES: dict[str, dict[str, object]] = {
     "nx-ny": {"level": 3},
     "4-8:relu-3": {"level": 1, "loss": "mse"},
     "3-4-5:relu-6-2": {"level": 3, "names": "lab", "seed": 5},
+    "N:relu": {"level": 2},
     "2-3:sigmoid-1": {"level": 2, "loss": "binary-cross-entropy", "l2": 0.25},
 }
+NETWORKS = [spec for spec in CASES if not spec.startswith("N")]
 # a blank and an answer in each format, with the number in group 1
 BLANKS: dict[str, tuple[str, str]] = {
     "text": (r"⟨(\d+): _+⟩", r"⟨(\d+): ([^⟨⟩]*)⟩"),
@@ -101,7 +103,7 @@ def test_the_answers_in_the_blanks_make_the_solution(spec: str, sheet) -> None:
         assert "\ue000" not in worksheet + solution
 
 
-@pytest.mark.parametrize("spec", CASES)
+@pytest.mark.parametrize("spec", NETWORKS)
 def test_the_solution_tells_the_derivation_and_the_worksheet_keeps_it(spec: str, sheet) -> None:
     options = {k: v for k, v in CASES[spec].items() if k not in ("level", "seed")}
     program = derive.derivation(spec, **options).program
@@ -133,7 +135,7 @@ def test_levels_leave_more_and_more_blank() -> None:
     assert counts == sorted(counts)
 
 
-@pytest.mark.parametrize("spec", CASES)
+@pytest.mark.parametrize("spec", NETWORKS)
 def test_every_formula_has_the_shape_of_what_it_defines(spec: str) -> None:
     options = {k: v for k, v in CASES[spec].items() if k not in ("level", "seed")}
     program = derive.derivation(spec, **options).program
@@ -153,6 +155,19 @@ def test_all_of_a_local_derivative_is_asked_for() -> None:
     assert re.search(r"dZ1 = dH1 ∘ ⟨\d+: _+⟩\n", worksheet)
     assert re.search(r"dZ1 = dH1 ∘ ⟨\d+: H1 ∘ \(1 − H1\)⟩\n", solution)
     assert "1 ⊘ (B × 3) = ⟨" in worksheet
+
+
+def test_any_depth_is_a_recurrence_with_an_example_of_two_hidden_layers(sheet) -> None:
+    worksheet, solution = sheet("N:relu").reports()
+    plain = re.sub(r"⟨\d+: ([^⟨⟩]*)⟩", r"\1", solution)
+    recurrence = derive.layer_recurrence("N:relu", depths=())
+    for statement in (*recurrence.output.statements, *recurrence.layer.backward):
+        assert statement_text(statement, form="matrix") in plain
+    assert "Why this is the gradient" in worksheet
+    assert "compared" not in worksheet
+    assert re.search(r"dH_ℓ = dZ_{ℓ\+1} ⟨\d+: _+⟩\n", worksheet)
+    assert re.search(r"\(B × n_{ℓ\+1}\) \(n_{ℓ\+1} × n_ℓ\) = ⟨", worksheet)
+    assert sheet("N:relu").example.spec.text == "2-2:relu-2:relu-2:softmax"
 
 
 def test_shapes_that_do_not_fit_are_seen() -> None:
@@ -285,7 +300,7 @@ def test_the_text_does_not_depend_on_hashes() -> None:
 
 
 def test_what_cannot_be_is_refused() -> None:
-    for bad in ({"level": 4}, {"spec": "N"}, {"names": "mine"}):
+    for bad in ({"level": 4}, {"spec": "N", "names": "lab"}, {"names": "mine"}):
         with pytest.raises(InputError):
             derive.worksheet(**bad)
     with pytest.raises(InputError, match="format"):

@@ -43,7 +43,11 @@ def test_one_sheet_is_written_if_it_is_asked_for_and_none_beside_a_device(tmp_pa
 
 
 def test_what_cannot_be_is_refused_and_nothing_written(tmp_path: Path) -> None:
-    for arguments in (("N",), ("2-2", "-o", str(tmp_path / "no" / "sheet.md")), ("2-x",)):
+    for arguments in (
+        ("N", "--names", "lab"),
+        ("2-2", "-o", str(tmp_path / "no" / "sheet.md")),
+        ("2-x",),
+    ):
         result = invoke(*arguments)
         assert isinstance(result.exception, InputError)
         assert result.stdout == ""
