@@ -89,7 +89,7 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["trian"], ['"trian" is not known', 'Did you mean "train"?', "derive, generate"]),
+        (["trian"], ['"trian" is not known', 'Did you mean "train"?', "derive, explain, generate"]),
         (["xyzzy"], ['"xyzzy" is not known. Known: derive']),
         (["--colour"], ["No such option", "--colour"]),
         (["train"], ["Missing argument 'DATA'"]),
