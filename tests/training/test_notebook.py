@@ -252,7 +252,9 @@ def test_a_cell_is_graded_with_what_earlier_cells_define() -> None:
 def test_a_mistake_in_a_cell_is_named_with_the_line_of_the_cell(shell, capsys) -> None:
     ran(shell, "import numpy as np")
     capsys.readouterr()
-    ran(shell, "%%grade\ndef sgd(params, grads, eta):\n    return params\n")
+    lines = ("for k in params:", "    params[k] = params[k] + eta * grads[k]", "return params")
+    body = "\n".join(f"    {line}" for line in lines)
+    ran(shell, f"%%grade\ndef sgd(params, grads, eta):\n{body}\n")
     out = capsys.readouterr().out
     assert out.startswith("this cell: not right yet")
-    assert "line 2" in out
+    assert "sign (line 4)" in out  # as the notebook counts, the line of %%grade included
