@@ -173,7 +173,7 @@ def grade_magic(line: str, cell: str) -> None:
             verdict = grade(path, timeout=given["timeout"])
         except GradwrightError as error:
             raise type(error)(str(error).replace(str(path), _CELL)) from error
-    report = verdict_text(replace(verdict, name=_CELL), given["hints"])
+    report = verdict_text(_of_the_cell(verdict), given["hints"])
     click.echo(in_the_cell(report, cell))
     if given["run"]:
         shell.run_cell(cell)
@@ -184,6 +184,14 @@ MAGICS: dict[str, tuple[str, Callable[..., Any]]] = {
     "train": ("line", train_magic),
     "grade": ("cell", grade_magic),
 }
+
+
+def _of_the_cell(verdict: Any) -> Any:
+    """Return a verdict without the functions that are still to be written in later cells."""
+    written = {name: j for name, j in verdict.functions.items() if j.status != "missing"}
+    lacks_backward = "backward" in verdict.functions and "backward" not in written
+    gradients = {} if lacks_backward else verdict.gradients
+    return replace(verdict, name=_CELL, functions=written, gradients=gradients)
 
 
 def _ipython(name: str) -> Any:

@@ -196,20 +196,27 @@ def test_grade_gives_the_grader_the_cell_with_the_imports_before_it(
 
     def grade(path: Path, *, timeout: float) -> object:
         handed.append((Path(path).read_text("utf-8"), timeout))
-        return Verdict(name=str(path))
+        status = {"sgd": "wrong", "forward": "right", "backward": "missing"}
+        functions = {name: SimpleNamespace(status=word) for name, word in status.items()}
+        return Verdict(name=str(path), functions=functions, gradients={"Wh": "missing"})
 
     @dataclass
     class Verdict:
         name: str
+        functions: dict[str, SimpleNamespace]
+        gradients: dict[str, str]
+
+    def told(verdict: Verdict, hints: int) -> str:
+        return f"{verdict.name}: {hints} {' '.join(verdict.functions)} {verdict.gradients}"
 
     grader = SimpleNamespace(grade=grade)
-    report = SimpleNamespace(verdict_text=lambda verdict, hints: f"{verdict.name}: {hints}")
+    report = SimpleNamespace(verdict_text=told)
     monkeypatch.setitem(sys.modules, "runtime.grading.grader", grader)
     monkeypatch.setitem(sys.modules, "runtime.grading.report", report)
     ran(shell, "import math\nfrom fractions import Fraction\nx = 1")
     capsys.readouterr()
     ran(shell, "%%grade --hints 3\nmade = 1\n\ndef sgd(p, g, e):\n    return p\n")
-    assert capsys.readouterr().out == "this cell: 3\n"
+    assert capsys.readouterr().out == "this cell: 3 sgd forward {}\n"  # not what is to come
     ((text, timeout),) = handed
     first, *others = text.split("\n")
     assert "import math" in first
