@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from runtime.data.dataset import Dataset
     from runtime.grading.grader import grade
     from runtime.history import History
+    from runtime.lab_data import CirclesData, MNISTData
     from runtime.result import Model, TrainResult
     from runtime.settings import Settings
     from runtime.torch_check import check
     from runtime.training import Progress, train
 
 __all__ = [
+    "CirclesData",
     "Dataset",
     "History",
+    "MNISTData",
     "Model",
     "Progress",
     "Settings",
@@ -31,8 +34,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CirclesData": "runtime.lab_data",
     "Dataset": "runtime.data.dataset",
     "History": "runtime.history",
+    "MNISTData": "runtime.lab_data",
     "Model": "runtime.result",
     "Progress": "runtime.training",
     "Settings": "runtime.settings",

@@ -14,6 +14,7 @@ from runtime.picture import (
     GREY,
     LIGHT_GREY,
     MARKERS,
+    Blank,
     blank_figure,
     class_colours,
     mixed,
@@ -78,9 +79,57 @@ def decision_figure(
     refuse_other_than_planes(dataset)
     x, y = axis_points(dataset)
     surface = surface_of(predict, dataset, x, y)
-    with decision_plane(dataset, x, y, gaps=not np.isfinite(surface).all()) as (figure, axes, bar):
+    with surface_figure(x, y, surface, dataset, title, probabilities=probabilities) as figure:
+        yield figure
+
+
+@contextlib.contextmanager
+def surface_figure(
+    x: Array,
+    y: Array,
+    surface: Array,
+    dataset: Dataset,
+    title: str,
+    *,
+    probabilities: bool = True,
+    blank: Blank = blank_figure,
+) -> Iterator["Figure"]:
+    """Give the picture of `decision_figure` for outputs that are known on a grid already.
+
+    Parameters
+    ----------
+    x, y
+        Coordinates of the grid along both axes, at even steps.
+    surface
+        Outputs there, shape (len(y), len(x), c): a column per class, or one for two classes.
+    dataset, title, probabilities
+        As for `decision_figure`.
+    blank
+        Gives the figure to draw on.
+    """
+    gaps = not np.isfinite(surface).all()
+    with decision_plane(dataset, x, y, gaps=gaps, blank=blank) as (figure, axes, bar):
         shade(axes, bar, x, y, surface, dataset, probabilities=probabilities)
         draw_points(axes, dataset)
+        set_title(figure, title)
+        yield figure
+
+
+@contextlib.contextmanager
+def points_figure(
+    dataset: Dataset, title: str, *, blank: Blank = blank_figure
+) -> Iterator["Figure"]:
+    """Give a picture of the points alone, in the same axes: training filled, test hollow."""
+    x, y = axis_points(dataset)
+    legend = _legend_entries(dataset, _names(dataset), gaps=False)[:-1]  # there is no boundary
+    columns = _legend_columns([str(entry.get_label()) for entry in legend])
+    with _plane(x, y, rows=-(-len(legend) // columns), blank=blank) as (figure, axes, bar):
+        bar.remove()
+        place = axes.get_position()
+        axes.set_position(((1 - place.width) / 2, place.y0, place.width, place.height))
+        draw_points(axes, dataset)
+        axes.set(xlabel="x₁", ylabel="x₂", xlim=x[[0, -1]], ylim=y[[0, -1]])
+        figure.legend(handles=legend, loc="lower center", ncols=columns)
         set_title(figure, title)
         yield figure
 
@@ -116,7 +165,7 @@ def surface_of(predict: Predict, dataset: Dataset, x: Array, y: Array) -> Array:
 
 @contextlib.contextmanager
 def decision_plane(
-    dataset: Dataset, x: Array, y: Array, *, gaps: bool = False
+    dataset: Dataset, x: Array, y: Array, *, gaps: bool = False, blank: Blank = blank_figure
 ) -> Iterator[tuple["Figure", "Axes", "Axes"]]:
     """Give a figure with a legend, still without shade, points and title, and its bar.
 
@@ -124,7 +173,7 @@ def decision_plane(
     """
     legend = _legend_entries(dataset, _names(dataset), gaps=gaps)
     columns = _legend_columns([str(entry.get_label()) for entry in legend])
-    with _plane(x, y, rows=-(-len(legend) // columns)) as (figure, axes, bar):
+    with _plane(x, y, rows=-(-len(legend) // columns), blank=blank) as (figure, axes, bar):
         axes.set(xlabel="x₁", ylabel="x₂", xlim=x[[0, -1]], ylim=y[[0, -1]])
         figure.legend(
             handles=legend,
@@ -199,7 +248,9 @@ def _comparable(sides: Array) -> bool:
 
 
 @contextlib.contextmanager
-def _plane(x: Array, y: Array, rows: int) -> Iterator[tuple["Figure", "Axes", "Axes"]]:
+def _plane(
+    x: Array, y: Array, rows: int, blank: Blank
+) -> Iterator[tuple["Figure", "Axes", "Axes"]]:
     """Give a figure with axes of equal scale, a colour bar beside and room for a legend.
 
     Placed in inches, not by a layout engine: that would draw everything twice.
@@ -207,10 +258,10 @@ def _plane(x: Array, y: Array, rows: int) -> Iterator[tuple["Figure", "Axes", "A
     sides = np.array([x[-1] - x[0], y[-1] - y[0]])
     width, height = _PLANE * (sides / sides.max() if _comparable(sides) else np.ones(2))
     below, above, gap, bar, beside = 0.6 + 0.26 * rows, 0.6, 0.2, 0.28, 0.85
-    total = np.array([_WIDTH, below + height + above])
+    total = (_WIDTH, below + height + above)
     left = (_WIDTH + 0.75 - width - gap - bar - beside) / 2  # 0.75 for the labels of the axis
     scale = 1 / np.tile(total, 2)
-    with blank_figure(*total) as figure:
+    with blank(*total) as figure:
         yield (
             figure,
             figure.add_axes(tuple(np.array([left, below, width, height]) * scale)),

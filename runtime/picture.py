@@ -16,7 +16,8 @@ import contextlib
 import io
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
@@ -30,6 +31,9 @@ PALETTE = (VERMILLION, BLUE, GREEN, PURPLE, ORANGE, SKY, YELLOW, BLACK)
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<", ">", "p", "*")
 GREY, LIGHT_GREY = "#404040", "#808080"
 FORMATS = ("png", "svg")
+
+# gives an empty figure of a width and height in inches: `blank_figure`, or one on a screen
+Blank = Callable[[float, float], AbstractContextManager["Figure"]]
 
 _DPI = 150
 _LETTERS_PER_INCH = 7.4  # of a title
@@ -70,17 +74,25 @@ class Picture:
 
 
 @contextlib.contextmanager
-def blank_figure(width: float, height: float) -> Iterator["Figure"]:
-    """Give a figure, in inches, that owes nothing to the user's settings."""
+def house_style() -> Iterator[None]:
+    """Draw as all our pictures are drawn, whatever the user has set."""
     import matplotlib
-    from matplotlib.figure import Figure
 
     with matplotlib.rc_context(), warnings.catch_warnings():
         # a title in a script that the font lacks shows boxes; that is no reason to fail
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
-        yield Figure(figsize=(width, height), dpi=_DPI)
+        yield
+
+
+@contextlib.contextmanager
+def blank_figure(width: float, height: float, dpi: float = _DPI) -> Iterator["Figure"]:
+    """Give a figure, in inches, that owes nothing to the user's settings."""
+    from matplotlib.figure import Figure
+
+    with house_style():
+        yield Figure(figsize=(width, height), dpi=dpi)
 
 
 def set_title(figure: "Figure", title: str) -> None:

@@ -21,6 +21,7 @@ from runtime.picture import (
     BLUE,
     GREY,
     VERMILLION,
+    Blank,
     blank_figure,
     keep_decades_readable,
     png_bytes,
@@ -97,6 +98,7 @@ def curves_figure(
     regression: Mapping[str, Array] | None = None,
     *,
     log: bool = False,
+    blank: Blank = blank_figure,
 ) -> Iterator["Figure"]:
     """Give the picture of loss and accuracy over the epochs, training and test.
 
@@ -116,6 +118,8 @@ def curves_figure(
     log
         Whether losses and errors have a logarithmic scale; one with a value that is not
         positive keeps its own.
+    blank
+        Gives the figure to draw on.
     """
     panels: list[tuple[str, str, Array, Array, Callable[[float], str], bool]] = [
         ("Loss", "mean loss per sample", history.train_loss, history.test_loss, _loss, log)
@@ -131,7 +135,7 @@ def curves_figure(
             values = regression[f"train_{key}"], regression[f"test_{key}"]
             panels.append((name, label, *values, _loss, scaled))
     width = {1: 7.4, 2: 10.0, 3: 14.0}[len(panels)]
-    with blank_figure(width, 4.6) as figure:
+    with blank(width, 4.6) as figure:
         drawn = figure.subplots(1, len(panels), squeeze=False)[0]
         figure.subplots_adjust(
             left=0.9 / width, right=1 - 0.92 / width, bottom=0.12, top=0.76, wspace=0.52
