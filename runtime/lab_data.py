@@ -295,11 +295,11 @@ def _told(Xtrain: Any, Xtest: Any) -> str:
 
 
 def _numbers(value: Any) -> NDArray[np.float64]:
-    """Return arrays, tensors, numbers or a list of such as float64."""
-    if isinstance(value, (list, tuple)):
-        return np.array([float(entry) for entry in value])  # tensors in a list know no NumPy
-    detach = getattr(value, "detach", None)
-    value = value if detach is None else detach().cpu().numpy()
+    """Return an array, a tensor, a number or a list of these as float64."""
+    if isinstance(value, (list, tuple)):  # NumPy does not take tensors in a list apart
+        return np.array([_numbers(entry) for entry in value], dtype=np.float64)
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
     return np.asarray(value, dtype=np.float64)
 
 
