@@ -36,7 +36,8 @@ FORMATS = ("png", "svg")
 Blank = Callable[[float, float], AbstractContextManager["Figure"]]
 
 _DPI = 150
-_LETTERS_PER_INCH = 7.4  # of a title
+_TITLE, _SMALLEST_TITLE = 14.0, 11.5  # points
+_LETTERS_PER_INCH = 7.4  # of a title of that size
 _STYLE: dict[Any, Any] = {  # keys of matplotlib's rcParams
     "font.size": 11,
     "axes.titlesize": 12,
@@ -96,9 +97,14 @@ def blank_figure(width: float, height: float, dpi: float = _DPI) -> Iterator["Fi
 
 
 def set_title(figure: "Figure", title: str) -> None:
-    """Put one line above everything, shortened in the middle to fit; no mark-up in it."""
-    longest = int(_LETTERS_PER_INCH * figure.get_figwidth())
-    figure.suptitle(shortened(title, longest), fontsize=14, fontweight="bold")
+    """Put one line above everything; if it is long in smaller letters, and then shortened.
+
+    There is no mark-up in it.
+    """
+    fits = _LETTERS_PER_INCH * figure.get_figwidth()
+    size = max(_SMALLEST_TITLE, _TITLE * min(1.0, fits / max(1, len(title))))
+    text = shortened(title, int(fits * _TITLE / size))
+    figure.suptitle(text, fontsize=size, fontweight="bold")
 
 
 def png_bytes(figure: "Figure") -> bytes:
