@@ -1,5 +1,5 @@
 # Each target is one line that a person could type.
-.PHONY: check test slow golden bench ulp sizes
+.PHONY: check test slow golden bench ulp notebook sizes
 
 check: sizes
 	ruff check . && ruff format --check . && mypy
@@ -20,6 +20,10 @@ bench:
 # that has AVX2 does: some minutes a function; the bits must be the same
 ulp:
 	pip install -q '.[test]' && python tests/support/ulp.py --all && NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=+avx,+avx2,+fma,+bmi,+bmi2 python tests/support/ulp.py --all
+
+# examples/lab/lab.ipynb is made from lab.py, the text that is edited; it has no outputs
+notebook:
+	jupytext --quiet --to ipynb --update examples/lab/lab.py
 
 # informs, and fails on nothing: a file should be read in one sitting
 sizes:

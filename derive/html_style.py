@@ -4,7 +4,8 @@ STYLE = """\
 .gradwright {
   --ink: #1c1d21; --soft: #62656e; --line: #dfe1e6; --card: #f6f7f9; --link: #1f5fbf;
   --mark: #fff3c4;
-  color: var(--ink); font: 16px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
+  color: var(--jp-content-font-color1, var(--ink));  /* a notebook's, where there is one */
+  font: 16px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
   max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 3rem;
 }
 .gradwright h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .25rem; }
@@ -16,8 +17,10 @@ STYLE = """\
 .gradwright a { color: var(--link); text-decoration: none; }
 .gradwright a:hover { text-decoration: underline; }
 .gradwright math { font-size: 1.06em; }
-.gradwright table { border-collapse: collapse; margin: 0; }
+.gradwright table { border-collapse: collapse; margin: 0; table-layout: auto; }
 .gradwright td, .gradwright th { padding: .3rem .5rem; text-align: left; font-weight: normal; }
+/* notebooks align the cells of all tables to the right, by a rule of two classes */
+.gradwright.gradwright.gradwright :is(td, thead th) { text-align: left; }
 .gradwright .wide { overflow-x: auto; }
 .gradwright .lines { width: 100%; }
 .gradwright tr:not(.steps) > * { vertical-align: baseline; }

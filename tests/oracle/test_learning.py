@@ -5,14 +5,18 @@ One run says little: with the lab's settings two seeds in five are below 90 % on
 """
 
 import importlib.util
+import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pytest
+from data_folder import write_small_mnist
+from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 from numpy_loop import accuracies, draw_orders, draw_starts, train_loop
 from real_mnist import real_mnist
@@ -204,3 +208,27 @@ def test_without_mnist_ci_fails_and_others_skip(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("CI")
     with pytest.raises(pytest.skip.Exception, match="real data are not here"):
         real_mnist()
+
+
+def test_part_4_of_the_lab_gives_the_same_network_twice(
+    mnist_kernels: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lab = Path(__file__).resolve().parents[2] / "examples" / "lab"
+    data = write_small_mnist(tmp_path / "data", train=200)
+    options = ["--epochs", "2", "--every", "2", "--data-dir", str(data), "--folder", "pictures"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(lab))
+    mpl.use("Agg")
+    monkeypatch.setattr(sys, "argv", ["part4_mnist.py", *options])
+    done = runpy.run_path(str(lab / "part4_mnist.py"))
+    plt.close("all")
+    assert done["kernels"] is mnist_kernels
+    assert done["steps"] == 4
+    assert 0 < done["apart"] < 1e-6
+    assert np.abs(done["params"]["Wh"] - done["start"]["Wh"]).max() > 1e-3
+    assert "times as fast" in capsys.readouterr().out
+    pictures = {path.name for path in (tmp_path / "pictures").glob("*.png")}
+    assert pictures == {"digits.png", "epoch-000.png", "epoch-001.png", "curves.png"}
