@@ -5,6 +5,7 @@ import re
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -197,27 +198,58 @@ document.title = JSON.stringify({
 </script></body>"""
 
 
-@pytest.mark.parametrize("width", [1100, 500])
-def test_a_browser_shows_it(width: int, tmp_path: Path, tool) -> None:
-    browser = tool("chromium", "chromium-browser", "google-chrome")
-    text = page("2-20:relu-3:softmax-2")
-    (tmp_path / "page.html").write_text(text.replace("</body>", PROBE), encoding="utf-8")
+def seen_by_a_browser(text: str, folder: Path, tool, width: int) -> dict[str, Any]:
+    """Return what a script in the page wrote into its title."""
+    (folder / "page.html").write_text(text, encoding="utf-8")
     command = [
-        browser,
+        tool("chromium", "chromium-browser", "google-chrome"),
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
-        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--user-data-dir={folder / 'profile'}",
         f"--window-size={width},900",
         "--dump-dom",
-        (tmp_path / "page.html").as_uri(),
+        (folder / "page.html").as_uri(),
     ]
     done = subprocess.run(command, capture_output=True, timeout=120, check=True)
     found = re.search(r"<title>(.*?)</title>", done.stdout.decode())
     assert found
-    seen = json.loads(found[1].replace("&quot;", '"'))
+    seen: dict[str, Any] = json.loads(found[1].replace("&quot;", '"'))
+    return seen
+
+
+@pytest.mark.parametrize("width", [1100, 500])
+def test_a_browser_shows_it(width: int, tmp_path: Path, tool) -> None:
+    text = page("2-20:relu-3:softmax-2")
+    seen = seen_by_a_browser(text.replace("</body>", PROBE), tmp_path, tool, width)
     assert seen["shown"] == seen["formulas"] == text.count("<math")
     assert seen["tall"]  # MathML is laid out, not just listed
     assert seen["links"] > 100
     assert (seen["broken"], seen["fetched"]) == (0, 0)
     assert seen["wider"] <= 0  # long formulas scroll within the page
+
+
+NOTEBOOK = """<!DOCTYPE html><html><head><title></title><style>
+:root { --jp-content-font-color1: rgb(1, 2, 3); }
+.jp-RenderedHTMLCommon table { table-layout: fixed; }
+.jp-RenderedHTMLCommon.jp-RenderedHTML td { text-align: right; }
+</style></head><body><div class="jp-RenderedHTMLCommon jp-RenderedHTML">SHOWN</div><script>
+const rows = [...document.querySelectorAll('.lines tr')], box = e => e.getBoundingClientRect();
+const part = (row, cell) => box(row.querySelector(cell + ' math'));
+document.title = JSON.stringify({
+  rows: rows.length,
+  apart: Math.max(...rows.map(r => part(r, '.right').left - part(r, 'th').right)),
+  over: Math.max(...rows.map(r => part(r, '.shape').right - box(r).right)),
+  colour: getComputedStyle(document.querySelector('.lines')).color,
+});
+</script></body></html>"""
+
+
+def test_a_notebook_shows_its_lines_aligned_and_whole(tmp_path: Path, tool) -> None:
+    # what Jupyter's own style says of tables, and its colour of text
+    shown = derive.derivation("2-10-2", names="lab")._repr_html_()
+    seen = seen_by_a_browser(NOTEBOOK.replace("SHOWN", shown), tmp_path, tool, 900)
+    assert seen["rows"] == 12
+    assert seen["apart"] < 15  # pixels from the name to the equals sign
+    assert seen["over"] <= 0  # shapes are within the table
+    assert seen["colour"] == "rgb(1, 2, 3)"
