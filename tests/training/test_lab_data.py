@@ -14,6 +14,7 @@ import pytest
 import torch
 from data_folder import write_small_mnist
 from matplotlib import pyplot as plt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
@@ -153,7 +154,7 @@ def test_a_loop_draws_on_one_figure_and_not_in_the_users_style() -> None:
     data = CirclesData()
     mpl.rcParams["font.size"] = 33
     try:
-        for sharpness in range(25):  # from 20 open figures on pyplot warns
+        for sharpness in range(21):  # of more than 20 open figures pyplot warns
             figure = shown(data, probabilities(data, sharpness))
         assert len(plt.get_fignums()) == 1
         assert mpl.rcParams["font.size"] == 33
@@ -161,6 +162,15 @@ def test_a_loop_draws_on_one_figure_and_not_in_the_users_style() -> None:
     finally:
         mpl.rcdefaults()
         mpl.use("Agg")
+
+
+def test_a_window_draws_itself_before_training_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(FigureCanvasAgg, "required_interactive_framework", "tk")
+    monkeypatch.setattr(plt, "show", lambda block: seen.append(f"show, block={block}"))
+    monkeypatch.setattr(plt, "pause", lambda seconds: seen.append("pause"))
+    CirclesData().plot_data()
+    assert seen == ["show, block=False", "pause"]
 
 
 def test_what_is_no_probability_is_shown_as_a_lead_and_nan_as_a_gap() -> None:
