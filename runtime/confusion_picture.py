@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MOST_CLASSES = 30  # more cells than can be read
 _CELL = 0.56  # inches
 _LONGEST_NAME = 14
-_DARK = 0.5  # of the shade from which on letters are white
+_DARK = 0.7  # of the shade from which on white letters stand out more than black ones
 
 
 @contextlib.contextmanager
@@ -25,8 +25,8 @@ def confusion_figure(
     """Give the picture of a confusion matrix: counts, shaded by their share of the true class.
 
     The shade is the square root of the share, so that rare mistakes are seen beside the many
-    samples that are classified rightly. Beside each row stands the
-    share of it that is: the recall of the class.
+    samples that are classified rightly. Beside each row stands the share of it that is: the
+    recall of the class.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from runtime.picture import (
     YELLOW,
     blank_figure,
     keep_decades_readable,
+    number_epochs,
     set_title,
 )
 
@@ -68,6 +69,7 @@ def gradient_norms_figure(
         axes.set(xlabel="epoch", ylabel="norm of the gradient of the loss")
         axes.set_title(f"over {samples} training samples, weights and biases", color=GREY)
         axes.grid(visible=True)
+        number_epochs(axes)
         axes.set_xlim(epochs[0], max(epochs[-1], epochs[0] + 1))
         if np.isfinite(table).any():
             axes.set_yscale("log")

@@ -157,6 +157,13 @@ def keep_decades_readable(axes: "Axes") -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
+def number_epochs(axes: "Axes") -> None:
+    """Label a horizontal axis of epochs with whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=10, steps=[1, 2, 5, 10], integer=True))
+
+
 def class_colours(classes: int) -> list[str]:
     """Return a colour per class: the palette, then a darker copy of it."""
     darker = [_hex(tuple(0.55 * part for part in mixed(c, 1.0))) for c in PALETTE]

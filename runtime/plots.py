@@ -24,6 +24,7 @@ from runtime.picture import (
     Blank,
     blank_figure,
     keep_decades_readable,
+    number_epochs,
     png_bytes,
     set_title,
 )
@@ -166,8 +167,6 @@ def _curves(
     `at` are the places of the values that were measured, where a line leads from one to the
     next; None: all were meant to be.
     """
-    from matplotlib.ticker import MaxNLocator
-
     styles = {"training": (BLUE, "-", "o"), "test": (VERMILLION, "--", "s")}
     ends = {}
     epochs = max(map(len, curves.values()))
@@ -195,7 +194,7 @@ def _curves(
             ends[colour] = float(drawn[-1])
     axes.set_xlabel("epoch")
     axes.grid(visible=True)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=10, steps=[1, 2, 5, 10], integer=True))
+    number_epochs(axes)
     few = epochs <= _FEW_EPOCHS
     axes.set_xlim(*((0.5, 1.5) if epochs <= 1 else (1, epochs) if few else (0, epochs)))
     if epochs <= 1:

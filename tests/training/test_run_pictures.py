@@ -138,6 +138,22 @@ def test_confusion_counts_and_shares() -> None:
     assert {"8", "2", "5", "80.0 %", "100.0 %", "no samples"} <= set(found)
 
 
+@pytest.mark.parametrize("right", range(0, 101, 4))
+def test_counts_can_be_read_on_their_shade(right: int) -> None:
+    """The contrast of letters with what they stand on, as the WCAG counts it: 4.5 and more."""
+    with confusion_figure(np.array([[right, 100 - right], [0, 9]]), ("a", "b"), "t") as figure:
+        (shown,) = figure.axes[0].get_images()
+        shades = shown.to_rgba(shown.get_array())[..., 0]
+        for cell in [c for c in figure.axes[0].texts if c.get_text().isdigit()]:
+            column, row = cell.get_position()
+            paper, ink = _luminance(shades[row, column]), float(cell.get_color() == "white")
+            assert (max(paper, ink) + 0.05) / (min(paper, ink) + 0.05) >= 4.5, cell.get_text()
+
+
+def _luminance(grey: float) -> float:
+    return float(grey / 12.92 if grey <= 0.04045 else ((grey + 0.055) / 1.055) ** 2.4)
+
+
 def test_confusion_of_a_run_agrees_with_its_accuracy(watched: TrainResult) -> None:
     result = watched
     figure = result.plot_confusion().figure
@@ -216,6 +232,11 @@ def test_gradient_norms_have_a_line_for_each_layer(layers: int) -> None:
         assert len(axes.get_lines()) == layers
         assert axes.get_yscale() == "log"
         np.testing.assert_array_equal(axes.get_lines()[0].get_ydata(), [norms[e][0] for e in norms])
+
+
+def test_epochs_are_whole_numbers() -> None:
+    with gradient_norms_figure({0: [1.0], 1: [0.5], 2: [0.2]}, 3, "title") as figure:
+        assert figure.axes[0].get_xticks().tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan])
