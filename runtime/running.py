@@ -354,10 +354,14 @@ class _Rows:
         self._times.append(time.perf_counter() - self._began)
         self.done += len(rows)
         over = self.stopping.feed(rows)
-        train_loss, train_accuracy, test_loss, test_accuracy = rows[-1].tolist()
+        # the run goes back to the epoch at which it ends, if the kernel passed it
+        epoch = min(self.done, self.stopping.stop or self.done)
+        if epoch <= self.done - len(rows):  # it was reported before
+            return True
+        train_loss, train_accuracy, test_loss, test_accuracy = rows[epoch - self.done - 1].tolist()
         seconds = self.earlier + self._times[-1]
         progress = Progress(
-            epoch=self.done,
+            epoch=epoch,
             epochs=self.epochs,
             train_loss=train_loss,
             train_accuracy=train_accuracy,

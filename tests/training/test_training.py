@@ -145,6 +145,15 @@ def test_progress_is_reported_and_can_stop_the_run() -> None:
     assert 0 < seen[0].seconds == result.history.seconds[seen[0].epoch - 1]
 
 
+def test_the_last_report_is_of_the_epoch_at_which_the_run_ends() -> None:
+    """The kernel runs past it, and the run goes back."""
+    seen: list[Progress] = []
+    result = runtime.train("circles", epochs=20_000, target_accuracy=0.9, callback=seen.append)
+    assert seen[-1].epoch == result.history.epochs < 20_000
+    assert seen[-1].test_accuracy == result.history.test_accuracy[-1] >= 0.9
+    assert seen[-1].train_loss == result.history.train_loss[-1]
+
+
 def test_an_exception_in_the_report_reaches_the_caller() -> None:
     def interrupt(progress: Progress) -> NoReturn:
         del progress
