@@ -94,7 +94,7 @@ def failure_text(course: Course, good: Position) -> str:
     first, last = 0, -(-samples // batch)  # steps after which all is finite, and not
     end = after(last)
     if not broken_arrays(end.params):
-        return _largest(end, " After it")
+        return _largest(end, f" After epoch {good.epoch + 1}")
     while last - first > 1:
         middle = (first + last) // 2
         if broken_arrays(after(middle).params):

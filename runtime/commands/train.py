@@ -345,10 +345,9 @@ def _announce(
     """Say what is going to be trained on what."""
     from runtime.network_choice import parameter_count
 
-    rows, columns = dataset.X_train.shape
     say(
-        f"{dataset.name}: {rows} training and {len(dataset.X_test)} test samples, "
-        f"{columns} inputs, {dataset.target_text}"
+        f"{dataset.name}: {len(dataset.X_train)} training and {len(dataset.X_test)} test samples, "
+        f"{dataset.input_text}, {dataset.target_text}"
     )
     say(f"{network}: {parameter_count(network)} parameters, {network.loss}, {settings.dtype}")
     say(

@@ -67,9 +67,9 @@ class Dataset:
         check_dataset(self)
 
     def __repr__(self) -> str:
-        (rows, inputs), dtype = self.X_train.shape, self.X_train.dtype
+        rows, dtype = len(self.X_train), self.X_train.dtype
         return (
-            f"Dataset({self.name}: {rows} + {len(self.X_test)} samples, {inputs} inputs, "
+            f"Dataset({self.name}: {rows} + {len(self.X_test)} samples, {self.input_text}, "
             f"{self.target_text}, {dtype})"
         )
 
@@ -77,6 +77,12 @@ class Dataset:
     def is_regression(self) -> bool:
         """Whether the targets are numbers to come close to, not classes."""
         return not self.classes
+
+    @property
+    def input_text(self) -> str:
+        """How many inputs there are, for a message."""
+        columns = self.X_train.shape[1]
+        return f"{columns} input{'' if columns == 1 else 's'}"
 
     @property
     def target_text(self) -> str:

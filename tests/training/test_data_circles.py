@@ -32,6 +32,8 @@ def test_shapes_and_labels() -> None:
     for Y in (SET.Y_train, SET.Y_test):  # outer ring first, in column 0
         np.testing.assert_array_equal(Y, np.repeat([[1.0, 0.0], [0.0, 1.0]], 100, axis=0))
     assert SET.classes == ("outer", "inner")
+    one = replace(SET, X_train=SET.X_train[:, :1], X_test=SET.X_test[:, :1], grid=None)
+    assert one.input_text == "1 input"
     assert repr(SET) == "Dataset(circles: 200 + 200 samples, 2 inputs, 2 classes, float64)"
 
 
