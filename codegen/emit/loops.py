@@ -40,6 +40,8 @@ LANES = 16
 MOST_UNROLLED = 16
 INDENT = "    "
 
+TRAINING = ("step", "loss")  # kernels that a training calls again and again
+
 
 def uses_blas(program: KernelProgram) -> bool:
     """Whether a product of the programme goes through BLAS."""
@@ -258,37 +260,28 @@ class _Kernel:
         return f"({names})" if kept else names
 
     def sparse(self, node: Contract) -> None:
-        """Write a product over the inputs, or the inputs' part in a step, in all ways."""
+        """Write a product over the inputs, or the inputs' part in a step, in both ways."""
         (other,) = (x for x in (node.left, node.right) if self.buffers[x.buffer].role != "input")
         is_gradient = BATCH not in self.buffers[node.out].shape
         if is_gradient:
             rate = text(node.alpha, self.place)
-            rest = f"chosen, following[begin:end], {node.out}_by_input, room)"
-            calls = [
-                f"_add_sparse_step_apart({rate}, {other.buffer}, nonzeros, {rest}",
-                f"_add_full_step_apart({rate}, {other.buffer}, X, {rest}",
-            ]
+            given = f"{rate}, {other.buffer}, nonzeros, chosen, following[begin:end]"
+            call = f"_add_sparse_step_apart({given}, {node.out}_by_input, room)"
         else:
-            rest = f"chosen, {node.out}, begin, end, room)"
-            calls = [
-                f"_add_sparse_product_apart({other.buffer}_by_input, nonzeros, {rest}",
-                f"_add_full_product_apart({other.buffer}_by_input, X, {rest}",
-            ]
+            given = f"{other.buffer}_by_input, nonzeros, chosen, {node.out}"
             if not self.is_shared:  # typed, or the product would be compiled once more
                 self.add(1, "begin, end = np.int64(0), n")
+            call = f"_add_sparse_product_apart({given}, begin, end, room)"
             self.begin(node)
             node = replace(node, start=None, beta=1)
         if self.split == "rows":
             self.own_rows(self.buffers[node.out].shape[0])
         if is_gradient and not node.beta:
             self.add(1, "first_input, end_input = room[3]  # this thread's")
+        self.add(1, "if chosen.size:")
         if is_gradient and not node.beta:  # its sums start from 0
-            self.add(1, "if chosen.size:")
             self.add(2, f"{node.out}_by_input[first_input * ROW : end_input * ROW] = T(0)")
-        self.add(1, "if nonzeros[0].size:")
-        self.add(2, calls[0])
-        self.add(1, "elif chosen.size:")
-        self.add(2, calls[1])
+        self.add(2, call)
         self.add(1, "else:")
         before = len(self.lines)
         self.blas(node)
@@ -315,9 +308,10 @@ class _Kernel:
         transpose_left = self.stored(left) != (rows, node.axis)
         transpose_right = self.stored(right) != (node.axis, columns)
         alpha = text(node.alpha, self.place)
+        product = "_product" if self.program.name in TRAINING else "_gemm"
         self.add(
             1,
-            f"_gemm({transpose_left}, {transpose_right}, {alpha}, "
+            f"{product}({transpose_left}, {transpose_right}, {alpha}, "
             f"{self.part(left, rows)}, {self.part(right, rows)}, {beta}, {self.part(out, rows)})",
         )
 

@@ -25,6 +25,7 @@ from codegen.emit.pieces import (
     tidy,
 )
 from codegen.emit.sparse import sparse_placeholders
+from codegen.emit.tiles import tile_placeholders
 from codegen.kernel import Buffer, Call, Elementwise, KernelProgram, Reduce, Update, Value, parts
 from codegen.optimizer_programs import Optimizer
 from derive.program import ONE_HOT
@@ -112,7 +113,9 @@ def module_source(
         values |= sparse_placeholders(weights, tuple(parameters), of_weights, optimizer.entry_state)
     values["hash"] = _UNKNOWN_HASH
     values["inlined"] = "" if optimizer.recipe.is_plain else _INLINED
-    values |= _kernel_calls(sizes[0], sizes[-1], by_rows, values["no_nonzeros"])
+    values["place_own"] = f"{' ' * 4}_place_products()\n" if blas else ""
+    values["place_products"] = f"_place_products()\n{' ' * 4}" if blas else ""
+    values |= _kernel_calls(sizes[0], sizes[-1], by_rows, values)
     values["own_room"] = f",\n{' ' * 12}*_training_room(size, X.shape[0], test_X.shape[0])"
     values["work"] = fill("work_of_one" if lanes else "work_of_team", values)
     values["members"] = "1" if lanes else "members"
@@ -121,9 +124,11 @@ def module_source(
     )
     values["draw_order"] = indented(_DRAW_ORDER, 4)
     values["threads_text"] = _ONE_THREAD if lanes else _THREADS
-    vectors = lanes or weights is not None
+    vectors = lanes or blas
     if vectors:
         values |= _vector_placeholders(dtype)
+    if blas:
+        values |= tile_placeholders(sizes, dtype)
     about = _trained(optimizer, parameters) + _LANES
     sections = [
         docstring(header),
@@ -135,6 +140,7 @@ def module_source(
         _elementary(_with_formulas(unified, optimizer), dtype, lanes=lanes),
         fill("blas", values) if blas else "",
         "" if lanes else fill("apart", values),
+        fill("products", values) if blas else "",
         "# ------------------------------------------------------------------ kernels\n",
         "" if optimizer.recipe.is_plain else optimizer_functions(optimizer, lanes=lanes),
         *_kernels(unified, layout if lanes else None, changing),
@@ -371,13 +377,16 @@ def _placeholders(
     }
 
 
-def _kernel_calls(n_in: int, n_out: int, by_rows: bool, no_nonzeros: str) -> dict[str, str]:
+def _kernel_calls(
+    n_in: int, n_out: int, by_rows: bool, values: Mapping[str, str]
+) -> dict[str, str]:
     """Return how the interface calls the kernels, whose arrays are stored samples last."""
     written = {
         "N_IN": str(n_in),
         "N_OUT": str(n_out),
         "STORED": "X" if by_rows else "_batch_last(X, n)",
-        ", NO_NONZEROS": no_nonzeros,
+        ", NO_NONZEROS": values["no_nonzeros"],
+        "PLACE": values["place_products"],
     }
     calls = dict(_CALLS)
     for name, value in written.items():
@@ -400,7 +409,7 @@ _CALLS = {
     "call_loss": """\
     n = w.size
     P = np.zeros((N_OUT, n), DTYPE)
-    return float(_loss(values, X, Y, w, P, _loss_work(n), NO_NONZEROS))""",
+    PLACEreturn float(_loss(values, X, Y, w, P, _loss_work(n), NO_NONZEROS))""",
     "call_gradients": """\
     gradients = {name: np.zeros(shape, DTYPE) for name, shape in PARAMETERS.items()}
     value = _gradients(values, X, Y, w, *gradients.values(), _gradients_work(w.size))

@@ -11,9 +11,6 @@ from codegen.kernel import Buffer
 # are what 16 registers of 256 bits, or half of 32 of 512, hold.
 MOST_SUMS = {"float32": 7, "float64": 4}
 
-# The same where all inputs are multiplied, with 32 registers of 512 bits.
-MOST_SIDE_BY_SIDE = {"float32": 8, "float64": 4}
-
 # Of weights that are read together: about what the nearest cache holds, of 48 KiB here. For
 # MNIST a step took 107 µs, 127 with 28 KiB, and 107 with 70.
 NEAR_BYTES = 50 * 1024
@@ -52,9 +49,6 @@ _NOTHING = dict.fromkeys(
     "",
 ) | {
     "room_arguments": "size, rest",
-    "step_inputs": "X",
-    "last_step_inputs": "last_X",
-    "block_inputs": "X",
 }
 
 _FIND = (
@@ -63,9 +57,7 @@ _FIND = (
     "if evaluate:",
     '    kind = "always" if nonzeros[0].size else "never"',
     '    test_nonzeros = _once(reuse, "test_nonzeros", _nonzeros, test_X, kind)',
-    "is_sparse = nonzeros[0].size > 0",
-    "is_by_input = is_sparse or _pays(X, size)",
-    "inputs = _inputs_for(X, size, members, is_sparse)",
+    "inputs = _inputs_for(X, size, members)",
 )
 
 _ONE_WAY = "This module multiplies by every input, whatever is asked for."
@@ -91,7 +83,6 @@ def sparse_placeholders(
     units, inputs = map(int, weights.shape)
     size = 4 if weights.dtype == "float32" else 8
     vectors, together = _vectors(units, weights.dtype)
-    used, side = _vectors_of_all_inputs(units, vectors, together, weights.dtype)
     # whole vectors of inputs, and no more than a byte can count
     near = min(max(NEAR_BYTES // (vectors * LANES * size) // LANES, 1), 16) * LANES
     name, by_input = weights.name, f"{weights.name}_by_input"
@@ -100,30 +91,28 @@ def sparse_placeholders(
     all_by_input = ", ".join(f"{each}_by_input" for each in (name, *kept))
     shared = [
         *(
-            f"{each}_by_input = _room_for(({inputs} + TILE) * VECTORS if is_by_input else 0)"
+            f"{each}_by_input = _room_for({inputs} * VECTORS if is_sparse else 0)"
             for each in (name, *kept)
         ),
-        "if is_by_input:",
+        "if is_sparse:",
         *(f"    _weights_by_input({each}, {each}_by_input)" for each in (name, *beside)),
     ]
     begin = [
         f"{', '.join(parameters)} = params",
-        f"# {name} may be kept by input until an epoch ends; the inputs then stay where they are",
-        f"is_by_input = {by_input}.size > LANES",
-        "chosen_size, chosen_rest = (size, rest) if is_by_input else (0, 0)",
-        "if is_by_input:",
+        f"# sparse inputs are read where they are, and {name} is kept by input until an epoch ends",
+        "is_sparse = nonzeros[0].size > 0",
+        "sparse_size, sparse_rest = (size, rest) if is_sparse else (0, 0)",
+        "if is_sparse:",
         "    X, last_X = X[:0], last_X[:0]",
-        "inputs, last_inputs = (data, data) if is_by_input else (X, last_X)",
     ]
     own = [
-        "X = X[:0] if is_by_input else X",
-        "chosen = np.zeros(evaluated if is_by_input else 0, np.int64)",
-        "sparse_room = _sparse_room(size if is_by_input else 0, evaluated, inputs)",
+        "X = X[:0] if is_sparse else X",
+        "chosen = np.zeros(evaluated if is_sparse else 0, np.int64)",
+        "sparse_room = _sparse_room(size if is_sparse else 0, evaluated, inputs)",
     ]
     block = [
         f"of, chosen, {by_input}, sparse_room = sparse",
         "_choose(order, first, count, chosen)",
-        "inputs = data if chosen.size else X",
         f"block_sparse = of, (chosen, chosen[:0]), {by_input}, sparse_room",
     ]
     evaluated = [
@@ -131,7 +120,7 @@ def sparse_placeholders(
         for part, prefix in (("train", ""), ("test", "test_"))
     ]
     give = [
-        "if is_by_input:",
+        "if is_sparse:",
         *(
             f"    _weights_by_unit({each}_by_input, {each}, *_share({units}, 1, team))"
             for each in (name, *beside)
@@ -151,14 +140,7 @@ def sparse_placeholders(
         begin[2:2] = [f"{each} = {s}[{place}]" for each, s in zip(beside, states, strict=True)]
     return {
         "sparse_text": _TWO_WAYS,
-        "step_inputs": "inputs",
-        "last_step_inputs": "last_inputs",
-        "block_inputs": "inputs",
         "units": str(units),
-        "tile": str(_tile(side, weights.dtype)),
-        "side": str(side),
-        "used": str(used),
-        "full": str(36 * 1024 // (side * LANES * size)),
         "whole_inputs": str(inputs - inputs % LANES),
         "whole_units": str(units - units % LANES),
         "vectors": str(vectors),
@@ -195,12 +177,12 @@ def sparse_placeholders(
             16,
         ),
         "nonzeros_argument": "\n    nonzeros, test_nonzeros,",
-        "room_arguments": ", ".join(["size, rest", name, *beside, "is_by_input"]),
+        "room_arguments": ", ".join(["size, rest", name, *beside, "is_sparse"]),
         "room_values": ", ".join(
             [
                 f", values[{place}]",
                 *(f'kept["{state}.{name}"]' for state in states),
-                "is_by_input",
+                "nonzeros[0].size > 0",
             ]
         ),
         "begin_shared": textwrap.indent("\n".join(shared), " " * 4) + "\n",
@@ -211,15 +193,15 @@ def sparse_placeholders(
         "sparse_train": textwrap.indent("\n".join(evaluated), " " * 12) + "\n",
         "given_train": ", sparse_train",
         "given_test": ", sparse_test",
-        "own_arguments": ", size, inputs, is_by_input",
-        "own_values": ", size, inputs[member], is_by_input",
+        "own_arguments": ", size, inputs, is_sparse",
+        "own_values": ", size, inputs[member], nonzeros[0].size > 0",
         "cut_block": textwrap.indent("\n".join(own), " " * 4) + "\n",
         "own_sparse": ", chosen, sparse_room",
         "name_own": ", chosen, sparse_room",
         "begin_sparse": textwrap.indent("\n".join(begin), " " * 4) + "\n",
         "end_sparse": textwrap.indent("\n".join(give), " " * 8) + "\n",
-        "sparse_batch": _batch("chosen_size", by_step),
-        "sparse_last": _batch("chosen_rest", by_step),
+        "sparse_batch": _batch("sparse_size", by_step),
+        "sparse_last": _batch("sparse_rest", by_step),
         "sparse": ", sparse",
         "block_sparse": ", block_sparse",
         "no_nonzeros": ", _no_nonzeros(X)",
@@ -228,7 +210,7 @@ def sparse_placeholders(
         "placed_own": ", 0, (0, 0), False",
         "find_nonzeros": textwrap.indent("\n".join(_FIND), " " * 8) + "\n",
         "give_nonzeros": " nonzeros, test_nonzeros,",
-        "keep_nonzeros": ", nonzeros, test_nonzeros, inputs, is_by_input",
+        "keep_nonzeros": ", nonzeros, test_nonzeros, inputs",
     }
 
 
@@ -244,20 +226,6 @@ def _vectors(units: int, dtype: str) -> tuple[int, int]:
     turns = -(-least // MOST_SUMS[dtype])
     together = -(-least // turns)
     return turns * together, together
-
-
-def _vectors_of_all_inputs(units: int, vectors: int, together: int, dtype: str) -> tuple[int, int]:
-    """Return the same where registers are many: more of them, so that fewer are padding."""
-    least = -(-units // LANES)
-    side = -(-least // -(-least // MOST_SIDE_BY_SIDE[dtype]))
-    used = -(-least // side) * side
-    return (used, side) if used <= vectors else (vectors, together)
-
-
-def _tile(together: int, dtype: str) -> int:
-    """Return by how many rows of sums are held in 32 registers of 512 bits, beside the factors."""
-    size = LANES * (4 if dtype == "float32" else 8) // 64  # registers of a vector
-    return (32 - 2 - size) // (together * size + 1)
 
 
 def _sums(vectors: int, together: int, begin: str, loop: list[str], result: str, depth: int) -> str:

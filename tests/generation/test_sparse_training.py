@@ -3,7 +3,6 @@
 Most runs are by Python; what a compiler could spoil runs compiled as well.
 """
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -41,26 +40,14 @@ def trained(
     return params, case.module.train(params, X, Y, **given)
 
 
-WAYS = {  # of the first layer's products: over what is not 0, over all inputs, or by BLAS
-    "inputs that are not 0": ("always", True),
-    "all inputs": ("never", True),
-    "BLAS": ("never", False),
-}
-
-
 @pytest.mark.sweep
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("density", DENSITIES)
 @pytest.mark.parametrize("case", WIDE, ids=str)
-def test_it_is_pytorchs_training(
-    case: Case, density: float, way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sparse, all_inputs = WAYS[way]
-    monkeypatch.setattr(case.module, "ALL_INPUTS", all_inputs)
+def test_it_is_pytorchs_training(case: Case, density: float) -> None:
     X, Y = sparse_batch(case, N, density)
     orders = np.stack([np.random.default_rng(e).permutation(N) for e in range(2)])
     expected = case.torch.trained(case.params(), X, Y, orders, BATCH, ETA)
-    found, _ = trained(case, X, Y, order=orders, sparse=sparse)
+    found, _ = trained(case, X, Y, order=orders, sparse="always")
     assert case.module._nonzeros(X, "always")[0].size, "or it is no such network"
     assert_all_near(found, expected, 1e-10)
 
@@ -68,29 +55,23 @@ def test_it_is_pytorchs_training(
 @pytest.mark.sweep
 @pytest.mark.parametrize("case", [BLAS], ids=str)
 @pytest.mark.parametrize("batch", [1, 15, 16, 64, 65, 300, 600])
-def test_compiled_it_is_what_every_input_gives(
-    case: Case, batch: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compiled_it_is_what_every_input_gives(case: Case, batch: int) -> None:
     """Batches of fewer samples than a vector, of more than a word of bits, than a sum takes."""
-    monkeypatch.setattr(case.module, "_pays", lambda X, batch: case.module.ALL_INPUTS)
     X, Y = sparse_batch(case, 610, 0.3)
     weights = np.random.default_rng(3).uniform(0, 2, 610)
-    runs = []
-    for sparse, all_inputs in WAYS.values():
-        monkeypatch.setattr(case.module, "ALL_INPUTS", all_inputs)
-        runs.append(trained(case, X, Y, sparse=sparse, batch=batch, weights=weights, evaluate=True))
-    for one, other in itertools.combinations(runs, 2):
-        assert_all_near(one[0], other[0], 1e-12)
-        np.testing.assert_allclose(one[1], other[1], rtol=1e-12)
+    runs = [
+        trained(case, X, Y, sparse=sparse, batch=batch, weights=weights, evaluate=True)
+        for sparse in ("always", "never")
+    ]
+    assert_all_near(runs[0][0], runs[1][0], 1e-12)
+    np.testing.assert_allclose(runs[0][1], runs[1][1], rtol=1e-12)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_run_goes_the_way_that_it_says(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sparse", ["always", "never"])
+def test_a_run_goes_the_way_that_is_asked_for(sparse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what is called: the results may be the same to the last bit."""
     module = BLAS_IN_PYTHON.module
-    sparse, all_inputs = WAYS[way]
-    monkeypatch.setattr(module, "ALL_INPUTS", all_inputs)
     called = set()
-    names = ("_add_sparse_product_apart", "_add_full_product_apart", "_gemm")
 
     def noting(name: str) -> Callable[..., Any]:
         call = getattr(module, name)
@@ -101,12 +82,11 @@ def test_a_run_goes_the_way_that_it_says(way: str, monkeypatch: pytest.MonkeyPat
 
         return noted
 
-    for name in (*names, *(name.replace("product", "step") for name in names[:2])):
+    own = {"_add_sparse_product_apart", "_add_sparse_step_apart"}
+    for name in (*own, "_product"):
         monkeypatch.setattr(module, name, noting(name))
     trained(BLAS_IN_PYTHON, *sparse_batch(BLAS_IN_PYTHON, N, 0.3), sparse=sparse)
-    word = {"inputs that are not 0": "sparse", "all inputs": "full", "BLAS": None}[way]
-    own = {f"_add_{word}_{part}_apart" for part in ("product", "step")} if word else set()
-    assert called == own | {"_gemm"}  # of the other layers
+    assert called == {"_product"} | (own if sparse == "always" else set())  # of the other layers
 
 
 @pytest.mark.parametrize("case", [BLAS_IN_PYTHON, BLAS], ids=str)
@@ -126,8 +106,7 @@ def test_kernels_are_placed_once_for_all_runs(monkeypatch: pytest.MonkeyPatch) -
     module._place_sparse.cache_clear()
     for sparse in ("always", "never"):
         trained(BLAS_IN_PYTHON, *sparse_batch(BLAS_IN_PYTHON, N, 0.3), sparse=sparse)
-    own = [f"_add_{of}_{part}" for of in ("sparse", "full") for part in ("product", "step")]
-    kernels = [*own, "_step", "_loss", "_evaluate"]
+    kernels = ["_add_sparse_product", "_add_sparse_step", "_step", "_loss", "_evaluate"]
     assert placed == kernels
 
 

@@ -6,7 +6,6 @@ networks; the compiled ones show that Numba makes of it what Python does.
 """
 
 import ctypes
-import functools
 import inspect
 import re
 import time
@@ -32,9 +31,6 @@ _IMPORTS = {
     "from llvmlite import ir\n": "",
     "import llvmlite.binding\n": "",
     "\n_register_gemm()\n": "\n",
-    'ALL_INPUTS = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))\n': (
-        "ALL_INPUTS = True\n"
-    ),
     "\n_can_yield = _register_yield()\n": "\n_can_yield = True\n",
     "\nEVALUATED = 512 ": "\nEVALUATED = 32 ",  # several blocks of few samples, or it takes minutes
 }
@@ -46,6 +42,17 @@ _VECTORS = re.compile(r"^# -+ vectors$.*?(?=^# -{60,} )", re.MULTILINE | re.DOTA
 _APART = re.compile(
     r"^# -+ kernels called where they lie$.*?(?=^# -{60,} )", re.MULTILINE | re.DOTALL
 )
+# the section about products of our own, which multiply as BLAS does
+_PRODUCTS = re.compile(r"^# -+ products of our own$.*?(?=^# -{60,} )", re.MULTILINE | re.DOTALL)
+_NO_PRODUCTS = """
+_product = _gemm
+
+
+def _place_products():
+    pass
+
+
+"""
 _NOT_APART = """
 from uncompiled import _apart, _kernel, _place
 """
@@ -61,6 +68,7 @@ def uncompiled(text: str) -> ModuleType:
     for line, instead in _IMPORTS.items():
         text = text.replace(line, instead)
     text = _APART.sub(_NOT_APART, _VECTORS.sub(_PLAIN_VECTORS, text))
+    text = _PRODUCTS.sub(_NO_PRODUCTS, text)
     assert "numba import" not in text
     assert "EVALUATED = 32 " in text
     module = ModuleType("uncompiled_module")
@@ -111,10 +119,7 @@ def register_jitable(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
     """Stand for an intrinsic by what it is there for."""
-    name = function.__name__
-    if name in _OF_MODULE:  # which depends on the module's constants
-        return functools.partial(_OF_MODULE[name], function.__globals__)
-    return _INTRINSICS[name]
+    return _INTRINSICS[function.__name__]
 
 
 def _load(address: int) -> int:
@@ -185,48 +190,6 @@ def _add_block(given: "Rows", first: int, width: int, taken: "Rows", *to: int) -
     taken.numbers[places] += block
 
 
-def _add_rows(
-    module: dict[str, Any],
-    total: "Rows",
-    X: "Rows",
-    chosen: Any,
-    first: int,
-    column: int,
-    count: int,
-    W: "Rows",
-    start: int,
-) -> None:
-    """Add to the totals of TILE samples the sums over some inputs."""
-    for s in range(module["TILE"]):
-        sample = chosen[min(first + s, len(chosen) - 1)]
-        place = X.start + int(sample) * module["SIZES"][0] + column
-        x = X.numbers[place : place + count]
-        for v in range(start, start + module["SIDE_BY_SIDE"]):
-            total[first + s, v] += sum(x[k] * W[column + k, v] for k in range(count))
-
-
-def _add_columns(
-    module: dict[str, Any],
-    W: "Rows",
-    k: int,
-    rate: Any,
-    X: "Rows",
-    chosen: Any,
-    first: int,
-    count: int,
-    D: "Rows",
-    start: int,
-) -> None:
-    """Add to the weights of TILE inputs the sums over some samples."""
-    n_in = module["SIZES"][0]
-    for s in range(module["TILE"]):
-        places = [X.start + int(chosen[first + i]) * n_in for i in range(count)]
-        x = [X.numbers[place + min(k + s, n_in - 1)] for place in places]
-        for v in range(start, start + module["SIDE_BY_SIDE"]):
-            W[k + s, v] += rate * sum(x[i] * D[first + i, v] for i in range(count))
-
-
-_OF_MODULE = {"_add_rows": _add_rows, "_add_columns": _add_columns}
 _INTRINSICS = {
     "_load": _load,
     "_store": _store,
