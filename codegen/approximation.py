@@ -11,15 +11,16 @@ code is generated, and they are rounded to the dtype once. A new function is one
 
 What every function keeps to, and why
 -------------------------------------
-- ``fastmath={"contract"}`` and no other flag: ``reassoc`` deletes ``(x + M) − M``, ``nsz``
-  loses ``tanh(−0) = −0``, ``nnan`` and ``ninf`` lose the values at the ends. The flags stand
-  on the instructions, so a caller's flags do not change them.
+- ``fastmath=False``, and not left out, since then a caller's flags would hold here, too:
+  ``reassoc`` deletes ``(x + M) − M``, ``nsz`` loses ``tanh(−0) = −0``, ``nnan`` and ``ninf`` lose
+  the values at the ends, and with ``contract`` the compiler says what is fused.
+- What is fused is written: ``fma(x, y, z)``. The sequence of operations is one, and C and Numba
+  give the same bits, with AVX-512 and with AVX2. A processor without the instruction (x86
+  before 2013) takes a product and a sum: the C library's ``fmaf`` would be a call a number.
 - ``forceinline``: a function that stays a call is not vectorised. It acts after Numba's own
   passes; ``inline="always"`` acts before, and would give the body the caller's flags.
 - No ``cache``: what calls the function is cached, and holds it.
 - Every constant has the dtype: with a bare ``0.5`` Numba would compute in float64.
-- No sum has two products that a compiler could choose between when it fuses: the sequence of
-  operations is one, and C and Numba give the same bits, with AVX-512 and with AVX2.
 - Integers are cast just before their bits are read as a number: Numba adds and shifts in
   int64. LLVM narrows that again.
 """
@@ -31,7 +32,7 @@ from typing import Final
 from mpmath import mp
 
 from codegen.elementary import error_function, exponential, hyperbolic, logarithm
-from codegen.elementary.pieces import DECORATOR, FORMATS, ElementaryFunction, Format
+from codegen.elementary.pieces import DECORATOR, FMA, FORMATS, ElementaryFunction, Format
 from codegen.errors import InputError
 from codegen.remez import PRECISION
 
@@ -63,4 +64,4 @@ def elementary_function(name: str, dtype: str) -> ElementaryFunction:
         return _BUILDERS[name](FORMATS[dtype])
 
 
-__all__ = ["DECORATOR", "KNOWN", "ElementaryFunction", "elementary_function"]
+__all__ = ["DECORATOR", "FMA", "KNOWN", "ElementaryFunction", "elementary_function"]

@@ -65,16 +65,16 @@ def erf(x):
     az = a * z
     # w, error of erf below 2{superscript(exponent_of(w))}
     w = {pair_of(c[12], "az", c[9], real)}
-    w = w * z + {real.number(c[7])}
-    w = w * az + {real.number(c[4])}
-    w = w * z + ({pair_of(c[3], "a", c[2], real)})
-    w = w * z + ({pair_of(c[1], "a", c[0], real)})
+    w = fma(w, z, {real.number(c[7])})
+    w = fma(w, az, {real.number(c[4])})
+    w = fma(w, z, {pair_of(c[3], "a", c[2], real)})
+    w = fma(w, z, {pair_of(c[1], "a", c[0], real)})
     w = w * w
     far = {real.number(1)} - {real.number(_SCALE)} / (w * w)
     # erf a = a + a·p(z), {quality(p)}
     zz = z * z
 {paired("p", "z", "zz", p, real)}
-    near = a + a * p
+    near = fma(a, p, a)
     return np.copysign(near if a < BORDER else far, x)
 '''
     return ElementaryFunction(name="erf", dtype=real.dtype, needs=(), source=source, ulp=ulp)
@@ -104,11 +104,11 @@ def erf(x):
     t = {two} / (a + {two})
     # q, {quality(q)} of erf
 {horner("q", "t", q, real)}
-    far = {one} - exp(-z) * q
+    far = fma(-exp(-z), q, {one})
     # erf a = a + a·p(z), {quality(p)}
     zz = z * z
 {paired("p", "z", "zz", p, real)}
-    near = a + a * p
+    near = fma(a, p, a)
     return np.copysign(near if a < BORDER else far, x)
 '''
     return ElementaryFunction(name="erf", dtype=real.dtype, needs=("exp",), source=source, ulp=ulp)

@@ -44,13 +44,13 @@ def exp(x):
     # eʳ = 1 + t, t = r + r²·p(r), {quality(p)}
     z = r * r
 {paired("p", "r", "z", p, real)}
-    t = r + z * p
+    t = fma(z, p, r)
     # 2ᵏ may lie outside the format where eˣ does not: two factors of half the exponent
     exponent = {real.integer_of(f"{real.bits_of('shifted')} - {real.bits(real.rounder)}")}
     half = exponent >> 1
     first = {real.of_bits(f"(half + {real.bias}) << {real.fraction}")}
     second = {real.of_bits(f"(exponent - half + {real.bias}) << {real.fraction}")}
-    return (first + t * first) * second
+    return fma(t, first, first) * second
 '''
     return ElementaryFunction(name="exp", dtype=real.dtype, needs=(), source=source, ulp=ulp)
 
@@ -81,20 +81,20 @@ def expm1(x):
     ZERO = {real.number(0)}  # {ADDED_ZERO}
     y = OVERFLOW if x > OVERFLOW else x
     y = UNDERFLOW if y < UNDERFLOW else y
-    shifted = y * LOG2_E + ROUNDER
+    shifted = fma(y, LOG2_E, ROUNDER)
     k = shifted - ROUNDER
-    high = y - k * LN2_HIGH
+    high = fma(-k, LN2_HIGH, y)
     low = k * LN2_LOW + ZERO
     r = high - low
     rounded_off = (high - r) - low
     # t = r + r²·p(r), {quality(p)}; and what r was rounded by
     z = r * r
 {paired("p", "r", "z", p, real)}
-    t = r + (z * p + rounded_off)
+    t = r + fma(z, p, rounded_off)
     # the last bits of `shifted` are k; in the exponent's place they make 2ᵏ⁻¹
     exponent = {real.integer_of(f"{real.bits_of('shifted')} - 0x{bits_of_half:X}")}
     half = {real.of_bits(f"exponent << {real.fraction}")}
-    value = half * t + (half - HALF)
+    value = fma(half, t, half - HALF)
     return x if abs(x) < TINY else value + value
 '''
     return ElementaryFunction(name="expm1", dtype=real.dtype, needs=(), source=source, ulp=ulp)

@@ -57,14 +57,14 @@ def tanh(x):
     az = a * z
     # v = √3·eᵃ, error of tanh below 2{superscript(exponent_of(v))}
     v = {pair_of(c[11], "az", c[8], real)}
-    v = v * z + {real.number(c[6])}
-    v = v * z + ({pair_of(c[5], "a", c[4], real)})
-    v = v * z + ({pair_of(c[3], "a", c[2], real)})
-    v = v * z + ({pair_of(c[1], "a", c[0], real)})
-    far = {real.number(1)} - {real.number(6)} / (v * v + {real.number(3)})
+    v = fma(v, z, {real.number(c[6])})
+    v = fma(v, z, {pair_of(c[5], "a", c[4], real)})
+    v = fma(v, z, {pair_of(c[3], "a", c[2], real)})
+    v = fma(v, z, {pair_of(c[1], "a", c[0], real)})
+    far = {real.number(1)} - {real.number(6)} / fma(v, v, {real.number(3)})
     # tanh a = a + a·z·p(z), z = a², {quality(p)}
 {horner("p", "z", p, real)}
-    near = a + az * p
+    near = fma(az, p, a)
     return np.copysign(near if a < BORDER else far, x)
 '''
     return ElementaryFunction(name="tanh", dtype=real.dtype, needs=(), source=source, ulp=ulp)
@@ -96,7 +96,7 @@ def tanh(x):
     z = a * a
     zz = z * z
 {paired("p", "z", "zz", p, real)}
-    near = a + a * (z * p)
+    near = fma(a, z * p, a)
     # elsewhere: 2·a = k·ln 2 + r with an integer k and |r| ≤ ln 2 / 2, so that e²ᵃ = 2ᵏ·eʳ
     y = SATURATED if a > SATURATED else a
     y = y + y
@@ -107,7 +107,7 @@ def tanh(x):
     # the last bits of `shifted` are k; in the exponent's place they make 2ᵏ
     exponent = {real.bits_of("shifted")} << {real.fraction}
     scale = {real.of_bits(f"exponent + {real.bits(1)}")}
-    power = ({one} + (r + rr * q)) * scale
+    power = ({one} + fma(rr, q, r)) * scale
     far = {one} - {two} / (power + {one})
     return np.copysign(near if a < LN3_HALF else far, x)
 '''

@@ -58,7 +58,7 @@ def log(x):
 {horner("p", "z", p, real)}
     h = {real.number(0.5)} * (f * f) + {zero}  # {ADDED_ZERO}
     low = k * LN2_LOW + {zero}
-    value = k * LN2_HIGH + (f - (h - (s * (h + z * p) + low)))
+    value = fma(k, LN2_HIGH, f - (h - fma(s, fma(z, p, h), low)))
     value = value if x > {zero} else (-INF if x == {zero} else NAN)
     return INF if x == INF else value
 '''
@@ -106,7 +106,7 @@ def log1p(x):
     z = s * s
 {horner("p", "z", p, real)}
     h = {real.number(0.5)} * (f * f) + {real.number(0)}  # {ADDED_ZERO}
-    value = k * LN2_HIGH + (f - (h - (s * (h + z * p) + (k * LN2_LOW + c))))
+    value = fma(k, LN2_HIGH, f - (h - fma(s, fma(z, p, h), fma(k, LN2_LOW, c))))
     value = value if x > -ONE else (-INF if x == -ONE else NAN)
     value = value if abs(x) >= TINY else x
     return INF if x == INF else value

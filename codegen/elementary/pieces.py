@@ -13,7 +13,27 @@ from mpmath import mp
 
 from codegen.remez import Minimax, Real, minimax
 
-DECORATOR: Final = '@njit(nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)'
+# What every function's source takes for granted beside NumPy and `njit`.
+FMA: Final = '''\
+@intrinsic
+def fma(typing_context, x, y, z):
+    """Return x·y + z, rounded once: by a processor without such an instruction, twice."""
+
+    def lower(context, builder, call, values):
+        number = values[0].type
+        kind = ir.FunctionType(number, [number] * 3)
+        name = f"llvm.fmuladd.f{x.bitwidth}"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
+
+    return x(x, x, x), lower
+'''
+FMA_IMPORTS: Final = """\
+from llvmlite import ir
+from numba import njit
+from numba.core import cgutils
+from numba.extending import intrinsic
+"""
+DECORATOR: Final = '@njit(nogil=True, error_model="numpy", fastmath=False, forceinline=True)'
 
 
 @final
@@ -30,8 +50,8 @@ class ElementaryFunction:
     needs : tuple of str
         Elementary functions that the source calls; theirs must stand above it.
     source : str
-        A complete ``@njit`` function. Expects ``import numpy as np`` and
-        ``from numba import njit`` above it.
+        A complete ``@njit`` function. Expects ``import numpy as np``,
+        ``from numba import njit`` and `FMA` above it.
     ulp : float
         Bound of the error in units in the last place of the result: the spacing of the
         numbers around it, subnormal ones included. It holds with and without fused
@@ -135,23 +155,22 @@ def reduction_constants(real: Format) -> str:
     ROUNDER = {real.number(real.rounder)}  # {rounder}: a sum with it is an integer"""
 
 
-# Compilers differ in what they fuse where a sum has two products, or a product two sums. With a
-# 0 added a product is a sum itself: fused or not, it is rounded, and the next sum takes it so.
+# Everything else that is fused is written as ``fma``. A product that is to be rounded before it
+# goes into a sum gets a 0 added where kernels may fuse what they are not told to, as those of C
+# and of vectors may: fused or not, that sum is the rounded product.
 ADDED_ZERO: Final = "+ 0: rounded here, whatever is fused"
 
 REDUCTION: Final = """\
-    shifted = y * LOG2_E + ROUNDER
+    shifted = fma(y, LOG2_E, ROUNDER)
     k = shifted - ROUNDER
-    r = (y - k * LN2_HIGH) - k * LN2_LOW"""
+    r = fma(-k, LN2_LOW, fma(-k, LN2_HIGH, y))"""
 
 
 def horner(name: str, variable: str, polynomial: Minimax, real: Format) -> str:
     """Return the lines that evaluate a polynomial, highest power first."""
     highest, *rest = reversed(polynomial.coefficients)
     lines = [f"    {name} = {real.number(highest)}"]
-    for c in rest:
-        sign = "+" if c > 0 else "-"
-        lines.append(f"    {name} = {name} * {variable} {sign} {real.number(abs(c))}")
+    lines += [f"    {name} = fma({name}, {variable}, {real.number(c)})" for c in rest]
     return "\n".join(lines)
 
 
@@ -170,14 +189,13 @@ def paired(name: str, variable: str, square: str, polynomial: Minimax, real: For
     while rest:
         upper, lower = rest.pop(), rest.pop()
         pair = pair_of(upper, variable, lower, real)
-        lines.append(f"    {name} = {name} * {square} + ({pair})")
+        lines.append(f"    {name} = fma({name}, {square}, {pair})")
     return "\n".join(lines)
 
 
 def pair_of(factor: Real, variable: str, c: Real, real: Format) -> str:
     """Return ``factor * variable + c`` as source."""
-    sign = "+" if c > 0 else "-"
-    return f"{real.number(factor)} * {variable} {sign} {real.number(abs(c))}"
+    return f"fma({real.number(factor)}, {variable}, {real.number(c)})"
 
 
 def quality(polynomial: Minimax) -> str:

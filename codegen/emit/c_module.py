@@ -166,6 +166,8 @@ def _vector_values(dtype: str) -> dict[str, str]:
             "#endif",
         ]
     return {
+        "fma": "fmaf" if bits == 32 else "fma",
+        "FMA": "FMAF" if bits == 32 else "FMA",
         "word": f"uint{bits}_t",
         "signed_word": f"int{bits}_t",
         "magnitude": f"0x{sign - 1:X}",

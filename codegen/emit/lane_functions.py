@@ -9,8 +9,8 @@ selection, which must not be a branch, and the bits of a number::
     np.int32(n)                       n
     np.copysign(a, b)                 copysign(a, b)
 
-Nothing else changes: the operations stay the same ones in the same order, and so does every
-bit of the result.
+Nothing else changes, ``fma`` of vectors being `FMA`: the operations stay the same ones in the
+same order, and so does every bit of the result.
 """
 
 import ast
@@ -18,6 +18,10 @@ import ast
 from codegen.approximation import ElementaryFunction
 from codegen.errors import InternalError
 
+FMA = """\
+# x·y + z, rounded once: by a processor without such an instruction, twice
+fma = _function(3, _REALS, _llvm("fmuladd", 3))
+"""
 _INTEGERS = ("int32", "int64")
 _REALS = ("float32", "float64")
 

@@ -8,8 +8,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from codegen.approximation import KNOWN, elementary_function
-from codegen.emit.lane_functions import lane_source
+from codegen.approximation import FMA, KNOWN, elementary_function
+from codegen.emit import lane_functions
 from codegen.emit.lanes import Layout, block_source, layout_of
 from codegen.emit.loops import LANES, kernel_inputs, kernel_source, sparse_weights, uses_blas
 from codegen.emit.optimizer import optimizer_functions
@@ -307,8 +307,9 @@ def _elementary(programs: Mapping[str, KernelProgram], dtype: str, *, lanes: boo
         return ""
     title = f"# {'-' * 66} elementary functions\n"
     functions = [elementary_function(name, dtype) for name in needed]
-    sources = [lane_source(f) if lanes else f.source for f in functions]
-    return "\n\n".join([title + "\n".join(lines), *sources])
+    sources = [lane_functions.lane_source(f) if lanes else f.source for f in functions]
+    fused = [lane_functions.FMA if lanes else FMA] if functions else []
+    return "\n\n".join([title + "\n".join(lines), *fused, *sources])
 
 
 def _functions(program: KernelProgram) -> set[str]:

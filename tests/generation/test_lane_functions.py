@@ -9,7 +9,9 @@ import pytest
 from emitted import source
 from numba import njit
 
-from codegen.approximation import KNOWN, elementary_function
+from codegen.approximation import FMA, KNOWN, elementary_function
+from codegen.elementary.pieces import FMA_IMPORTS
+from codegen.emit import lane_functions
 from codegen.emit.lane_functions import lane_source
 from codegen.errors import InternalError
 
@@ -20,7 +22,7 @@ def of_numbers(dtype: str) -> ModuleType:
     """Return every elementary function as it is for numbers."""
     module = ModuleType("numbers")
     for name in KNOWN:
-        exec(f"import numpy as np\nfrom numba import njit\n{_text(name, dtype)}", vars(module))
+        exec(f"import numpy as np\n{FMA_IMPORTS}\n{FMA}\n{_text(name, dtype)}", vars(module))
     return module
 
 
@@ -30,6 +32,7 @@ def of_vectors(dtype: str) -> ModuleType:
     text = text[
         : text.index("# ------------------------------------------------------------------ ele")
     ]
+    text += lane_functions.FMA
     text += "".join(lane_source(elementary_function(name, dtype)) for name in KNOWN)
     module = ModuleType("vectors")
     exec(text, vars(module))

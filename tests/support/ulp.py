@@ -25,12 +25,16 @@ from mpmath import mp
 from numba import njit
 from numba.core import config
 
-from codegen.approximation import DECORATOR, KNOWN, ElementaryFunction, elementary_function
+from codegen.approximation import FMA, KNOWN, ElementaryFunction, elementary_function
 from codegen.elementary.error_function import BORDER, far_polynomial, near_polynomial
-from codegen.elementary.pieces import errors
+from codegen.elementary.pieces import FMA_IMPORTS, errors
 from codegen.remez import PRECISION
 
-UNFUSED = DECORATOR.replace('fastmath={"contract"}', "fastmath=False")
+UNFUSED = """\
+@njit
+def fma(x, y, z):
+    return x * y + z
+"""
 
 _APPLY = """
 
@@ -62,8 +66,8 @@ class Compiled:
 def module_source(function: ElementaryFunction) -> str:
     """Return a module with the function, those it needs, and the loop."""
     needed = [elementary_function(name, function.dtype).source for name in function.needs]
-    header = "import numpy as np\nfrom numba import njit\n"
-    return "\n\n".join([header, *needed, function.source]) + _APPLY.format(name=function.name)
+    header = f"import numpy as np\n{FMA_IMPORTS}"
+    return "\n\n".join([header, FMA, *needed, function.source]) + _APPLY.format(name=function.name)
 
 
 def load(source: str, name: str, dtype: str, folder: Path) -> Compiled:
@@ -81,7 +85,7 @@ def load(source: str, name: str, dtype: str, folder: Path) -> Compiled:
 def compiled(name: str, dtype: str, folder: Path, *, fused: bool = True) -> Compiled:
     """Compile one elementary function, with or without fused multiply-add."""
     source = module_source(elementary_function(name, dtype))
-    return load(source if fused else source.replace(DECORATOR, UNFUSED), name, dtype, folder)
+    return load(source if fused else source.replace(FMA, UNFUSED), name, dtype, folder)
 
 
 def worst_error(function: Callable[[np.ndarray], np.ndarray], name: str, x: np.ndarray) -> float:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from codegen.emit import lane_functions
 from runtime.bench.products import scipy_gemm
 
 # the module's only lines about Numba, and what stands for them here
@@ -29,6 +30,7 @@ _IMPORTS = {
         "from uncompiled import intrinsic, register_jitable\n"
     ),
     "from llvmlite import ir\n": "",
+    lane_functions.FMA: "from uncompiled import fma\n",
     "import llvmlite.binding\n": "",
     "\n_register_gemm()\n": "\n",
     "\n_can_yield = _register_yield()\n": "\n_can_yield = True\n",
@@ -122,6 +124,11 @@ def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
     return _INTRINSICS[function.__name__]
 
 
+def fma(x: Any, y: Any, z: Any) -> Any:
+    """Compute as a processor does that cannot fuse a product and a sum."""
+    return x * y + z
+
+
 def _load(address: int) -> int:
     return ctypes.c_int64.from_address(address).value
 
@@ -191,6 +198,7 @@ def _add_block(given: "Rows", first: int, width: int, taken: "Rows", *to: int) -
 
 
 _INTRINSICS = {
+    "fma": fma,
     "_load": _load,
     "_store": _store,
     "_gemm": _gemm,
