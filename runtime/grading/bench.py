@@ -156,13 +156,29 @@ def diagnoses(
                 names,
                 line=line,
                 place=bench.place(line),
-                right=evidence.puzzle.statements[one.statement],
+                statements=evidence.puzzle.statements,
                 steps=steps,
                 certain=certain,
                 first=number == 0,
             )
         )
     return told
+
+
+def unexplained(
+    bench: Bench, subject: str, known: str, formula: str, line: int | None
+) -> Diagnosis:
+    """Return what is said where no change of the right formula gives a file's numbers."""
+    place = f" ({bench.place(line)})" if line else ""
+    return Diagnosis(
+        kind="unknown",
+        look="No single change of the right formula gives these numbers.",
+        message=f"{subject}{place} is wrong in a way that no change of the right formula "
+        f"explains. All that is known: {known}.",
+        formula=f"Right is {formula}.",
+        certain=False,
+        line=line,
+    )
 
 
 def _steps(bench: Bench, statement: str) -> list[str]:

@@ -86,6 +86,8 @@ class Scope:
         they say nothing of the size of the result.
     results
         Names of those tensors that are results as the statement is.
+    anew
+        Wrong formulas of tensors that a file may compute once more: each an edit of its own.
     """
 
     shapes: Mapping[str, Shape]
@@ -94,3 +96,4 @@ class Scope:
     activation: str = ""
     whole: Sequence[tuple[str, str, Node, float, bool]] = ()
     results: Sequence[str] = ()
+    anew: Sequence[Edit] = ()

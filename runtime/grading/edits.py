@@ -5,18 +5,21 @@ knows a layer, and only `Scope` knows what else a file has at hand: the tensors 
 pass, the parameters, gradients that stand before, the derivatives of other activations.
 """
 
+import math
 from collections.abc import Callable, Iterator
 
 from runtime.grading.edit import Edit, Scope
 from runtime.grading.edits_of_functions import called_otherwise, powers_otherwise
 from runtime.grading.edits_of_operands import (
     exchanged,
+    recomputed,
     replaced_whole,
     sloped_otherwise,
 )
 from runtime.grading.edits_of_shapes import (
     multiplied_otherwise,
     rows_otherwise,
+    samples_skipped,
     summed_otherwise,
     turned,
 )
@@ -33,24 +36,38 @@ from runtime.grading.tree import (
 Operator = Callable[[str, Node, Scope], Iterator[Edit]]
 
 
-OPERATORS: tuple[Operator, ...] = (
-    dropped,
-    turned,
-    summed_otherwise,
-    grouped_otherwise,
-    sloped_otherwise,
-    multiplied_otherwise,
-    exchanged,
-    powers_otherwise,
-    called_otherwise,
-    rows_otherwise,
-    replaced_whole,
-    divided_otherwise,
-    multiplied_more,
+# the least that an edit of each costs
+OPERATORS: tuple[tuple[float, Operator], ...] = (
+    (1.5, dropped),
+    (2.0, turned),
+    (1.5, summed_otherwise),
+    (2.0, grouped_otherwise),
+    (1.8, sloped_otherwise),
+    (2.0, multiplied_otherwise),
+    (1.5, exchanged),
+    (2.0, powers_otherwise),
+    (2.0, called_otherwise),
+    (1.5, rows_otherwise),
+    (2.0, samples_skipped),
+    (2.3, recomputed),
+    (1.0, replaced_whole),
+    (2.4, divided_otherwise),
+    (2.4, multiplied_more),
 )
 
 
-def edits(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
-    """Return every single change of a statement, the simple ones among them first."""
-    for operator in OPERATORS:
-        yield from operator(statement, tree, scope)
+def edits(statement: str, tree: Node, scope: Scope, *, at_most: float = math.inf) -> Iterator[Edit]:
+    """Return every single change of a statement, the simple ones among them first.
+
+    Parameters
+    ----------
+    statement, tree, scope
+        Its name, its formula, and what it could read.
+    at_most
+        What a change may cost.
+    """
+    for least, operator in OPERATORS:
+        if least <= at_most:
+            for edit in operator(statement, tree, scope):
+                if edit.cost <= at_most:
+                    yield edit

@@ -39,10 +39,11 @@ def called_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]
 def _applied(statement: str, tree: Node, path: Path, node: Node) -> Iterator[Edit]:
     """Apply a function to a part of a formula, or square it."""
     text, look = written(node), "look at the functions that are applied"
-    names = ("log", "exp", "tanh", "abs", "sign")
+    names = ("log", "exp", "tanh", "abs", "sign", "sigmoid", "softmax rows")
     for name in names if node.op == "name" else ("abs",):
-        what = f"{name}({text}) stands where {text} belongs"
-        new = changed(tree, path, Node("fn", (node,), name=name))
+        called = Node("fn", (node,), name=name)
+        what = f"{written(called)} stands where {text} belongs"
+        new = changed(tree, path, called)
         yield _edit(statement, new, "extra-function", what, look, 2.6)
     if node.op == "plus":
         new = changed(tree, path, Node("mul", (node, node)))

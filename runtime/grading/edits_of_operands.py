@@ -196,3 +196,18 @@ def replaced_whole(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
         look="look whether it is computed at all",
         cost=1.0,
     )
+
+
+def recomputed(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
+    """Read a tensor that is computed once more, and wrongly: softmax over the other axis."""
+    read = reads(tree)
+    for wrong in scope.anew:
+        if wrong.statement in read:
+            yield Edit(
+                statement=statement,
+                tree=renamed(tree, {wrong.statement: wrong.tree}),
+                kind=wrong.kind,
+                what=f"{wrong.statement} is computed anew, and wrongly: {wrong.what}",
+                look=f"look at how {wrong.statement} is computed there",
+                cost=wrong.cost + 0.8,
+            )

@@ -195,3 +195,21 @@ def _axes(statement: str, tree: Node, path: Path, node: Node) -> Iterator[Edit]:
             look="look at what is summed, and over which axis",
             cost=1.5,
         )
+
+
+def samples_skipped(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
+    """Leave out a sample, as a loop that begins or ends one off does."""
+    del scope
+    if any(
+        node.op == "ones" or (node.op == "T" and path[-1:] == (0,)) for path, node in nodes(tree)
+    ):
+        return  # a sum over the batch: what it sums has the samples
+    for which, name in ((0, "first"), (-1, "last")):
+        yield Edit(
+            statement=statement,
+            tree=Node("skip", (tree,), number=which),
+            kind="sample-missing",
+            what=f"the {name} sample of the batch is left out",
+            look="look at the loop over the samples: where does it begin and end?",
+            cost=2.0,
+        )

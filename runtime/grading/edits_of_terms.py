@@ -9,6 +9,7 @@ from runtime.grading.tree import (
     changed,
     nodes,
     product,
+    renamed,
     tensor,
     written,
 )
@@ -113,6 +114,8 @@ def multiplied_more(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
 
 def _scaled_inside(statement: str, tree: Node, path: Path, node: Node) -> Iterator[Edit]:
     size = Node("size", name="B")
+    # where a formula reads it several times, as softmax does, also at all of them
+    places = [at for at, other in nodes(tree) if other == node]
     for new, what in (
         (Node("mul", (size, node)), f"{written(node)} is multiplied by B"),
         (Node("div", (node, size)), f"{written(node)} alone is divided by B"),
@@ -128,6 +131,15 @@ def _scaled_inside(statement: str, tree: Node, path: Path, node: Node) -> Iterat
             look="look at the factors and signs within the formula",
             cost=2.6,
         )
+        if len(places) > 1 and path == places[0]:
+            yield Edit(
+                statement=statement,
+                tree=renamed(tree, {node.name: new}),
+                kind="sign" if new.op == "neg" else "inner-factor",
+                what=what,
+                look="look at the factors and signs within the formula",
+                cost=2.4,
+            )
 
 
 def divided_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:

@@ -151,7 +151,12 @@ def _right_outputs(
 def _judged(bench: "Bench", name: str) -> Verdict:
     from runtime.grading.judge_backward import judge_backward
     from runtime.grading.judge_forward import cut_off, judge_forward
-    from runtime.grading.judge_init import initial_warnings, judge_init, without_untracked
+    from runtime.grading.judge_init import (
+        initial_warnings,
+        judge_init,
+        with_cause,
+        without_untracked,
+    )
     from runtime.grading.judge_loss import judge_loss
     from runtime.grading.judge_sgd import judge_sgd
 
@@ -186,7 +191,7 @@ def _judged(bench: "Bench", name: str) -> Verdict:
     if not part_2:
         functions["backward"] = backward
     else:
-        gradients = without_untracked(bench, gradients)
+        gradients = with_cause(functions, without_untracked(bench, gradients))
         functions |= cut_off(rounds, functions, gradients)
     functions["sgd"] = judge_sgd(bench, rounds)
     bench.warnings.extend(initial_warnings(interview))

@@ -15,6 +15,7 @@ from runtime.grading.bench import (
     diagnoses,
     failure_message,
     first_failure,
+    unexplained,
     working_dtype,
 )
 from runtime.grading.comparing import Comparison, compare, match_tolerance
@@ -316,15 +317,6 @@ def _unexplained(
     right: Node,
 ) -> Diagnosis:
     given = observed[0].results.get(name)
-    line = evidence.line_of_key(key)
-    place = f" ({bench.place(line)})" if line else ""
     known = "all its entries are equal" if given is None else facts(given, evidence.right[name])
-    return Diagnosis(
-        kind="unknown",
-        look="No single change of the right formula gives these numbers.",
-        message=f"{key}'s gradient{place} is wrong in a way that no change of the right formula "
-        f"explains. All that is known: {known}.",
-        formula=f"Right is {name} = {written(right)}.",
-        certain=False,
-        line=line,
-    )
+    formula = f"{name} = {written(right)}"
+    return unexplained(bench, f"{key}'s gradient", known, formula, evidence.line_of_key(key))

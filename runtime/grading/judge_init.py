@@ -1,6 +1,7 @@
 """Judge `init_params`: shapes, finite numbers, weights that are not all equal."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,22 @@ def without_untracked(bench: Bench, gradients: Mapping[str, Judgement]) -> dict[
                 )
                 found[key] = Judgement(status="missing", summary=told)
     return found
+
+
+def with_cause(
+    functions: Mapping[str, Judgement], gradients: Mapping[str, Judgement]
+) -> dict[str, Judgement]:
+    """Return Part 2's gradients, the wrong ones with which functions they come from."""
+    causes = [n for n in ("forward", "loss_accuracy") if functions[n].status != "right"]
+    if not causes:
+        return dict(gradients)
+    advice = f"autograd takes it from {' and '.join(causes)}: mend that first"
+    return {
+        key: replace(j, summary=f"{j.summary.removesuffix('.')}: {advice}.")
+        if j.status == "wrong" and not j.diagnosis
+        else j
+        for key, j in gradients.items()
+    }
 
 
 def initial_warnings(interview: Interview) -> list[str]:

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from runtime.grading.bench import (
     explained,
     failure_message,
     first_failure,
+    unexplained,
     working_dtype,
 )
 from runtime.grading.comparing import Comparison, compare, match_tolerance
@@ -25,7 +27,7 @@ from runtime.grading.reference import right_values
 from runtime.grading.scopes import loss_scopes
 from runtime.grading.search import Observed, Puzzle
 from runtime.grading.source import assignments
-from runtime.grading.tree import Evaluation
+from runtime.grading.tree import Evaluation, written
 from runtime.grading.values import Given
 from runtime.grading.verdict import Diagnosis, Judgement
 from runtime.grading.wording import Names
@@ -106,12 +108,32 @@ def _explain_loss(bench: Bench, rounds: Sequence[Round]) -> tuple[Diagnosis, ...
     told = explained(bench, puzzle, "loss_accuracy", rounds[0].calls["loss_accuracy"], names, {})
     line = _line_returned(bench, 0)
     where = f" ({bench.place(line)})" if line else ""
+    if not told:
+        formula = f"loss = {written(statements['loss'])}"
+        return (unexplained(bench, "The loss", _facts(bench, rounds), formula, line),)
     return tuple(
         d
         if d.line is not None or line is None
         else replace(d, line=line, message=f"{d.message[:-1]}{where}.")
         for d in told
     )
+
+
+def _facts(bench: Bench, rounds: Sequence[Round]) -> str:
+    """Return what can be said of losses that nothing explains."""
+    ratios = []
+    for round_ in rounds:
+        value = round_.calls["loss_accuracy"].value
+        if isinstance(value, list) and isinstance(value[0], Given) and value[0].array.size == 1:
+            loss, _ = right_values(bench.asked, round_.trial.given)["loss"]
+            ratios.append(float(value[0].array.reshape(-1)[0]) / float(loss.reshape(-1)[0]))
+    if not ratios:
+        return "it is not one number"
+    if not all(map(isfinite, ratios)):
+        return "it is not finite"
+    least, most = f"{min(ratios):.3g}", f"{max(ratios):.3g}"
+    times = least if least == most else f"{least} to {most}"
+    return f"for {len(ratios)} sets of inputs it is {times} times the right one"
 
 
 def _line_returned(bench: Bench, place: int) -> int | None:

@@ -236,7 +236,7 @@ def _explain_step(
                 names,
                 line=line,
                 place=bench.place(line),
-                right=statements[first.statement],
+                statements=statements,
             )
         )
     if rest and not told:

@@ -96,6 +96,13 @@ def reference(
     )
 
 
+@lru_cache(maxsize=16)
+def loss_formula(loss: str) -> Node:
+    """Return a loss of softmax's output as a tree; nothing is differentiated."""
+    program = derive.loss_program(derive.parse_spec("nx-ny:softmax", loss=loss))
+    return _trees(lab_names(program))["loss"]
+
+
 def _unfolded(program: Program, raw: Mapping[str, Node]) -> dict[str, tuple[Node, ...]]:
     """Return what statements were once forward values had been put in, but nothing else."""
     found: dict[str, tuple[Node, ...]] = {}

@@ -4,13 +4,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
-from runtime.grading.edit import Factor, Scope
+from runtime.grading.edit import Edit, Factor, Scope
+from runtime.grading.edits_of_functions import called_otherwise
 from runtime.grading.edits_of_shapes import rows_otherwise
 from runtime.grading.edits_of_terms import dropped
-from runtime.grading.reference import Reference, reference
+from runtime.grading.reference import Reference, loss_formula, reference
 from runtime.grading.tree import Evaluation, Node, product, reads, renamed, tensor, written
 
-_OTHER_ACTIVATIONS = ("sigmoid", "relu")
+# other activations, and losses: one network has both, since deriving each takes its time
+_OTHERS = {"sigmoid": "mse", "relu": "binary-cross-entropy"}
+_OTHER_ACTIVATIONS = tuple(_OTHERS)
 Whole = tuple[str, str, Node, float, bool]
 Scopes = Callable[[str, Evaluation], Scope]
 
@@ -28,6 +31,7 @@ def backward_scopes(right: Reference, activation: str, *, wide: bool) -> Scopes:
         Whether derivatives of other activations and losses count as well.
     """
     cotangents = set(right.backward)
+    anew = tuple(_anew(right)) if wide else ()
 
     def scope(statement: str, known: Evaluation) -> Scope:
         shapes = {
@@ -44,9 +48,20 @@ def backward_scopes(right: Reference, activation: str, *, wide: bool) -> Scopes:
             activation=activation,
             whole=tuple(_whole(statement, wide=wide)),
             results=tuple(right.gradients.values()),
+            anew=anew,
         )
 
     return scope
+
+
+def _anew(right: Reference) -> Iterator[Edit]:
+    """Return wrong formulas of what activations give."""
+    empty = Scope(shapes={})
+    for name, tree in right.forward.items():
+        if name.startswith(("htilde", "ytilde", "loss")):
+            continue
+        for operator in (dropped, rows_otherwise, called_otherwise):
+            yield from operator(name, tree, empty)
 
 
 def own_slope(tree: Node, cotangents: set[str]) -> Node | None:
@@ -95,11 +110,16 @@ def _argument_of(after: str) -> str:
 @lru_cache(maxsize=16)
 def _slope_formula(activation: str) -> Node | None:
     """Return an activation's derivative in ``h`` and ``htilde``, as `derive` has it."""
-    network = reference(2, hidden=activation)
+    network = _other(activation) if activation in _OTHERS else reference(2, hidden=activation)
     tree = network.backward["dhtilde"]
     slope = own_slope(tree, set(network.backward))
     # a statement that is linear in what comes from above, entry by entry, is its slope at 1
     return slope or renamed(tree, {"dh": Node("number", number=1.0)})
+
+
+def _other(activation: str) -> Reference:
+    """Return the network of an activation and a loss that are not the lab's."""
+    return reference(2, hidden=activation, output="softmax", loss=_OTHERS[activation])
 
 
 def _whole(statement: str, *, wide: bool) -> Iterator[Whole]:
@@ -126,7 +146,7 @@ def _whole(statement: str, *, wide: bool) -> Iterator[Whole]:
             )
     if not wide:
         return
-    squares = reference(2, output="softmax", loss="mse")
+    squares = _other("sigmoid")
     yield (
         "wrong-loss",
         "it is the gradient of the mean squared error, not of the cross-entropy",
@@ -141,7 +161,7 @@ def _whole(statement: str, *, wide: bool) -> Iterator[Whole]:
         3.4,
         False,
     )
-    binary = reference(2, output="softmax", loss="binary-cross-entropy")
+    binary = _other("relu")
     yield (
         "wrong-loss",
         "it is the derivative in yhat of the binary cross-entropy",
@@ -194,7 +214,7 @@ def loss_scopes(right: Reference) -> Scopes:
             (
                 "wrong-loss",
                 f"it is the {told}, not the cross-entropy",
-                reference(2, output="softmax", loss=name).forward[statement],
+                loss_formula(name),
                 2.0,
                 False,
             )

@@ -189,6 +189,7 @@ class _Searching:
         self.scopes: dict[str, Scope] = {}
         self.values = [run(base.statements, trial.evaluation) for trial in puzzle.trials]
         self.below = {name: _computed_from(name, base.statements) for name in self.names}
+        self._after: dict[Edit, tuple[dict[str, Array], dict[str, Array]] | None] = {}
 
     def singles(
         self, remaining: Sequence[str], found: Sequence[Explanation]
@@ -231,10 +232,9 @@ class _Searching:
                         meant.append((first.cost + second.cost, len(meant), first, second))
             for first in simple[name]:
                 if first.cost <= _OWN_PAIR_COST:
-                    for second in edits(name, first.tree, self._scope(name)):
-                        if second.cost <= _OWN_PAIR_COST:
-                            cost = first.cost + second.cost
-                            meant.append((cost, len(meant), first, second))
+                    scope = self._scope(name)
+                    for second in edits(name, first.tree, scope, at_most=_OWN_PAIR_COST):
+                        meant.append((first.cost + second.cost, len(meant), first, second))
         for _, _, first, second in sorted(meant)[:_MOST_PAIRS]:
             trees = {first.statement: first.tree, second.statement: second.tree}
             yield from self._tried((first, second), trees, remaining, found)
@@ -292,7 +292,7 @@ class _Searching:
         found: Sequence[Explanation],
     ) -> Iterator[Explanation]:
         """Return what explains some result on the first trial and then on all others."""
-        values = self._changed(0, trees)
+        values = self._both_changed(*changes) if len(trees) > 1 else self._changed(0, trees)
         if values is None:
             return
         matched: list[tuple[str, float]] = []
@@ -312,7 +312,27 @@ class _Searching:
     def _changed(self, trial: int, trees: Mapping[str, Node]) -> dict[str, Array] | None:
         """Return what changes at a trial when some statements are changed; None if impossible."""
         known = self.puzzle.trials[trial].evaluation.over(self.values[trial])
-        before = self.values[trial]
+        return self._carried(known, self.values[trial], trees)
+
+    def _both_changed(self, first: Edit, second: Edit) -> dict[str, Array] | None:
+        """Return what changes at the first trial; what the first edit does is computed once."""
+        if first not in self._after:
+            known = self.first.evaluation.over(self.values[0])
+            once = self._carried(known, self.values[0], {first.statement: first.tree})
+            self._after[first] = None if once is None else (known.values, once)
+        after = self._after[first]
+        if after is None:
+            return None
+        values, once = after
+        known = Evaluation(values, self.first.evaluation.sizes)
+        before = {**self.values[0], **once}
+        twice = self._carried(known, before, {second.statement: second.tree})
+        return None if twice is None else {**once, **twice}
+
+    def _carried(
+        self, known: Evaluation, before: Mapping[str, Array], trees: Mapping[str, Node]
+    ) -> dict[str, Array] | None:
+        """Return what changes from `before` on, and set it in `known`; None if impossible."""
         changed: dict[str, Array] = {}
         touched = set(trees)
         for name in trees:

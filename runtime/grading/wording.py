@@ -7,7 +7,7 @@ from typing import final
 
 from runtime.grading.scale import Scale
 from runtime.grading.search import Explanation
-from runtime.grading.tree import Node, written
+from runtime.grading.tree import Node, reads, written
 from runtime.grading.verdict import Diagnosis
 
 
@@ -49,7 +49,7 @@ def diagnosis_of(
     *,
     line: int | None,
     place: str,
-    right: Node,
+    statements: Mapping[str, Node],
     steps: Sequence[str] = (),
     certain: bool = True,
     first: bool = True,
@@ -64,8 +64,8 @@ def diagnosis_of(
         The student's names.
     line, place
         Where in the file, as a number and in words ("" if it is not known).
-    right
-        The right formula of the statement.
+    statements
+        The right formulas.
     steps
         The steps of the derivation that lead to it.
     certain, first
@@ -98,12 +98,17 @@ def diagnosis_of(
     hedge = "" if certain else "Perhaps: " if first else "Or else: "
     sentence = f"{hedge}{text}{where}."
     changed = explanation.changes[0].statement
-    formula = f"Right is {changed} = {written(right)}."
+    right = statements[changed]
+    formula = f"Right is {changed} = {written(right)}"
+    if all(edit.kind == "scale" for edit in explanation.changes):  # the factor may be further up
+        above = [name for name in statements if name in reads(right)]
+        formula += "".join(f", with {name} = {written(statements[name])}" for name in above)
+    formula += "."
     if steps:
         formula += " It comes from: " + " → ".join(steps) + "."
     return Diagnosis(
         kind="+".join(dict.fromkeys(kinds)),
-        look=_capital("; ".join(dict.fromkeys(looks))) + ".",
+        look=_sentence("; ".join(dict.fromkeys(looks))),
         message=_capital(sentence),
         formula=formula,
         certain=certain,
@@ -215,6 +220,10 @@ def scale_words(scale: Scale) -> tuple[str, str, str]:
             )
         case _:
             return "factor", f"is {scale.text()} times what it should be", look
+
+
+def _sentence(text: str) -> str:
+    return _capital(text if text.endswith("?") else f"{text}.")
 
 
 def _capital(text: str) -> str:

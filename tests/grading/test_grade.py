@@ -8,6 +8,7 @@ import pytest
 from command_line import run_here
 from student_files import STUDENTS
 
+from runtime.grading import grade
 from runtime.grading.folder import class_csv, grade_folder
 from runtime.grading.report import class_table, verdict_text
 from runtime.grading.session import protection_warning
@@ -33,6 +34,8 @@ def test_the_report_of_a_wrong_file_by_hints(tmp_path: Path) -> None:
     assert (wh["kind"], wh["certain"], wh["line"]) == ("activation-derivative-missing", True, 54)
     assert "Right is dytilde = (yhat − Y)/B." in wy["message"]
     assert "derivative:" in wh["message"]  # the step of the derivation
+    hint = run_here("grade", str(file), "--hints", "1").out
+    assert "Look at the batch: is it a mean or a sum?\n" in hint
     assert report["gradients"]["Wy"]["relative_error"] > 1
 
 
@@ -129,3 +132,34 @@ def test_what_protection_a_system_lacks_is_warned_of(
 ) -> None:
     warning = protection_warning(missing, refused)
     assert warning is None if told is None else told in str(warning)
+
+
+# how a file that is right but for one line differs, and the words that name it
+CHANGED = [
+    ('np.exp(outputs["ytilde"])', 'np.exp(-outputs["ytilde"])', "ytilde has the wrong sign"),
+    ("np.log(Yhat)", "np.log(np.exp(Yhat) / np.exp(Yhat).sum(1)[:, None])", "softmax(yhat) stands"),
+    ("np.log(Yhat)", "np.arcsinh(Yhat + 0.3)", "All that is known: for 5 sets of inputs"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "told"), CHANGED)
+def test_a_function_that_is_wrong_is_explained_or_what_is_known_is_told(
+    tmp_path: Path, right: str, wrong: str, told: str
+) -> None:
+    text = RIGHT.read_text("utf-8")
+    assert right in text
+    file = tmp_path / "mine.py"
+    file.write_text(text.replace(right, wrong), "utf-8")
+    assert told in verdict_text(grade(file), 2)
+
+
+def test_a_file_that_keeps_its_input_in_float32_is_right(tmp_path: Path) -> None:
+    text = RIGHT.read_text("utf-8")
+    assert 'outputs["X"] = X\n' in text
+    file = tmp_path / "mine.py"
+    file.write_text(
+        text.replace('outputs["X"] = X\n', 'outputs["X"] = X = np.float32(X)\n'), "utf-8"
+    )
+    verdict = grade(file)
+    assert verdict.ok, verdict_text(verdict, 3)
+    assert any("digits of float32" in warning for warning in verdict.warnings)

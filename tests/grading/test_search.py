@@ -5,12 +5,22 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from runtime.grading.edits import OPERATORS
 from runtime.grading.problem import make_trial, sizes_of
 from runtime.grading.reference import Reference, forward_values, reference
 from runtime.grading.scale import Scale, find_scale
 from runtime.grading.scopes import backward_scopes
 from runtime.grading.search import Explanation, Observed, Puzzle, explain, run
-from runtime.grading.tree import Evaluation, Node, changed, nodes, tensor, transposed, written
+from runtime.grading.tree import (
+    Evaluation,
+    Node,
+    changed,
+    nodes,
+    renamed,
+    tensor,
+    transposed,
+    written,
+)
 
 TRIALS = (("a", 0), ("a", 1), ("b", 0), ("lab", 0))
 
@@ -73,6 +83,17 @@ def plus(right: Reference) -> dict[str, Node]:
     return {"dhtilde": changed(tree, path, minus.args[0])}
 
 
+def skipped_sample(right: Reference) -> dict[str, Node]:
+    return {"dytilde": Node("skip", (right.backward["dytilde"],), number=-1)}
+
+
+def softmax_anew(right: Reference) -> dict[str, Node]:
+    """Compute softmax once more in `backward`, over the wrong axis."""
+    exponential = Node("fn", (tensor("ytilde"),), name="exp")
+    anew = Node("div", (exponential, Node("down", (exponential,))))
+    return {"dytilde": renamed(right.backward["dytilde"], {"yhat": anew})}
+
+
 @pytest.mark.parametrize(
     ("spoil", "kinds", "explained"),
     [
@@ -81,6 +102,8 @@ def plus(right: Reference) -> dict[str, Node]:
         (other_side, ["wrong-axis"], {"dby"}),
         (other_tensor, ["wrong-operand"], {"dWy"}),
         (plus, ["sign"], {"dWh", "dbh"}),
+        (skipped_sample, ["sample-missing"], {"dWh", "dbh", "dWy", "dby"}),
+        (softmax_anew, ["wrong-axis"], {"dWh", "dbh", "dWy", "dby"}),
     ],
 )
 def test_a_change_is_found_and_named_once(
@@ -124,6 +147,18 @@ def test_a_pair_of_edits_at_once_is_found() -> None:
     kinds = {edit.kind for edit in found[0].changes}
     # yhat for yhat − Y: another tensor, or a term that is missing
     assert kinds in ({"wrong-operand", "extra-function"}, {"term-missing", "extra-function"})
+
+
+def test_no_edit_costs_less_than_its_operator_says() -> None:
+    """What is left out where only cheap edits are wanted are dear ones alone."""
+    right = reference(2)
+    (trial,) = observed(right, {}, {})[:1]
+    known = trial.evaluation.over(run(right.backward, trial.evaluation))
+    scopes = backward_scopes(right, "tanh", wide=True)
+    for name, tree in right.backward.items():
+        for least, operator in OPERATORS:
+            costs = [edit.cost for edit in operator(name, tree, scopes(name, known))]
+            assert all(cost >= least for cost in costs), operator
 
 
 def test_what_no_operator_makes_is_not_explained() -> None:
