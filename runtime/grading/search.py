@@ -189,6 +189,7 @@ class _Searching:
         self.scopes: dict[str, Scope] = {}
         self.values = [run(base.statements, trial.evaluation) for trial in puzzle.trials]
         self.below = {name: _computed_from(name, base.statements) for name in self.names}
+        self._sizes: dict[tuple[int, str], float] = {}
         self._after: dict[Edit, tuple[dict[str, Array], dict[str, Array]] | None] = {}
 
     def singles(
@@ -358,9 +359,10 @@ class _Searching:
         given = self.puzzle.trials[trial].results.get(name)
         if given is None:
             return None
-        right = self.values[trial].get(name)
-        floor = 0.0 if right is None else float(np.abs(right).max())
-        tolerance = self.puzzle.tolerance
+        if (trial, name) not in self._sizes:
+            right = self.values[trial].get(name)
+            self._sizes[trial, name] = 0.0 if right is None else float(np.abs(right).max())
+        floor, tolerance = self._sizes[trial, name], self.puzzle.tolerance
         return ratio(
             given, value, tolerance, scaled=self.puzzle.scaled, floor=floor * tolerance * 0.1
         )
@@ -462,7 +464,7 @@ def ratio(
     What is nowhere above `floor` counts as 0: rounding may have left something.
     """
     a, b = given.squeeze(), value.squeeze()
-    if a.shape != b.shape:
+    if a.shape != b.shape or (scaled and _is_no_multiple(a.ravel(), b.ravel(), tolerance, floor)):
         return None
     finite = np.isfinite(a)
     if not finite.all():
@@ -482,6 +484,19 @@ def ratio(
             factor = 1.0
     off = float(np.abs(a - factor * b).max())
     return factor if off <= tolerance * float(np.abs(a).max()) else None
+
+
+def _is_no_multiple(a: Array, b: Array, tolerance: float, floor: float) -> bool:
+    """Tell cheaply that `a` is by far no multiple of `b`, as almost no candidate's is.
+
+    What is left of `a` beside `b` has the length ``√(a·a − (a·b)²/b·b)``; were no entry of it above
+    ``tolerance max|a|``, that would be at most ``√n tolerance |a|``.
+    """
+    length, other = float(a @ a), float(b @ b)
+    if not (length > a.size * floor * floor and 0 < other < np.inf and length < np.inf):
+        return False
+    left = length - float(a @ b) ** 2 / other
+    return left > a.size * (tolerance * tolerance + 1e-13) * length
 
 
 def _grouped(
