@@ -222,10 +222,11 @@ class _Builder:
                     f"powers of powers multiply to an exponent of {inner * exponent}. It is "
                     f"between -{LARGEST_EXPONENT} and {LARGEST_EXPONENT}",
                 )
-        number, rest = base.as_coeff_Mul()
-        if _bits(number) * abs(exponent) <= LONGEST_EXACT:
+        numbers = [factor for factor in sympy.Mul.make_args(base) if factor.is_number]
+        if all(_exact_bits(factor, exponent) <= LONGEST_EXACT for factor in numbers):
             return base**exponent
-        power = sympy.Float(number, WORKING_DIGITS) ** exponent
+        number, rest = sympy.Mul(*numbers), base.xreplace(dict.fromkeys(numbers, S.One))
+        power = number.evalf(WORKING_DIGITS) ** exponent
         if not _is_float64(power):
             raise self.formula.source.refused(
                 node.at, "a constant in this power is not finite in float64"
@@ -323,6 +324,19 @@ def _is_plain(number: Expr) -> bool:
 
 def _bits(number: Expr) -> int:
     return int(number.p).bit_length() + int(number.q).bit_length() if number.is_Rational else 0
+
+
+def _exact_bits(factor: Expr, exponent: Expr) -> int:
+    """Return about how many bits SymPy would take for a power of a number if it kept it exact.
+
+    It takes whole powers out of roots, of each prime factor for itself: where the exponent is
+    p/q these go up to q.
+    """
+    base, inner = factor.as_base_exp()
+    if not base.is_Rational or abs(base) == S.One:
+        return 0
+    power = inner * exponent
+    return int(_bits(base) * max(abs(power), power.q if power.is_Rational else 0))
 
 
 def _is_float64(number: Expr) -> bool:
