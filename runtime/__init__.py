@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from runtime.lab_data import CirclesData, MNISTData
     from runtime.result import Model, TrainResult
     from runtime.settings import Settings
+    from runtime.sweeps.result import SweepResult
+    from runtime.sweeps.sweeping import sweep
     from runtime.torch_check import check
     from runtime.training import Progress, train
 
@@ -27,9 +29,11 @@ __all__ = [
     "Model",
     "Progress",
     "Settings",
+    "SweepResult",
     "TrainResult",
     "check",
     "grade",
+    "sweep",
     "train",
 ]
 
@@ -41,9 +45,11 @@ _HOMES = {
     "Model": "runtime.result",
     "Progress": "runtime.training",
     "Settings": "runtime.settings",
+    "SweepResult": "runtime.sweeps.result",
     "TrainResult": "runtime.result",
     "check": "runtime.torch_check",
     "grade": "runtime.grading.grader",
+    "sweep": "runtime.sweeps.sweeping",
     "train": "runtime.training",
 }
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "explain": "Write a worksheet on a network's gradients, and its solution.",
     "generate": "Write a module that computes and trains a network.",
     "train": "Train a network with generated kernels.",
+    "sweep": "Train many times: a grid of settings, each with many seeds.",
     "predict": "Print what a trained network says about data.",
     "evaluate": "Measure a trained network on data with labels.",
     "check": "Compare the generated gradients with PyTorch autograd.",

@@ -52,6 +52,29 @@ Mode = Literal["new", "resume", "overwrite"]
 
 
 @final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What kind of work has its results in a folder.
+
+    Attributes
+    ----------
+    what
+        What messages call it.
+    files
+        What it leaves behind.
+    parent
+        The folder in which a folder is made where the user names none.
+    """
+
+    what: str
+    files: tuple[str, ...]
+    parent: Path
+
+
+RUN = Kind(what="run", files=RUN_FILES, parent=DEFAULT_PARENT)
+
+
+@final
 @dataclass(slots=True, kw_only=True)
 class RunFolder:
     """A folder that this run holds for itself; made by `open_run_folder`.
@@ -69,11 +92,14 @@ class RunFolder:
     held
         Names of the files of a run that were there at the beginning, in the order of
         `RUN_FILES`.
+    kind
+        What kind of work it is for.
     """
 
     path: Path
     mode: Mode
     held: tuple[str, ...]
+    kind: Kind = RUN
     _made: list[Path] = field(default_factory=list)
     _written: set[str] = field(default_factory=set)
     _lock: int | None = None
@@ -125,6 +151,7 @@ def open_run_folder(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    kind: Kind = RUN,
 ) -> RunFolder:
     """Choose, make, test and lock the folder of a run, before any work begins.
 
@@ -141,6 +168,8 @@ def open_run_folder(
     overwrite
         Replace the run in the folder, file by file as new ones are complete; without
         `out`, the one in ``runs/NAME``.
+    kind
+        What kind of work it is for: a run, unless this says otherwise.
 
     Raises
     ------
@@ -154,47 +183,48 @@ def open_run_folder(
         raise InputError("--resume and --overwrite exclude each other. Give one of them.")
     mode: Mode = "resume" if resume else "overwrite" if overwrite else "new"
     if out is not None:
-        return _open(Path(out), mode)
+        return _open(Path(out), mode, kind)
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise InputError(f"{name!r} cannot be the name of a folder. Give one with --out.")
+    first = kind.parent / name
     if mode == "new":
-        return _open_numbered(DEFAULT_PARENT / name)
-    return _open(_latest(DEFAULT_PARENT / name) if resume else DEFAULT_PARENT / name, mode)
+        return _open_numbered(first, kind)
+    return _open(_latest(first, kind) if resume else first, mode, kind)
 
 
-def held_files(folder: Path) -> tuple[str, ...]:
-    """Return which of `RUN_FILES` are in `folder`, in their order."""
+def held_files(folder: Path, kind: Kind = RUN) -> tuple[str, ...]:
+    """Return which files of its kind are in `folder`, in their order."""
     # lexists: a dangling link is the user's too
-    return tuple(name for name in RUN_FILES if os.path.lexists(folder / name))
+    return tuple(name for name in kind.files if os.path.lexists(folder / name))
 
 
-def _open(path: Path, mode: Mode) -> RunFolder:
+def _open(path: Path, mode: Mode, kind: Kind) -> RunFolder:
     """Take the folder `path` and no other."""
     with contextlib.ExitStack() as on_refusal:
-        folder = _take(path, mode)
+        folder = _take(path, mode, kind)
         if folder is None:
             raise InputError(
-                f"{shown(path)}: another run is writing to this folder. Wait for it to end, "
-                "or give another folder with --out."
+                f"{shown(path)}: another {kind.what} is writing to this folder. Wait for it to "
+                "end, or give another folder with --out."
             )
         on_refusal.enter_context(folder)
         if folder.held and mode == "new":
             raise InputError(
-                f"{shown(path)}: holds a run already ({folder.held[0]}). Go on with it by "
+                f"{shown(path)}: holds a {kind.what} already ({folder.held[0]}). Go on with it by "
                 "--resume, replace it by --overwrite, or give another folder with --out."
             )
         on_refusal.pop_all()
         return folder
 
 
-def _open_numbered(first: Path) -> RunFolder:
+def _open_numbered(first: Path, kind: Kind) -> RunFolder:
     """Take `first`, or the first of ``first-2``, ``first-3``, … that holds no run."""
     number = 0
     while True:
         number += 1
         path = first if number == 1 else first.with_name(f"{first.name}-{number}")
         with contextlib.ExitStack() as on_refusal:
-            if (folder := _take(path, "new")) is None:
+            if (folder := _take(path, "new", kind)) is None:
                 continue
             on_refusal.enter_context(folder)
             if not folder.held:
@@ -202,29 +232,29 @@ def _open_numbered(first: Path) -> RunFolder:
                 return folder
 
 
-def _latest(first: Path) -> Path:
+def _latest(first: Path, kind: Kind) -> Path:
     """Return the one of ``first``, ``first-2``, … with the highest number that holds a run."""
     numbers = [1]
     with contextlib.suppress(OSError):  # no folder yet: begin with `first`
         for entry in first.parent.iterdir():
             stem, _, digits = entry.name.rpartition("-")
             counts = digits.isascii() and digits.isdigit() and not digits.startswith("0")
-            if stem == first.name and counts and int(digits) > 1 and held_files(entry):
+            if stem == first.name and counts and int(digits) > 1 and held_files(entry, kind):
                 numbers.append(int(digits))
     latest = max(numbers)
     return first if latest == 1 else first.with_name(f"{first.name}-{latest}")
 
 
-def _take(path: Path, mode: Mode) -> RunFolder | None:
+def _take(path: Path, mode: Mode, kind: Kind) -> RunFolder | None:
     """Make and lock `path`; None if another process has it. Raises as `open_run_folder`."""
-    folder = RunFolder(path=path, mode=mode, held=())
+    folder = RunFolder(path=path, mode=mode, held=(), kind=kind)
     try:
         with contextlib.ExitStack() as on_refusal:
             on_refusal.enter_context(folder)
             if not _make_and_lock(folder):
                 return None
             ensure_writable_folder(path)
-            folder.held = held_files(path)
+            folder.held = held_files(path, kind)
             on_refusal.pop_all()
             return folder
     except OSError as error:

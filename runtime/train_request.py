@@ -8,7 +8,7 @@ except ``--epochs``, ``--threads`` and where the data are.
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any, final
+from typing import Any, Protocol, final
 
 from codegen.optimizers import OPTIONS
 from derive.spec import DEFAULT_LOSS, NetworkSpec, parse_spec
@@ -195,7 +195,21 @@ def changed_data(data: Dataset, record: RunRecord) -> str:
     return f"{', '.join(changed)} {'has' if len(changed) == 1 else 'have'} changed (SHA-256)"
 
 
-def differences(record: RunRecord) -> str:
+class Made(Protocol):
+    """A record of what something was made with."""
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Of each package that a result can depend on."""
+        ...
+
+    @property
+    def platform(self) -> Mapping[str, str | int]:
+        """The machine."""
+        ...
+
+
+def differences(record: Made) -> str:
     """Return in words what the bits can depend on and is not as in the record."""
     here, then = versions(), record.versions
     found = [

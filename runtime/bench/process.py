@@ -1,7 +1,6 @@
 """A contender's process, seen from outside."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,22 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import runtime
 from codegen.cache import ENVIRONMENT as CACHE
 from runtime import errors
 from runtime.bench.machine import MACHINE
 from runtime.bench.workload import Workload
+from runtime.child_process import child_environment
 from runtime.errors import InternalError, RunError
-
-# read by the libraries when they are loaded, so they must be set before the process starts
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)
 
 
 class Process:
@@ -138,13 +127,8 @@ class Process:
 
 def _environment(threads: int, cache: Path) -> dict[str, str]:
     """Return the environment of a worker, whose compilers keep their results in `cache`."""
-    environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+    environment = child_environment(threads)
     environment[CACHE] = str(cache / "kernels")
     environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
     environment["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no processes that we could not end
-    home = Path(runtime.__file__).resolve().parents[1]
-    if home.name not in ("site-packages", "dist-packages"):
-        # run from a checkout: with -P the worker would not look into the current folder
-        paths = [str(home), environment.get("PYTHONPATH", "")]
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     return environment

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from derive.spec import parse_spec
-from runtime.bench import c_peer, peers, process, torch_peer, turns, worker
+from runtime.bench import c_peer, peers, torch_peer, turns, worker
 from runtime.bench.floors import Floors
 from runtime.bench.machine import MACHINE
 from runtime.bench.numpy_peer import NumPyPeer
@@ -38,6 +38,7 @@ from runtime.bench.workload import (
     training_set,
     workload,
 )
+from runtime.child_process import THREAD_VARIABLES
 from runtime.commands.bench import command
 from runtime.errors import InputError, InternalError, RunError
 from runtime.torch_oracle import train_sgd
@@ -372,7 +373,7 @@ def test_a_worker_is_bound_and_limited_before_numpy_is_loaded() -> None:
         variables = dict(
             entry.split("=", 1) for entry in (root / "environ").read_text().split("\0") if entry
         )
-        assert {variables[name] for name in process._THREAD_VARIABLES} == {"1"}
+        assert {variables[name] for name in THREAD_VARIABLES} == {"1"}
         assert len(one.facts["processors"]) == 1
         for thread in (root / "task").iterdir():  # BLAS's own threads too, if there are any
             status = (thread / "status").read_text()
