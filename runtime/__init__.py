@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runtime.lab_data import CirclesData, MNISTData
     from runtime.result import Model, TrainResult
     from runtime.settings import Settings
+    from runtime.sweeps.progress import SweepProgress
     from runtime.sweeps.result import SweepResult
     from runtime.sweeps.sweeping import sweep
     from runtime.torch_check import check
@@ -29,6 +30,7 @@ __all__ = [
     "Model",
     "Progress",
     "Settings",
+    "SweepProgress",
     "SweepResult",
     "TrainResult",
     "check",
@@ -45,6 +47,7 @@ _HOMES = {
     "Model": "runtime.result",
     "Progress": "runtime.training",
     "Settings": "runtime.settings",
+    "SweepProgress": "runtime.sweeps.progress",
     "SweepResult": "runtime.sweeps.result",
     "TrainResult": "runtime.result",
     "check": "runtime.torch_check",

@@ -175,15 +175,15 @@ def command(
         request = read_request(choice, recorded | given | where)
         with StopRequest("ending the runs that are under way; once more loses them") as stop:
             job = make_job(request)
-            known = keeping.begin(job.data, request.options)
             note = _go_on(keeping, data_dir, offline, scheduler)
-            if not quiet:
-                _announce(job, request, known, keeping, count, scheduler)
-            staff = make_workers(job, count, scheduler)
-            try:
-                result = _work(job, staff, known, keeping, stop, note, quiet=quiet)
-            except Interrupted as error:
-                raise Interrupted(error.number, note) from error
+            with make_workers(job, count, scheduler) as staff:
+                known = keeping.begin(job.data, request.options)
+                if not quiet:
+                    _announce(job, request, known, keeping, count, scheduler)
+                try:
+                    result = _work(job, staff, known, keeping, stop, note, quiet=quiet)
+                except Interrupted as error:
+                    raise Interrupted(error.number, note) from error
             # it warns of a cache folder that it cannot write to, which concerns nobody here
             logging.getLogger("matplotlib").setLevel(logging.ERROR)
             with stop.shielded():
@@ -233,7 +233,7 @@ def _work(
     from runtime.sweeps.progress import LiveSweep
     from runtime.sweeps.sweeping import carry_out
 
-    with staff, LiveSweep(quiet=quiet) as live:
+    with LiveSweep(quiet=quiet) as live:
 
         def report(progress: Any) -> bool:
             live.show(progress)

@@ -17,7 +17,6 @@ from runtime.sweeps.picture_parts import (
     seeds_text,
     set_ticks,
     shown_scores,
-    tick_text,
 )
 from runtime.sweeps.plan import Value
 from runtime.sweeps.result import Scores, SweepResult, value_text
@@ -164,7 +163,7 @@ def _heat(
                     zorder=3,
                 )
             )
-        text = tick_text(float(f"{value:.3g}"))
+        text = f"{value:.3g}" if result.is_regression else f"{value:.1f}"
         dark = False
         if np.isnan(value):
             text = "div." if np.isinf(scores[row, column]) else "–"

@@ -9,6 +9,7 @@ import math
 import zlib
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, Self, final
 
 import numpy as np
@@ -97,6 +98,9 @@ class Outcome:
         )
 
 
+@cache
 def curve_epochs(epochs: int) -> NDArray[np.int64]:
     """Return after which epochs, counted from 1, a curve has a point: all, or 200 of them."""
-    return np.unique(np.linspace(1, epochs, min(epochs, POINTS)).round().astype(np.int64))
+    found = np.unique(np.linspace(1, epochs, min(epochs, POINTS)).round().astype(np.int64))
+    found.flags.writeable = False
+    return found

@@ -6,12 +6,14 @@ its place. A run at which three workers died is given up, with the sweep.
 
 import contextlib
 import json
+import os
 import queue
 import subprocess
 import sys
 import tempfile
 import threading
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,8 @@ from runtime.sweeps.outcome import Outcome
 from runtime.sweeps.portions import Portions
 
 MOST_DEATHS = 3  # of workers at the same run
+_BREATH = 0.02  # seconds between two looks at what a worker has written
+_PIPE = 1 << 16  # bytes that a pipe holds
 
 
 @final
@@ -43,10 +47,10 @@ class Processes:
 
     job: Job
     count: int
-    _processes: dict[int, subprocess.Popen[str]] = field(default_factory=dict)
+    _processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     _stopping: bool = False
     _changed: threading.Condition = field(default_factory=threading.Condition)
-    _found: "queue.SimpleQueue[list[Outcome] | GradwrightError]" = field(
+    _found: "queue.SimpleQueue[Outcome | GradwrightError]" = field(
         default_factory=queue.SimpleQueue
     )
 
@@ -95,10 +99,7 @@ class Processes:
             thread.start()
         try:
             while any(thread.is_alive() for thread in threads) or not self._found.empty():
-                with contextlib.suppress(queue.Empty):
-                    found = self._found.get(timeout=0.1)
-                    if isinstance(found, GradwrightError):
-                        raise found
+                if found := self._waiting():
                     yield found
         finally:
             if any(thread.is_alive() for thread in threads):
@@ -106,67 +107,120 @@ class Processes:
             for thread in threads:
                 thread.join()
 
+    def _waiting(self) -> list[Outcome]:
+        """Return what has come in, after a short wait; none if nothing has."""
+        found: list[Outcome] = []
+        with contextlib.suppress(queue.Empty):
+            item = self._found.get(timeout=0.1)
+            while True:
+                if isinstance(item, GradwrightError):
+                    if not found:
+                        raise item
+                    self._found.put(item)  # what came before it is to be kept first
+                    break
+                found.append(item)
+                item = self._found.get_nowait()
+        return found
+
     def _serve(
         self, worker: int, portions: Portions, folder: Path, deaths: Counter[int], busy: set[int]
     ) -> None:
         """Give a worker one portion after another, and replace it if it dies."""
-        group: str | None = None
+        given: deque[int] = deque()  # runs that it was sent and that are not done
+        group, low, rest = "", 0, b""
         try:
             while True:
-                with self._changed:
-                    busy.discard(worker)
-                    self._changed.notify_all()
-                    group, numbers = portions.take(group)
-                    while not numbers:
-                        if self._stopping or not busy:
-                            return
-                        # another worker may die and leave runs behind
-                        self._changed.wait(timeout=0.1)
-                        group, numbers = portions.take()
-                    if self._stopping:
+                if len(given) <= low:
+                    group, numbers = self._more(worker, group, portions, busy, waits=not given)
+                    if not numbers and not given:
                         return
-                    busy.add(worker)
-                left = self._ask(worker, folder, numbers, portions, group)
-                if left:
-                    self._died(worker, left[0], deaths)
+                    # the next portion is sent before the worker has to wait for it; not so where
+                    # a single run takes long
+                    low = len(numbers) // 2
+                    self._send(worker, folder, numbers)
+                    given.extend(numbers)
+                found = self._receive(worker, given, portions, rest)
+                rest = found or b""
+                if found is None:
+                    self._died(worker, given[0], deaths)
                     with self._changed:
-                        portions.add(left)
+                        portions.add(given)
+                    given.clear()
+                    low = 0
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self._fail(RunError(f"a worker of the sweep cannot be started: {reason}."))
         except GradwrightError as error:
-            self._found.put(error)
-            self.stop()
+            self._fail(error)
         finally:
             with self._changed:
                 busy.discard(worker)
                 self._changed.notify_all()
             self._let_go(worker)
 
-    def _ask(
-        self, worker: int, folder: Path, numbers: list[int], portions: Portions, group: str
-    ) -> list[int]:
-        """Have a worker do runs; return those that it did not do, since it died."""
+    def _fail(self, error: GradwrightError) -> None:
+        self._found.put(error)
+        self.stop()
+
+    def _more(
+        self, worker: int, group: str, portions: Portions, busy: set[int], *, waits: bool
+    ) -> tuple[str, list[int]]:
+        """Return the next runs for a worker, and what they need; none if there are none."""
+        with self._changed:
+            if waits:
+                busy.discard(worker)
+                self._changed.notify_all()
+            while not self._stopping:
+                group, numbers = portions.take(group or None)
+                if numbers:
+                    busy.add(worker)
+                    return group, numbers
+                if not waits or not busy:
+                    break
+                # another worker may die and leave runs behind
+                self._changed.wait(timeout=0.1)
+        return "", []
+
+    def _send(self, worker: int, folder: Path, numbers: Iterable[int]) -> None:
         process = self._processes.get(worker)
         if process is None:
             process = self._processes[worker] = _start(folder)
         assert process.stdin is not None  # both are pipes
-        assert process.stdout is not None
-        left = list(numbers)
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(" ".join(map(str, numbers)) + "\n")
-            process.stdin.flush()
-        found = []
-        for line in process.stdout:
-            if line == "\n":
-                break
-            found.append(_read(line))
-            left.pop(0)
+        if numbers:
+            with contextlib.suppress(BrokenPipeError):  # it has died, as will be seen
+                process.stdin.write(" ".join(map(str, numbers)).encode() + b"\n")
+                process.stdin.flush()
+
+    def _receive(
+        self, worker: int, given: deque[int], portions: Portions, rest: bytes
+    ) -> bytes | None:
+        """Take the outcomes that a worker has written; None if it has died.
+
+        What it writes stays in the pipe, whatever becomes of it. So it is not read at once:
+        to be woken for each run would take more time than the short ones do.
+
+        Returns
+        -------
+        bytes
+            The beginning of a line whose end is not there yet; `rest` is that of the last time.
+        """
+        stdout = self._processes[worker].stdout
+        assert stdout is not None
+        content = os.read(stdout.fileno(), _PIPE)
+        if not content:
+            return None
+        *lines, rest = (rest + content).split(b"\n")
+        for line in lines:
+            outcome = _read(line.decode("ascii"))
+            number = given.popleft()
+            if outcome.key != self.job.plan.key(number):
+                raise InternalError(f"a worker did {outcome.key} in place of run {number}")
             with self._changed:
-                portions.note(group, found[-1].seconds)
-            if len(found) >= 20 or found[-1].seconds > 0.05:
-                self._found.put(found)
-                found = []
-        if found:
-            self._found.put(found)
-        return left
+                portions.note(portions.group(number), outcome.seconds)
+            self._found.put(outcome)
+        if given:
+            time.sleep(_BREATH)
+        return rest
 
     def _died(self, worker: int, number: int, deaths: Counter[int]) -> None:
         """Note that a worker died at a run; raise if too many did, or if it was told to."""
@@ -193,25 +247,24 @@ class Processes:
             return
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            process.stdin.write("\n")
+            process.stdin.write(b"\n")
             process.stdin.flush()
         _close(process)
         process.wait()
 
 
-def _start(folder: Path) -> "subprocess.Popen[str]":
+def _start(folder: Path) -> "subprocess.Popen[bytes]":
     # a session of its own: Ctrl-C reaches us alone, and we end the workers
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "runtime.sweeps.worker", str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        encoding="ascii",
         env=child_environment(threads=1),
         start_new_session=True,
     )
 
 
-def _close(process: "subprocess.Popen[str]") -> None:
+def _close(process: "subprocess.Popen[bytes]") -> None:
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             with contextlib.suppress(BrokenPipeError):
@@ -225,6 +278,6 @@ def _read(line: str) -> Outcome:
         kind: type[GradwrightError] = getattr(errors, error["kind"])
         raise kind(error["message"])
     try:
-        return Outcome.from_line(line.rstrip("\n"))
+        return Outcome.from_line(line)
     except InputError as error:
         raise InternalError(f"a worker of the sweep sent what is no outcome: {error}") from None

@@ -12,7 +12,7 @@ from derive.spec import DEFAULT_LOSS
 from runtime.data.catalogue import Choice, choose
 from runtime.data.dataset import Dataset
 from runtime.data.user_file import load_arrays, scaled
-from runtime.errors import InputError, RunError
+from runtime.errors import InputError, InternalError, RunError
 from runtime.network_choice import shape_of
 from runtime.settings import Settings, whole_number
 from runtime.sweeps.job import Job
@@ -197,8 +197,8 @@ def sweep(
             return carry_out(job, staff, {}, callback)
     with Keeping.open(choice.name, out, resume=resume, overwrite=overwrite) as keeping:
         job = make_job(request, data)
-        known = keeping.begin(job.data, request.options)
         with make_workers(job, count, scheduler) as staff:
+            known = keeping.begin(job.data, request.options)
             result = carry_out(job, staff, known, callback, keeping.append)
         keeping.save(result, request.options, plot=True)
         return result
@@ -303,7 +303,7 @@ def carry_out(
     outcomes = _known(plan, known)
     numbers = {key: number for number, key in enumerate(plan.run_keys()) if number not in outcomes}
     diverged = sum(outcome.status == "diverged" for outcome in outcomes.values())
-    before, began = len(outcomes), time.perf_counter()
+    before, began, stopped = len(outcomes), time.perf_counter(), False
 
     def tell() -> bool:
         seconds = time.perf_counter() - began
@@ -312,7 +312,7 @@ def carry_out(
         )
         return report is not None and bool(report(progress))
 
-    if numbers and not tell():
+    if numbers and not (stopped := tell()):
         for found in workers.outcomes(list(numbers.values())):
             if append is not None:
                 append(found)
@@ -320,7 +320,10 @@ def carry_out(
                 outcomes[numbers[outcome.key]] = outcome
                 diverged += outcome.status == "diverged"
             if tell():
+                stopped = True
                 workers.stop()
+        if not stopped and len(outcomes) < len(plan):
+            raise InternalError(f"{len(plan) - len(outcomes)} runs of the sweep were left out")
     return SweepResult(
         plan=plan,
         outcomes=outcomes,

@@ -1,8 +1,8 @@
 """``python -m runtime.sweeps.worker FOLDER``: does the runs whose numbers it is sent.
 
-It reads a line of numbers, and writes the line of each outcome as soon as it is there, and an
-empty line after the last. Where its work cannot go on it writes an error and ends. Where whoever
-sends the numbers has gone, it ends at once, in the middle of a run.
+It reads lines of numbers, and writes the line of each outcome as soon as it is there. An empty
+line ends it; so does an error, which it writes before. Where whoever sends the numbers has gone,
+it ends at once, in the middle of a run.
 """
 
 import json
@@ -39,8 +39,6 @@ def _work(folder: Path, out: TextIO) -> None:
             out.write(f"{trainer.train(number).to_line()}\n")
             # a worker that dies costs the run it is at, and none that is done
             out.flush()
-        out.write("\n")
-        out.flush()
 
 
 def _listen(portions: "queue.SimpleQueue[list[int]]") -> None:

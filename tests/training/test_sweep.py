@@ -157,7 +157,6 @@ def test_a_run_at_which_workers_die_again_and_again_ends_the_sweep() -> None:
             [sys.executable, "-c", "import time; time.sleep(60)"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            encoding="ascii",
         ) as child,
     ):
         staff._processes[0] = child
@@ -200,11 +199,11 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """Return the folder of a sweep by two processes, one of which is killed, and what was said."""
     folder = tmp_path_factory.mktemp("swept") / "out"
     arguments = [word for name, value in GRID.items() for word in (f"--{name}", value)]
-    started: list[subprocess.Popen[str]] = []
+    started: list[subprocess.Popen[bytes]] = []
     lines: list[str] = []
     start, read = processes._start, processes._read
 
-    def noting(place: Path) -> "subprocess.Popen[str]":
+    def noting(place: Path) -> "subprocess.Popen[bytes]":
         started.append(start(place))
         return started[-1]
 
