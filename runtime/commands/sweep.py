@@ -111,7 +111,7 @@ def _values(name: str, text: str) -> "Callable[[Command], Command]":
     "there, and the extra dask here.",
 )
 @click.option("--plot/--no-plot", default=True, show_default=True, help="Draw the pictures.")
-@click.option("--quiet", is_flag=True, help="Print the last line alone, and what went wrong.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the last line alone, and what went wrong.")
 @click.pass_context
 def command(
     context: click.Context,

@@ -4,11 +4,18 @@ A grid has more points than a picture can show lines. So one axis is chosen, the
 values, and each of its values is shown at its best: with the other settings that suit it most.
 """
 
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from runtime.picture import MARKERS, PALETTE, blank_figure, png_bytes, set_title
+from runtime.picture import MARKERS, PALETTE, blank_figure, set_title
 from runtime.sweeps.picture_parts import measure_label, seeds_text, shown_scores
 from runtime.sweeps.result import SweepResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _MOST_LINES = 6
 _FEW_EPOCHS = 25  # up to here every epoch gets a marker
@@ -16,8 +23,9 @@ _STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (7, 3)))
 _COLOURS = (PALETTE[1], PALETTE[0], PALETTE[2], PALETTE[3], PALETTE[4], PALETTE[7])
 
 
-def bands_png(result: SweepResult) -> bytes:
-    """Return the picture."""
+@contextlib.contextmanager
+def drawn_bands(result: SweepResult) -> Iterator["Figure"]:
+    """Give the picture."""
     with blank_figure(9.0, 5.4) as figure:
         axes = figure.subplots()
         points = shown_points(result)
@@ -53,7 +61,7 @@ def bands_png(result: SweepResult) -> bytes:
             edgecolor="none",
         )
         set_title(figure, f"{result.data}: {measure_label(result).split(' (')[0]} over the epochs")
-        return png_bytes(figure)
+        yield figure
 
 
 def shown_points(result: SweepResult) -> list[int]:

@@ -4,13 +4,14 @@ Where one axis varies, a band over it: median and quartiles. Where two do, a hea
 axes become panels, as far as these are few; else a cell shows the best over them.
 """
 
+import contextlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runtime.picture import BLUE, VERMILLION, blank_figure, png_bytes, set_title
+from runtime.picture import BLUE, VERMILLION, blank_figure, set_title
 from runtime.sweeps.picture_parts import (
     axis_label,
     measure_label,
@@ -24,6 +25,7 @@ from runtime.sweeps.result import Scores, SweepResult, value_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
 _MOST_PANELS = 6
@@ -31,13 +33,16 @@ _MOST_NUMBERS = 150  # cells of a panel that are labelled
 _MISSING = "#BBBBBB"
 
 
-def grid_png(result: SweepResult) -> bytes:
-    """Return the picture of a grid in which something varies."""
-    axes = result.plan.axes
-    return _line_png(result) if len(axes) == 1 else _heat_png(result)
+@contextlib.contextmanager
+def drawn_grid(result: SweepResult) -> Iterator["Figure"]:
+    """Give the picture of a grid in which something varies."""
+    draw = _line if len(result.plan.axes) == 1 else _heat_map
+    with draw(result) as figure:
+        yield figure
 
 
-def _line_png(result: SweepResult) -> bytes:
+@contextlib.contextmanager
+def _line(result: SweepResult) -> Iterator["Figure"]:
     ((name, values),) = result.plan.axes.items()
     low, middle, high = shown_scores(result, result.quartiles())
     places = np.arange(len(values))
@@ -64,10 +69,11 @@ def _line_png(result: SweepResult) -> bytes:
         axes.legend(loc="best")
         figure.subplots_adjust(left=0.12, right=0.97, bottom=0.17, top=0.9)
         set_title(figure, f"{result.data}: {seeds_text(result)} for each value")
-        return png_bytes(figure)
+        yield figure
 
 
-def _heat_png(result: SweepResult) -> bytes:
+@contextlib.contextmanager
+def _heat_map(result: SweepResult) -> Iterator["Figure"]:
     plan = result.plan
     down, across, others = heat_axes(plan.axes)
     columns, rows = plan.axes[across], plan.axes[down]
@@ -96,7 +102,7 @@ def _heat_png(result: SweepResult) -> bytes:
             bar.set_label(f"median {measure_label(result)}")
         best_of = "" if len(panels) > 1 or not others else ", best of the other settings"
         set_title(figure, f"{result.data}: median of {seeds_text(result)}{best_of}")
-        return png_bytes(figure)
+        yield figure
 
 
 def heat_axes(axes: Mapping[str, tuple[Value, ...]]) -> tuple[str, str, tuple[str, ...]]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,15 @@ from numpy.typing import NDArray
 from runtime.errors import InputError
 from runtime.files import write_atomically
 from runtime.history import FIGURES, figure_text
-from runtime.result import Picture
 from runtime.sweeps.outcome import Outcome, curve_epochs
 from runtime.sweeps.plan import Plan, Value
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from matplotlib.figure import Figure
+
+    from runtime.picture import Picture
 
 Scores = NDArray[np.float64]
 _QUARTILES = (0.25, 0.5, 0.75)
@@ -182,7 +188,7 @@ class SweepResult:
             return figure_text(score)
         return f"{100 * score:.2f}{' %' if unit else ''}"
 
-    def plot_bands(self, path: str | os.PathLike[str] | None = None) -> Picture:
+    def plot_bands(self, path: str | os.PathLike[str] | None = None) -> "Picture":
         """Return the measure over the epochs, median and quartiles, as a picture.
 
         Raises
@@ -190,11 +196,11 @@ class SweepResult:
         InputError, RunError
             If no run is done, or `path` cannot be written to.
         """
-        from runtime.sweeps.band_picture import bands_png
+        from runtime.sweeps.band_picture import drawn_bands
 
-        return self._picture(bands_png(self), path)
+        return _picture(drawn_bands(self), path)
 
-    def plot_grid(self, path: str | os.PathLike[str] | None = None) -> Picture:
+    def plot_grid(self, path: str | os.PathLike[str] | None = None) -> "Picture":
         """Return the medians over the grid as a picture: a heat map where two axes vary.
 
         Raises
@@ -202,20 +208,29 @@ class SweepResult:
         InputError, RunError
             If no axis varies, no run is done, or `path` cannot be written to.
         """
-        from runtime.sweeps.grid_picture import grid_png
+        from runtime.sweeps.grid_picture import drawn_grid
 
         if not self.plan.axes:
             raise InputError("sweep: its grid has a single point, so there is no picture of it.")
-        return self._picture(grid_png(self), path)
-
-    def _picture(self, png: bytes, path: str | os.PathLike[str] | None) -> Picture:
-        if path is not None:
-            write_atomically(path, png)
-        return Picture(png=png)
+        return _picture(drawn_grid(self), path)
 
     def __str__(self) -> str:
         """Return what was swept over, and the best of it."""
         return f"sweep of {self.data}\n{self.last_line()}"
+
+
+def _picture(
+    drawn: "AbstractContextManager[Figure]", path: str | os.PathLike[str] | None
+) -> "Picture":
+    """Return what is drawn, and write it to `path`, as SVG if its name says so."""
+    from runtime.picture import Picture, picture_bytes, png_bytes
+
+    with drawn as figure:
+        picture = Picture(png=png_bytes(figure), figure=figure)
+        if path is not None:
+            svg = os.fspath(path).lower().endswith(".svg")
+            write_atomically(path, picture_bytes(figure, "svg") if svg else picture.png)
+    return picture
 
 
 def quartiles(scores: Scores, worst: float) -> Scores:

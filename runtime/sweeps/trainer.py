@@ -44,6 +44,7 @@ class Trainer:
 
     job: Job
     _models: dict[str, Model] = field(default_factory=dict)
+    _reuse: tuple[str, dict[str, Any]] = ("", {})
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def train(self, number: int) -> Outcome:
@@ -94,6 +95,7 @@ class Trainer:
                 test=(data.X_test, data.Y_test),
                 threads=settings.threads,
                 sparse=settings.sparse,
+                reuse=self._shared(model),
                 **settings.training_numbers,
             )
         except MemoryError:
@@ -104,6 +106,17 @@ class Trainer:
         if data.is_regression:
             figures[:, _ACCURACIES] = np.nan  # the kernels count hits all the same
         return params, figures
+
+    def _shared(self, model: Model) -> dict[str, Any]:
+        """Return what runs share: checks of the data, and lists of the inputs that are not 0.
+
+        It is kept for one network at a time, since for many it would fill the memory.
+        """
+        name, kept = self._reuse
+        if name != model.module.__name__:
+            kept = {}
+            self._reuse = model.module.__name__, kept
+        return kept
 
     def _diverged_at(
         self,
