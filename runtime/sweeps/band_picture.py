@@ -26,6 +26,8 @@ _COLOURS = (PALETTE[1], PALETTE[0], PALETTE[2], PALETTE[3], PALETTE[4], PALETTE[
 @contextlib.contextmanager
 def drawn_bands(result: SweepResult) -> Iterator["Figure"]:
     """Give the picture."""
+    from matplotlib.ticker import MaxNLocator
+
     with blank_figure(9.0, 5.4) as figure:
         axes = figure.subplots()
         points = shown_points(result)
@@ -48,6 +50,7 @@ def drawn_bands(result: SweepResult) -> Iterator["Figure"]:
                 linewidth=2,
                 label=result.described(point),
             )
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=10, steps=[1, 2, 5, 10], integer=True))
         axes.set(xlabel="epoch", ylabel=measure_label(result))
         axes.grid(visible=True)
         last = max(result.plan.points[point].settings.epochs for point in points)

@@ -101,7 +101,9 @@ def _heat_map(result: SweepResult) -> Iterator["Figure"]:
             bar = figure.colorbar(image, ax=places, shrink=0.9)
             bar.set_label(f"median {measure_label(result)}")
         best_of = "" if len(panels) > 1 or not others else ", best of the other settings"
-        set_title(figure, f"{result.data}: median of {seeds_text(result)}{best_of}")
+        set_title(
+            figure, f"{result.data}: median of {seeds_text(result)}{best_of}; framed: the best"
+        )
         yield figure
 
 

@@ -14,6 +14,7 @@ from typing import final
 from runtime.sweeps.plan import Plan
 
 MOMENT = 0.25  # seconds that a portion should take
+LEAST = 0.02  # seconds that it should take even at the end: less is lost in between
 _MOST = 1_000  # runs in a portion
 
 
@@ -66,7 +67,8 @@ class Portions:
             group = min(waiting, key=lambda n: (at.get(n, 0) > 0, -len(self._left[n])))
         self._at[group] = self._at.get(group, 0) + 1
         left = self._left[group]
-        size = min(self._size(group), math.ceil(len(left) / (2 * self.workers)))
+        share = max(math.ceil(len(left) / (2 * self.workers)), self._size(group, LEAST))
+        size = min(self._size(group, MOMENT), share)
         return group, [left.popleft() for _ in range(min(size, len(left)))]
 
     def leave(self, group: str) -> None:
@@ -83,8 +85,9 @@ class Portions:
         """Seconds that a run takes in the slowest group that is known; 0 before the first ends."""
         return max(self._pace.values(), default=0.0)
 
-    def _size(self, group: str) -> int:
+    def _size(self, group: str, seconds: float) -> int:
+        """Return how many runs of a group take so long, 1 at least."""
         pace = self._pace.get(group)
         if pace is None:  # the first run tells
             return 1
-        return max(1, min(_MOST, int(MOMENT / max(pace, 1e-6))))
+        return max(1, min(_MOST, int(seconds / max(pace, 1e-6))))
