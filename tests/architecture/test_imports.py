@@ -70,6 +70,8 @@ HEAVY = ("sympy", "numba", "matplotlib", "torch", "scipy", "numpy", "tqdm", "req
         ["train", "--help"],
         ["evaluate", "--help"],
         ["grade", "--help"],
+        ["sweep", "--help"],
+        ["evaluate", "--help"],
         ["cache", "where"],
     ],
 )
