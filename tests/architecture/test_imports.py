@@ -71,7 +71,6 @@ HEAVY = ("sympy", "numba", "matplotlib", "torch", "scipy", "numpy", "tqdm", "req
         ["evaluate", "--help"],
         ["grade", "--help"],
         ["sweep", "--help"],
-        ["evaluate", "--help"],
         ["cache", "where"],
     ],
 )
