@@ -274,6 +274,8 @@ def _announce(
     done = sum(key in known for key in plan.run_keys()) if known else 0
     kept = f"{done} runs are done, {len(plan) - done} are left; " if keeping.record else ""
     say(f"{kept}by {who}; results go to {shown(keeping.folder.path)}")
+    if keeping.folder.mode == "resume" and keeping.record is None:
+        say(f"{shown(keeping.folder.path)}: no sweep to go on with yet, so it starts anew")
     if keeping.note:
         say(f"note: {keeping.note}")
     if keeping.record is not None and done and (text := differences(keeping.record)):

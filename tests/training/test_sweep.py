@@ -22,7 +22,7 @@ import runtime
 from runtime.data.catalogue import Choice, choose
 from runtime.data.circles import circles
 from runtime.errors import InputError, RunError
-from runtime.sweeps import processes, table
+from runtime.sweeps import portions, processes, sweeping, table
 from runtime.sweeps.job import Job
 from runtime.sweeps.outcome import Outcome, curve_epochs
 from runtime.sweeps.plan import Plan
@@ -167,21 +167,21 @@ def test_a_run_at_which_workers_die_again_and_again_ends_the_sweep() -> None:
 
 def test_portions_keep_a_worker_at_its_kernels_and_leave_nothing_out() -> None:
     plan = job_of(hidden="2,5", eta="0.1,0.2", seeds="50").plan
-    portions = Portions(plan=plan, workers=2)
-    portions.add(range(len(plan)))
+    waiting = Portions(plan=plan, workers=2)
+    waiting.add(range(len(plan)))
     at: list[str | None] = [None, None]
     given: list[int] = []
     groups: list[set[str]] = [set(), set()]
-    while len(portions):
+    while len(waiting):
         for worker in (0, 1):
-            group, numbers = portions.take(at[worker])
+            group, numbers = waiting.take(at[worker])
             if not numbers:
                 at[worker] = None
                 continue
             at[worker] = group
             groups[worker].add(group)
             given += numbers
-            portions.note(group, 0.001)
+            waiting.note(group, 0.001)
     assert sorted(given) == list(range(len(plan)))
     assert {len(seen) for seen in groups} <= {1, 2}
     assert groups[0] != groups[1] or len(groups[0]) == 2
@@ -273,7 +273,9 @@ def test_a_sweep_that_is_whole_is_not_done_again(swept: tuple[Path, Any]) -> Non
     other.assert_refused(2, "the data are not those of the sweep")
 
 
-def test_ctrl_c_keeps_what_is_done_and_resume_does_the_rest(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_what_is_done_and_resume_does_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "out"
     journal = folder / "runs.jsonl"
 
@@ -284,6 +286,7 @@ def test_ctrl_c_keeps_what_is_done_and_resume_does_the_rest(tmp_path: Path) -> N
         os.kill(os.getpid(), signal.SIGINT)
 
     arguments = ["--epochs", "3000", "--batch", "20", "--workers", "1", "--out", str(folder)]
+    monkeypatch.setattr(portions, "MOMENT", 0.05)
     thread = threading.Thread(target=interrupt)
     thread.start()
     early = run_here("sweep", "circles", *arguments, "--seeds", "4000", "--no-plot")
@@ -296,6 +299,8 @@ def test_ctrl_c_keeps_what_is_done_and_resume_does_the_rest(tmp_path: Path) -> N
     )
     assert f"gradwright sweep --out {folder} --resume" in early.err
     kept = journal.read_bytes()
+    # another process would only cost the time to start it
+    monkeypatch.setattr(sweeping, "make_workers", lambda job, *_: InThisProcess(job))
     more = run_here("sweep", "--out", str(folder), "--resume", "--seeds", str(done + 3), "--quiet")
     assert (more.status, more.err) == (0, "")
     assert f"{done + 3} runs  3 new" in more.out
