@@ -70,14 +70,14 @@ class LiveSweep:
         rate = (progress.done - self._first) / max(progress.seconds, 1e-9)
         gone = f", {progress.diverged} diverged" if progress.diverged else ""
         if self._live:
-            self._draw(progress, f"{rate:,.0f} runs/s{gone}")
+            self._draw(progress, f"{_rate_text(rate)} runs/s{gone}")
             return
         tenths = progress.done * LINES // progress.runs
         if tenths > self._told:
             self._told = tenths
             left = (progress.runs - progress.done) / rate if rate else 0.0
             say(
-                f"{progress.done} of {progress.runs} runs, {rate:,.0f} runs/s, "
+                f"{progress.done} of {progress.runs} runs, {_rate_text(rate)} runs/s, "
                 f"{left:.0f} s left{gone}"
             )
 
@@ -95,3 +95,7 @@ class LiveSweep:
                 )
             self._bar.set_postfix_str(text, refresh=False)  # type: ignore[attr-defined]
             self._bar.update(progress.done - self._bar.n)  # type: ignore[attr-defined]
+
+
+def _rate_text(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
