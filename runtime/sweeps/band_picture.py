@@ -38,6 +38,8 @@ def drawn_bands(result: SweepResult) -> Iterator["Figure"]:
             axes.fill_between(epochs, low, high, color=colour, alpha=0.16, linewidth=0)
             for edge in (low, high):
                 axes.plot(epochs, edge, color=colour, linewidth=0.7, alpha=0.6)
+            if len(epochs) == 1:  # a band of no width
+                axes.vlines(epochs, low, high, color=colour, linewidth=1.5)
             few = len(epochs) <= _FEW_EPOCHS
             axes.plot(
                 epochs,
@@ -55,6 +57,8 @@ def drawn_bands(result: SweepResult) -> Iterator["Figure"]:
         axes.grid(visible=True)
         last = max(result.plan.points[point].settings.epochs for point in points)
         axes.set_xlim(0.5 if last == 1 else 1, max(last, 1.5))
+        if last == 1:
+            axes.set_xticks([1])
         figure.subplots_adjust(left=0.1, right=0.97, bottom=0.12, top=0.9)
         axes.legend(
             loc="best",
