@@ -42,6 +42,7 @@ def generate(
     optimizer: str | None = None,
     clip_norm: bool = False,
     schedule: str = "constant",
+    penalty: bool = False,
 ) -> GeneratedSource:
     """Return a module that computes and trains a network: formulas in, source out.
 
@@ -71,6 +72,10 @@ def generate(
     schedule
         Course of the learning rate: ``"constant"``, ``"step"`` (a tenth after each third of the
         run) or ``"cosine"`` (to 0 at its end).
+    penalty
+        Whether ``train`` has keywords ``alpha``, a penalty on the weights whose number is given
+        there, and ``losses``, for the loss that the steps see: see `codegen.emit.penalty`. An
+        optimiser must be named.
 
     Raises
     ------
@@ -111,6 +116,8 @@ def generate(
             f"target: the code for {target} trains by plain gradient descent alone. Use "
             "--target numba, or leave out --optimizer, --clip-norm and --schedule."
         )
+    if penalty and (target != "numba" or optimizer is None):
+        raise InputError("penalty: only the target numba has it, with an optimizer named.")
     change = optimizer_programs(trained_by, kind)
     # lower: one kernel programme for each thing that the module does
     programs = {
@@ -120,10 +127,14 @@ def generate(
         "vjp": lower(
             pullback, name="vjp", outputs=("dX", *pullback.gradients.values()), dtype=kind
         ),
-        "step": _with_updates(
-            gradient, lower(gradient, name="step", outputs=gradients, dtype=kind), change.rate
-        ),
     }
+    stepped, wanted = gradient, gradients
+    if penalty:
+        penalised = loss_program(spec, weighted=True, penalty=True)
+        stepped = stable_program(rewrite_program(gradient_program(penalised), labels=labels))
+        wanted = (*gradients, "loss")
+    step = lower(stepped, name="step", outputs=wanted, dtype=kind)
+    programs["step"] = _with_updates(stepped, step, change.rate)
     second = None
     if hvp:
         printed = rewrite_program(hvp_program(printed), labels=labels)
@@ -184,6 +195,7 @@ def generate(
         lanes=lanes,
         optimizer=change,
         gradient_names=gradient.gradients,
+        penalty=penalty,
     )
     reports = {name: report for name, (_, report) in passed.items()}
     if change.rate is None:
@@ -254,8 +266,10 @@ def _with_updates(
     Without a `rate` the optimiser needs the gradients themselves, and they are what is computed.
     """
     buffers = tuple(replace(b, role="work") if b.role == "output" else b for b in program.buffers)
+    made = tuple(gradient.gradients.values())
+    others = tuple(name for name in program.outputs if name not in made)  # the loss, or nothing
     if rate is None:
-        return replace(program, buffers=buffers, outputs=tuple(gradient.gradients.values()))
+        return replace(program, buffers=buffers)
     updates = tuple(
         Update(
             parameter=name,
@@ -266,7 +280,10 @@ def _with_updates(
         for name, grad in gradient.gradients.items()
     )
     return replace(
-        program, buffers=buffers, nodes=program.nodes + updates, outputs=tuple(gradient.gradients)
+        program,
+        buffers=buffers,
+        nodes=program.nodes + updates,
+        outputs=(*gradient.gradients, *others),
     )
 
 

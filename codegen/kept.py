@@ -31,6 +31,7 @@ def generate_or_recall(
     optimizer: str | None = None,
     clip_norm: bool = False,
     schedule: str = "constant",
+    penalty: bool = False,
 ) -> GeneratedSource:
     """Return what `codegen.generate` does, from the disk if it was generated before.
 
@@ -48,6 +49,7 @@ def generate_or_recall(
         "optimizer": optimizer,
         "clip_norm": clip_norm,
         "schedule": schedule,
+        "penalty": penalty,
     }
     objective = [
         spec.text,
@@ -70,6 +72,7 @@ def generate_or_recall(
         optimizer=optimizer,
         clip_norm=clip_norm,
         schedule=schedule,
+        penalty=penalty,
     )
     keep_text(name, source.text)
     return source

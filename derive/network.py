@@ -31,7 +31,9 @@ _FEW = 3  # units of the network at which a loss is tried
 _SCALES = (1.0, 30.0, 1e3, 1e6)  # of its parameters: a slope may begin far out
 
 
-def loss_program(spec: NetworkSpec | str, *, weighted: bool = False) -> Program:
+def loss_program(
+    spec: NetworkSpec | str, *, weighted: bool = False, penalty: bool = False
+) -> Program:
     """Return the programme that computes a network's output and its loss.
 
     Parameters
@@ -42,6 +44,9 @@ def loss_program(spec: NetworkSpec | str, *, weighted: bool = False) -> Program:
         Multiply the loss of sample i by an input ``w[i]``, in place of ``1/B``. With
         ``w[i] = 1/B``, or sample weights divided by their sum, that is the (weighted)
         mean over the batch.
+    penalty
+        Add ``l2/2`` times the sum of the squares of the weights, with an input ``l2`` for its
+        number, beside what the specification adds.
 
     Returns
     -------
@@ -59,14 +64,14 @@ def loss_program(spec: NetworkSpec | str, *, weighted: bool = False) -> Program:
     """
     if isinstance(spec, str):
         spec = parse_spec(spec)
-    program = _program(spec, weighted=weighted)
+    program = _program(spec, weighted=weighted, penalty=penalty)
     _refuse_flat(spec, program.statement("loss"))
     if spec.formula is not None:
         _refuse_constant(spec, program.statement("loss"))
     return program
 
 
-def _program(spec: NetworkSpec, *, weighted: bool) -> Program:
+def _program(spec: NetworkSpec, *, weighted: bool, penalty: bool = False) -> Program:
     sizes = [size(value) for value in spec.sizes]
     X = Tensor(name="X", shape=(BATCH, sizes[0]))
     Y = Tensor(name="Y", shape=(BATCH, sizes[-1]))
@@ -86,7 +91,12 @@ def _program(spec: NetworkSpec, *, weighted: bool) -> Program:
     w = Tensor(name="w", shape=(BATCH,))
     if weighted:
         inputs.append(w)
-    statements.append(_total_loss(spec, Y, H, Z, w if weighted else None, parameters))
+    total = _total_loss(spec, Y, H, Z, w if weighted else None, parameters)
+    if penalty:
+        l2 = Tensor(name="l2", shape=())
+        inputs.append(l2)
+        total = _penalised(total, l2, parameters)
+    statements.append(total)
     return check_program(
         Program(
             inputs=tuple(inputs),
@@ -189,7 +199,7 @@ def _total_loss(
     what = spec.loss
     if spec.l2:
         rate = Rational(repr(spec.l2))  # the decimal that was written
-        body += rate / 2 * sympy.Add(*(_squares(t) for t in parameters if len(t.shape) == 2))
+        body += rate / 2 * _squared_weights(parameters)
         what += f" + {spec.l2:g}/2 times the squares of the weights"
     return _define(Tensor(name="loss", shape=()), (), body, what)
 
@@ -198,6 +208,17 @@ def _loss(spec: NetworkSpec) -> Loss:
     if spec.loss == "cross-entropy" and spec.activations[-1] == "log_softmax":
         return log_likelihood
     return LOSSES[spec.loss] if spec.formula is None else own_loss(spec.formula)
+
+
+def _penalised(loss: Statement, l2: Tensor, parameters: list[Tensor]) -> Statement:
+    """Return the statement of a loss with a penalty whose number is an input."""
+    what = loss.origin[0].removeprefix("definition: ")
+    body = loss.body + l2[()] / 2 * _squared_weights(parameters)
+    return _define(loss.target, (), body, f"{what} + l2/2 times the squares of the weights")
+
+
+def _squared_weights(parameters: list[Tensor]) -> Expr:
+    return sympy.Add(*(_squares(tensor) for tensor in parameters if len(tensor.shape) == 2))
 
 
 def _squares(W: Tensor) -> Expr:

@@ -15,6 +15,7 @@ from codegen.emit.loops import LANES, kernel_inputs, kernel_source, sparse_weigh
 from codegen.emit.optimizer import optimizer_functions
 from codegen.emit.optimizer_change import Change, change, lane_change
 from codegen.emit.optimizer_interface import optimizer_placeholders, state_shapes
+from codegen.emit.penalty import NO_PENALTY, penalty_placeholders
 from codegen.emit.pieces import (
     ROWS_SUM_TO_ONE,
     constants,
@@ -55,6 +56,7 @@ def module_source(
     lanes: bool,
     optimizer: Optimizer,
     gradient_names: Mapping[str, str],
+    penalty: bool = False,
 ) -> str:
     """Return the module's text.
 
@@ -80,6 +82,8 @@ def module_source(
         What ``train`` does with the gradients.
     gradient_names
         Name of each parameter's gradient.
+    penalty
+        Whether ``train`` is given the number of a penalty; its step then returns the loss.
     """
     blas = any(uses_blas(program) for program in programs.values())
     unified = _same_layout(programs)
@@ -97,7 +101,8 @@ def module_source(
     )
     values["reference"] = indented(reference_lines(reference, tuple(parameters)), 4)
     values |= second_order(programs.get("hvp"), gradient_reference, tuple(parameters))
-    values |= optimizer_placeholders(optimizer, lanes=lanes)
+    values |= optimizer_placeholders(optimizer, lanes=lanes) | NO_PENALTY
+    values |= penalty_placeholders(values) if penalty else {}
     folded = optimizer.rate is not None
     changing = None
     if lanes:
