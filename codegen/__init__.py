@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from codegen.compile import compile_module, keep_compiled
     from codegen.generation import generate
     from codegen.interpreter import interpret
-    from codegen.kept import generate_or_recall
+    from codegen.kept import generate_any_size_or_recall, generate_or_recall
     from codegen.kernel import KernelProgram
     from codegen.lowering import lower
     from codegen.passes import PIPELINE, run_passes
@@ -26,6 +26,7 @@ __all__ = [
     "KernelProgram",
     "compile_module",
     "generate",
+    "generate_any_size_or_recall",
     "generate_or_recall",
     "interpret",
     "keep_compiled",
@@ -39,6 +40,7 @@ _HOMES = {
     "GeneratedSource": "codegen.source",
     "generate": "codegen.generation",
     "interpret": "codegen.interpreter",
+    "generate_any_size_or_recall": "codegen.kept",
     "generate_or_recall": "codegen.kept",
     "KernelProgram": "codegen.kernel",
     "lower": "codegen.lowering",

@@ -7,6 +7,7 @@ from codegen.emit.c_module import c_source, is_prefix
 from codegen.emit.lab import lab_source
 from codegen.emit.lanes import fits
 from codegen.emit.module import module_source
+from codegen.emit.numpy_any_size import any_size_source
 from codegen.emit.numpy_module import numpy_source
 from codegen.errors import InputError
 from codegen.kept import VERSIONED
@@ -201,6 +202,41 @@ def generate(
     if change.rate is None:
         reports |= change.reports
     return GeneratedSource(spec=spec, dtype=kind, text=text, reports=reports, programs=emitted)
+
+
+def generate_any_size(
+    spec: NetworkSpec | str, *, dtype: str = "float64", labels: str = "one-hot", optimizer: str
+) -> GeneratedSource:
+    """Return a module in plain NumPy that trains networks of any sizes, with a penalty.
+
+    Parameters
+    ----------
+    spec
+        The network, or its text, with a name for every size: ``"n0-n1:relu-n2"``.
+    dtype, labels, optimizer
+        As for `generate`.
+
+    Raises
+    ------
+    InputError
+        If the text cannot be read, a size is a number, or a name is not known.
+    """
+    if isinstance(spec, str):
+        spec = parse_spec(spec)
+    if not all(isinstance(size, str) for size in spec.sizes):
+        raise InputError(f"network: {spec} has a size that is a number; expected names, n0-n1-n2.")
+    kind = _dtype(dtype)
+    trained_by = recipe(optimizer)
+    printed = rewrite_program(gradient_program(loss_program(spec, penalty=True)), labels=labels)
+    loss = loss_program(spec, weighted=True, penalty=True)
+    text = any_size_source(
+        header=_numpy_header(spec, kind, printed),
+        spec=str(spec),
+        dtype=kind,
+        gradient=stable_program(rewrite_program(gradient_program(loss), labels=labels)),
+        optimizer=optimizer_programs(trained_by, kind),
+    )
+    return GeneratedSource(spec=spec, dtype=kind, text=text, reports={})
 
 
 def _objective(spec: NetworkSpec) -> dict[str, object]:

@@ -9,6 +9,7 @@ generated anew.
 import hashlib
 import json
 import sys
+from collections.abc import Callable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -43,7 +44,7 @@ def generate_or_recall(
     InputError
         As `codegen.generate` does.
     """
-    options = {
+    options: dict[str, object] = {
         "dtype": dtype,
         "labels": labels,
         "optimizer": optimizer,
@@ -51,6 +52,42 @@ def generate_or_recall(
         "schedule": schedule,
         "penalty": penalty,
     }
+
+    def make() -> GeneratedSource:
+        from codegen.generation import generate
+
+        return generate(
+            spec,
+            dtype=dtype,
+            labels=labels,
+            optimizer=optimizer,
+            clip_norm=clip_norm,
+            schedule=schedule,
+            penalty=penalty,
+        )
+
+    return _recalled(spec, options, make)
+
+
+def generate_any_size_or_recall(
+    spec: "NetworkSpec", *, dtype: str = "float64", labels: str = "one-hot", optimizer: str
+) -> GeneratedSource:
+    """Return what `codegen.generation.generate_any_size` does, from the disk if it can be."""
+
+    def make() -> GeneratedSource:
+        from codegen.generation import generate_any_size
+
+        return generate_any_size(spec, dtype=dtype, labels=labels, optimizer=optimizer)
+
+    options: dict[str, object] = {"dtype": dtype, "labels": labels}
+    options |= {"optimizer": optimizer, "any_size": True}
+    return _recalled(spec, options, make)
+
+
+def _recalled(
+    spec: "NetworkSpec", options: dict[str, object], make: Callable[[], GeneratedSource]
+) -> GeneratedSource:
+    """Return the source that is kept for a network and options, or make and keep it."""
     objective = [
         spec.text,
         spec.loss,
@@ -61,19 +98,8 @@ def generate_or_recall(
     name = hashlib.sha256(asked.encode()).hexdigest()[:24]
     text = kept_text(name)
     if text is not None:
-        return GeneratedSource(spec=spec, dtype=dtype, text=text, reports={})
-
-    from codegen.generation import generate
-
-    source = generate(
-        spec,
-        dtype=dtype,
-        labels=labels,
-        optimizer=optimizer,
-        clip_norm=clip_norm,
-        schedule=schedule,
-        penalty=penalty,
-    )
+        return GeneratedSource(spec=spec, dtype=str(options["dtype"]), text=text, reports={})
+    source = make()
     keep_text(name, source.text)
     return source
 

@@ -64,14 +64,14 @@ def numpy_source(
     loss = programs["loss"]
     one_hot = ONE_HOT in gradient.assumptions
     kernels = [
-        _function("_forward", "the output P of every sample", gradient, ("P",), names, ("X",)),
-        _function(
+        function_text("_forward", "the output P of every sample", gradient, ("P",), names, ("X",)),
+        function_text(
             "_loss", "the loss: w holds a share for each sample", gradient, ("loss",), names, _BATCH
         ),
-        _function(
+        function_text(
             "_gradients", "the gradient in each parameter", gradient, gradients, names, _BATCH
         ),
-        _function(
+        function_text(
             "_vjp",
             "dP pulled back to the inputs and the parameters",
             pullback,
@@ -83,7 +83,7 @@ def numpy_source(
     if second is not None:
         products = tuple(second.hessian_products[name] for name in names)
         kernels.append(
-            _function(
+            function_text(
                 "_hvp", "the Hessian times a direction", second, products, names, (*_BATCH, "along")
             )
         )
@@ -169,15 +169,19 @@ _CALL_HVP = """\
     return {name: np.asarray(value, DTYPE) for name, value in products}"""
 
 
-def _function(
+def function_text(
     name: str,
     what: str,
     program: Program,
     wanted: tuple[str, ...],
     parameters: tuple[str, ...],
     arguments: tuple[str, ...],
+    sizes: Mapping[str, str] | None = None,
 ) -> str:
-    """Return a function of the parameters that computes some tensors, a line a statement."""
+    """Return a function of the parameters that computes some tensors, a line a statement.
+
+    `sizes` says where the sizes that are names come from.
+    """
     statements = needed(program, set(wanted))
     lines = _statement_lines(program, statements)
     read = {n for statement in statements for n in statement.reads()}
@@ -185,8 +189,9 @@ def _function(
     tangents = [f"v{parameter}" for parameter in parameters]
     if read & set(tangents):
         head.append(f"{_listed(tangents)} = along")
-    if any(re.search(r"\bB\b", line) for line in lines if not line.startswith("#")):
-        head.append("B = X.shape[0]")
+    for extent, value in ({"B": "X.shape[0]"} | dict(sizes or {})).items():
+        if any(re.search(rf"\b{extent}\b", line) for line in lines if not line.startswith("#")):
+            head.append(f"{extent} = {value}")
     body = [f'"""Return {what}."""', *head, *lines, f"return {', '.join(wanted)}"]
     return "\n".join(
         ["@_quiet", f"def {name}(params, {', '.join(arguments)}):", indented(body, 4), "\n"]

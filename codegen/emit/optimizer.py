@@ -53,12 +53,12 @@ def optimizer_functions(optimizer: Optimizer, *, lanes: bool) -> str:
 
 def _schedule(program: KernelProgram, optimizer: Optimizer) -> str:
     options = tuple_text([*("_" for _ in optimizer.recipe.options), "epochs"])
-    ((value,),) = [[store.value for store in node.stores] for node in _loops(program)]
+    ((value,),) = [[store.value for store in node.stores] for node in loops_of(program)]
     return _function(
         "_scheduled(eta, options, epoch)",
         "Return the learning rate of an epoch, in float64.",
         _formulas(program),
-        [f"{options} = options", f"return {_in_float64(value, {})}"],
+        [f"{options} = options", f"return {in_float64(value, {})}"],
     )
 
 
@@ -72,10 +72,10 @@ def _numbers(program: KernelProgram, optimizer: Optimizer) -> str:
     if optimizer.step_state:
         lines.append(f"{tuple_text(list(optimizer.step_state))} = steps")
     places = {name: f"{name}[()]" for name in optimizer.step_state}
-    for node in _loops(program):
+    for node in loops_of(program):
         for store in node.stores:
             target = places.get(store.buffer, store.buffer)
-            lines.append(f"{target} = {_in_float64(store.value, places)}")
+            lines.append(f"{target} = {in_float64(store.value, places)}")
     result = f"return {tuple_text([f'T({name})' for name in optimizer.numbers])}"
     if len(result) > LONGEST:
         result = f"return (\n{_wrapped([f'T({name})' for name in optimizer.numbers])}\n)"
@@ -114,7 +114,7 @@ def _squares(program: KernelProgram, *, lanes: bool) -> str:
 def _clipping(optimizer: Optimizer) -> str:
     program = optimizer.programs["clip"]
     lines = [f"{_unpacked(program, optimizer)} = numbers"]
-    for node in _loops(program):
+    for node in loops_of(program):
         for store in node.stores:
             names, value = named_parts(store.value, "part")
             lines += [f"{name} = {_of_type(part)}" for name, part in names]
@@ -152,7 +152,7 @@ def _update(program: KernelProgram, optimizer: Optimizer, *, lanes: bool) -> str
     def place(load: Load) -> str:
         return known.get(load.buffer, f"{load.buffer}[p]")
 
-    stores = [store for node in _loops(program) for store in node.stores]
+    stores = [store for node in loops_of(program) for store in node.stores]
     for number, store in enumerate(stores):
         prefix = "part" if number == 0 else f"part{number}_"
         names, value = named_parts(store.value, prefix)
@@ -188,7 +188,8 @@ def _function(
     return f"@{decorator}\ndef {head}:\n{body}\n"
 
 
-def _loops(program: KernelProgram) -> list[Elementwise]:
+def loops_of(program: KernelProgram) -> list[Elementwise]:
+    """Return the nodes of a programme that has nothing but loops over entries."""
     loops = [node for node in program.nodes if isinstance(node, Elementwise)]
     if len(loops) != len(program.nodes):
         raise InternalError(f"{program.name} has other nodes than loops over entries")
@@ -205,7 +206,7 @@ def _formulas(program: KernelProgram) -> list[str]:
     return list(dict.fromkeys(formula for node in program.nodes for formula in node.origin))
 
 
-def _in_float64(value: Value, places: Mapping[str, str]) -> str:
+def in_float64(value: Value, places: Mapping[str, str]) -> str:
     """Return a value of numbers as Python has it, which for Numba is float64."""
     written = text(_by_math(value), lambda load: places.get(load.buffer, load.buffer))
     return _TYPED.sub(r"\1", written).replace("3.141592653589793", "math.pi")

@@ -84,7 +84,7 @@ def optimizer_placeholders(optimizer: Optimizer, *, lanes: bool) -> dict[str, st
         "method": recipe.title,
         "keywords": "".join(f"{line}\n" for line in keywords),
         "state_text": _state_text(optimizer),
-        "keyword_text": _keyword_text(recipe.options, recipe.schedule),
+        "keyword_text": keyword_text(recipe.options, recipe.schedule),
         "check_options": _check_options(recipe.options, scheduled=scheduled),
         "check_state": _check_state(states),
         "give_state": f"{INDENT * 2}_give_state(state, kept)\n" if states else "",
@@ -171,7 +171,8 @@ def _state_text(optimizer: Optimizer) -> str:
     )
 
 
-def _keyword_text(options: tuple[str, ...], schedule: str) -> str:
+def keyword_text(options: tuple[str, ...], schedule: str) -> str:
+    """Return what the docstring of ``train`` says of an optimiser's numbers."""
     lines = []
     for name in options:
         option = OPTIONS[name]

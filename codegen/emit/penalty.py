@@ -14,7 +14,7 @@ NO_PENALTY = dict.fromkeys(
     ("begin_running", "batch_weight", "batch_l2", "keep_loss", "keep_rest", "given_l2"), ""
 ) | {"placed_l2": "", "keep_running": ""}
 
-_KEYWORD_TEXT = f"""\
+KEYWORD_TEXT = f"""\
 {INDENT}alpha : float
 {INDENT * 2}The loss of a batch has alpha/(2 w) times the sum of the squared weights added, where
 {INDENT * 2}w is the sum of its samples' weights (their number, where no weights are given).
@@ -30,7 +30,8 @@ _CHECK = f"""\
 {INDENT}if not isinstance(losses, np.ndarray) or losses.dtype != np.float64:
 {INDENT * 2}raise ValueError(f"losses is {{losses!r}}; expected an array of float64 to fill")
 {INDENT}if losses.shape != (epochs,) or not losses.flags.carray:
-{INDENT * 2}raise ValueError(f"losses has shape {{losses.shape}}; expected {{(epochs,)}}, contiguous")
+{INDENT * 2}shape = losses.shape
+{INDENT * 2}raise ValueError(f"losses has shape {{shape}}; expected {{(epochs,)}}, contiguous")
 """
 
 
@@ -38,7 +39,7 @@ def penalty_placeholders(values: Mapping[str, str]) -> dict[str, str]:
     """Return the changes of what an optimiser puts into the templates, for a penalty."""
     return {
         "keywords": f"{values['keywords']}{INDENT}alpha=0.0,\n{INDENT}losses=None,\n",
-        "keyword_text": values["keyword_text"] + _KEYWORD_TEXT,
+        "keyword_text": values["keyword_text"] + KEYWORD_TEXT,
         "check_options": values["check_options"] + _CHECK,
         "given": f"{values['given']}, DTYPE(alpha), losses",
         "train_takes": f"{values['train_takes']}, alpha, losses",
