@@ -205,7 +205,7 @@ def generate(
 
 
 def generate_any_size(
-    spec: NetworkSpec | str, *, dtype: str = "float64", labels: str = "one-hot", optimizer: str
+    spec: NetworkSpec | str, *, labels: str = "one-hot", optimizer: str
 ) -> GeneratedSource:
     """Return a module in plain NumPy that trains networks of any sizes, with a penalty.
 
@@ -213,8 +213,8 @@ def generate_any_size(
     ----------
     spec
         The network, or its text, with a name for every size: ``"n0-n1:relu-n2"``.
-    dtype, labels, optimizer
-        As for `generate`.
+    labels, optimizer
+        As for `generate`. It computes in the type of the arrays that it is given.
 
     Raises
     ------
@@ -225,12 +225,12 @@ def generate_any_size(
         spec = parse_spec(spec)
     if not all(isinstance(size, str) for size in spec.sizes):
         raise InputError(f"network: {spec} has a size that is a number; expected names, n0-n1-n2.")
-    kind = _dtype(dtype)
+    kind: Dtype = "float64"  # the accuracy of the error function
     trained_by = recipe(optimizer)
     printed = rewrite_program(gradient_program(loss_program(spec, penalty=True)), labels=labels)
     loss = loss_program(spec, weighted=True, penalty=True)
     text = any_size_source(
-        header=_numpy_header(spec, kind, printed),
+        header=_numpy_header(spec, "the type of its arrays", printed),
         spec=str(spec),
         dtype=kind,
         gradient=stable_program(rewrite_program(gradient_program(loss), labels=labels)),

@@ -70,16 +70,16 @@ def generate_or_recall(
 
 
 def generate_any_size_or_recall(
-    spec: "NetworkSpec", *, dtype: str = "float64", labels: str = "one-hot", optimizer: str
+    spec: "NetworkSpec", *, labels: str = "one-hot", optimizer: str
 ) -> GeneratedSource:
     """Return what `codegen.generation.generate_any_size` does, from the disk if it can be."""
 
     def make() -> GeneratedSource:
         from codegen.generation import generate_any_size
 
-        return generate_any_size(spec, dtype=dtype, labels=labels, optimizer=optimizer)
+        return generate_any_size(spec, labels=labels, optimizer=optimizer)
 
-    options: dict[str, object] = {"dtype": dtype, "labels": labels}
+    options: dict[str, object] = {"dtype": "float64", "labels": labels}
     options |= {"optimizer": optimizer, "any_size": True}
     return _recalled(spec, options, make)
 

@@ -32,7 +32,7 @@ def any_size_source(
     spec
         What the module says of its network; sizes are named n0, n1, … in it.
     dtype
-        Type of the arrays; only the error function depends on it.
+        Type in whose accuracy the error function is written; arrays may be of another.
     gradient
         Loss and gradients in sound forms, with samples' weights ``w`` and a penalty ``l2``.
     optimizer

@@ -18,6 +18,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 from runtime.estimators.classifier import NetworkClassifier
+from runtime.estimators.exchange import from_sklearn, to_sklearn
 from runtime.estimators.regressor import NetworkRegressor
 
-__all__ = ["NetworkClassifier", "NetworkRegressor"]
+__all__ = ["NetworkClassifier", "NetworkRegressor", "from_sklearn", "to_sklearn"]

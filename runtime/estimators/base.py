@@ -233,13 +233,14 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _module(self, X: Any, batch: int, epochs: int) -> tuple[ModuleType, bool]:
         """Return the module that trains, and whether its kernels are compiled."""
-        architecture, dtype = self._architecture(), str(self.coefs_[0].dtype)
+        architecture = self._architecture()
         sizes = (X.shape[1], *architecture.hidden, self.n_outputs_)
         compiled = self.compile
         if compiled == "auto":
             compiled = seconds_in_numpy(sizes, X.shape[0], batch, epochs) > WORTH_COMPILING
         if not compiled:
-            return any_size_module(architecture, dtype, self._optimizer()), False
+            return any_size_module(architecture, self._optimizer()), False
+        dtype = str(self.coefs_[0].dtype)
         made = compiled_module(architecture, sizes[0], sizes[-1], dtype, self._optimizer())
         return made, True
 
@@ -275,7 +276,9 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             options = {"beta1": self.beta_1, "beta2": self.beta_2, "eps": self.epsilon}
         options |= {"alpha": float(self.alpha), "batch": batch}
         if compiled:
-            X = np.require(X.toarray() if hasattr(X, "toarray") else X, requirements=["C", "A", "W"])
+            X = np.require(
+                X.toarray() if hasattr(X, "toarray") else X, requirements=["C", "A", "W"]
+            )
             options["threads"] = self.threads
         elif hasattr(X, "tocsr"):
             X = X.tocsr()  # rows are taken

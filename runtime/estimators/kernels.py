@@ -26,12 +26,12 @@ WORTH_COMPILING = 0.5  # seconds in NumPy; compiling takes about ten times that,
 
 
 @lru_cache(maxsize=32)
-def any_size_module(architecture: Architecture, dtype: str, optimizer: str) -> ModuleType:
-    """Return the module in plain NumPy, which serves every size."""
+def any_size_module(architecture: Architecture, optimizer: str) -> ModuleType:
+    """Return the module in plain NumPy, which serves every size and both types of float."""
     import codegen
 
     source = codegen.generate_any_size_or_recall(
-        architecture.of_any_size(), dtype=dtype, labels=architecture.labels, optimizer=optimizer
+        architecture.of_any_size(), labels=architecture.labels, optimizer=optimizer
     )
     return codegen.compile_module(source)
 
@@ -65,6 +65,5 @@ def forward(
     architecture: Architecture, params: Mapping[str, Array], X: Any, optimizer: str
 ) -> Array:
     """Return the network's output (B, outputs); no compiled kernel is needed for that."""
-    dtype = str(params["W1"].dtype)
-    output: Array = any_size_module(architecture, dtype, optimizer).forward(params, X)
+    output: Array = any_size_module(architecture, optimizer).forward(params, X)
     return output
