@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runtime.data.dataset import Dataset
+    from runtime.estimators import NetworkClassifier, NetworkRegressor
     from runtime.grading.grader import grade
     from runtime.history import History
     from runtime.lab_data import CirclesData, MNISTData
@@ -28,6 +29,8 @@ __all__ = [
     "History",
     "MNISTData",
     "Model",
+    "NetworkClassifier",
+    "NetworkRegressor",
     "Progress",
     "Settings",
     "SweepProgress",
@@ -45,6 +48,8 @@ _HOMES = {
     "History": "runtime.history",
     "MNISTData": "runtime.lab_data",
     "Model": "runtime.result",
+    "NetworkClassifier": "runtime.estimators",
+    "NetworkRegressor": "runtime.estimators",
     "Progress": "runtime.training",
     "Settings": "runtime.settings",
     "SweepProgress": "runtime.sweeps.progress",
