@@ -376,6 +376,10 @@ class _Kernel:
             raise InternalError(f"{node.out}: a sum over units is not accumulated")
         extent = extents[node.axis]
         assert isinstance(extent, int)
+        if (rows := self.rows_of_product(node)) is not None:
+            depth = self.loops(node.out_axes, extents)
+            self.add(depth, f"{out} = _dot({', '.join(rows)})")
+            return
         first = text(_at(node.value, node.axis, "0"), self.place)
         next_value = text(node.value, self.place)
         if extent <= MOST_UNROLLED:
@@ -392,6 +396,23 @@ class _Kernel:
             depth = self.loops(node.out_axes, extents)
             self.combine(depth, out, node.op, next_value)
             self.lines[before:] = [INDENT + line for line in self.lines[before:]]
+
+    def rows_of_product(self, node: Reduce) -> tuple[str, str] | None:
+        """Return the two rows whose product a node sums entry by entry, where they lie so."""
+        match node:
+            case Reduce(op="sum", value=Binary(op="*", left=Load() as one, right=Load() as other)):
+                pair = (one, other)
+            case _:
+                return None
+        for load in pair:
+            shape = self.buffers[load.buffer].shape
+            if BATCH in shape or load.axes[-1:] != (node.axis,):
+                return None
+        first, second = (
+            f"{load.buffer}[{', '.join(load.axes[:-1])}]" if load.axes[:-1] else load.buffer
+            for load in pair
+        )
+        return first, second
 
     def combine(self, depth: int, total: str, op: str, value: str) -> None:
         if op == "sum":

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, shuffle
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from runtime.errors import InputError
@@ -295,7 +295,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
                 count = int(min(most, epochs - self.n_iter_, max(1, _MOST_ORDERED // samples)))
                 order = np.empty((count, samples), np.int64)
                 for epoch in order:
-                    index = shuffle(index, random_state=random) if self.shuffle else index
+                    index = index[random.permutation(samples)] if self.shuffle else index
                     epoch[:] = index
                 losses = np.full(count, np.nan)
                 try:
