@@ -9,7 +9,7 @@ from codegen.emit.lanes import fits
 from codegen.emit.module import module_source
 from codegen.emit.numpy_any_size import any_size_source
 from codegen.emit.numpy_module import numpy_source
-from codegen.errors import InputError
+from codegen.errors import InputError, InternalError
 from codegen.kept import VERSIONED
 from codegen.kernel import DTYPES, Argument, Dtype, KernelProgram, Update
 from codegen.lowering import lower
@@ -20,7 +20,7 @@ from codegen.source import GeneratedSource
 from derive.gradient import gradient_program, vjp_program
 from derive.names import lab_names
 from derive.network import loss_program
-from derive.program import Program
+from derive.program import Program, base, scalar
 from derive.report import text_report
 from derive.rewrite import rewrite_program
 from derive.second_order import hvp_program
@@ -129,13 +129,12 @@ def generate(
             pullback, name="vjp", outputs=("dX", *pullback.gradients.values()), dtype=kind
         ),
     }
-    stepped, wanted = gradient, gradients
+    wanted = gradients
     if penalty:
-        penalised = loss_program(spec, weighted=True, penalty=True)
-        stepped = stable_program(rewrite_program(gradient_program(penalised), labels=labels))
+        _check_penalty(spec, derived, labels)
         wanted = (*gradients, "loss")
-    step = lower(stepped, name="step", outputs=wanted, dtype=kind)
-    programs["step"] = _with_updates(stepped, step, change.rate)
+    step = lower(gradient, name="step", outputs=wanted, dtype=kind)
+    programs["step"] = _with_updates(gradient, step, change.rate)
     second = None
     if hvp:
         printed = rewrite_program(hvp_program(printed), labels=labels)
@@ -176,7 +175,7 @@ def generate(
         return GeneratedSource(spec=spec, dtype=kind, text=text, header=heading, reports=reports)
     # optimise, and emit
     passed = {name: run_passes(program, LANES_PIPELINE) for name, program in programs.items()}
-    lanes = fits({name: optimised for name, (optimised, _) in passed.items()})
+    lanes = not penalty and fits({name: optimised for name, (optimised, _) in passed.items()})
     if not lanes:
         passed = {name: run_passes(program, PIPELINE) for name, program in programs.items()}
         optimised, report = passed["loss"]
@@ -237,6 +236,23 @@ def generate_any_size(
         optimizer=optimizer_programs(trained_by, kind),
     )
     return GeneratedSource(spec=spec, dtype=kind, text=text, reports={})
+
+
+def _check_penalty(spec: NetworkSpec, gradient: Program, labels: str) -> None:
+    """Make sure that a penalty adds ``l2 W`` to the gradient of each weight, and nothing else.
+
+    The kernels take that for the decay of the weights which an optimiser has.
+    """
+    loss = loss_program(spec, weighted=True, penalty=True)
+    penalised = rewrite_program(gradient_program(loss), labels=labels)
+    for name, derivative in gradient.gradients.items():
+        before, after = gradient.statement(derivative), penalised.statement(derivative)
+        added = (after.body - before.body).expand()
+        expected = 0
+        if len(before.indices) == 2:
+            expected = scalar("l2") * base(name)[before.indices]
+        if before.indices != after.indices or added != expected:
+            raise InternalError(f"the penalty adds {added} to {derivative}, not {expected}")
 
 
 def _objective(spec: NetworkSpec) -> dict[str, object]:

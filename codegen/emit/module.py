@@ -113,7 +113,7 @@ def module_source(
         values |= sparse_placeholders(weights, tuple(parameters))
     else:
         name = weights.name if weights else None
-        changing = change(optimizer, parameters, gradient_names, name)
+        changing = change(optimizer, parameters, gradient_names, name, penalty=penalty)
         of_weights = gradient_names[name] if name else None
         values |= sparse_placeholders(weights, tuple(parameters), of_weights, optimizer.entry_state)
     values["hash"] = _UNKNOWN_HASH

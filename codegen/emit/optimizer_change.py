@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
+from codegen.emit.penalty import penalty_lines, penalty_sums, penalty_work
 from codegen.emit.values import tuple_text
 from codegen.optimizer_programs import Optimizer
 
@@ -40,6 +41,8 @@ def change(
     parameters: Mapping[str, tuple[int, ...]],
     gradients: Mapping[str, str],
     sparse_weights: str | None,
+    *,
+    penalty: bool = False,
 ) -> Change:
     """Return how a kernel of loops changes the parameters, once it has their gradients.
 
@@ -52,6 +55,9 @@ def change(
         Shape of each parameter, and name of its gradient.
     sparse_weights
         The parameter that is kept by input where inputs are sparse, if one is.
+    penalty
+        Whether weights are decayed by an argument ``l2`` as well, whose share of the loss
+        is then added: see `codegen.emit.penalty`.
     """
     states = optimizer.entry_state
     groups = [f"({', '.join(f'{kept}_{name}' for name in parameters)})" for kept in states]
@@ -71,19 +77,24 @@ def change(
         lines += [f"squares += {other}" for other in others]
         lines.append("clip = _clipping(squares, numbers)")
     else:
+        if penalty:
+            work = penalty_work(parameters, sparse_weights)
+            lines += penalty_sums(parameters, sparse_weights)
         lines.append("_meet(team)")
+        lines += penalty_lines(parameters, optimizer.numbers) if penalty else []
     lines.append(f"# {optimizer.recipe.title}, for this thread's rows of every parameter")
     for name, shape in parameters.items():
         arrays = [name, gradients[name], *(f"{kept}_{name}" for kept in states)]
         own = ", ".join(f"{array}[first:last].reshape(-1)" for array in arrays)
         lines.append(f"first, last = _share({shape[0]}, 1, team)")
-        call = f"_update({own}, numbers{clip})"
+        numbers = "decaying" if penalty and len(shape) == 2 else "numbers"
+        call = f"_update({own}, {numbers}{clip})"
         if name == sparse_weights:
             inputs = ", ".join(f"{array}_by_input[own]" for array in arrays)
             lines += [
                 "if chosen.size:",
                 f"{INDENT}own = slice(first_input * ROW, end_input * ROW)",
-                f"{INDENT}_update({inputs}, numbers{clip})",
+                f"{INDENT}_update({inputs}, {numbers}{clip})",
                 "else:",
                 f"{INDENT}{call}",
             ]
@@ -93,7 +104,7 @@ def change(
     if sparse_weights is not None:
         beside = [gradients[sparse_weights], *(f"{kept}_{sparse_weights}" for kept in states)]
     return Change(
-        arguments=("numbers", *(["state"] if states else [])),
+        arguments=(*(["l2"] if penalty else []), "numbers", *(["state"] if states else [])),
         by_input=tuple(beside),
         work=work,
         head=(f"{tuple_text(groups)} = state",) if states else (),
