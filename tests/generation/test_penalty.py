@@ -53,7 +53,7 @@ def test_a_penalty_that_is_no_decay_is_found(monkeypatch: pytest.MonkeyPatch) ->
         return real(other, **options)
 
     monkeypatch.setattr(generation, "loss_program", twice)
-    with pytest.raises(InternalError, match="the penalty adds .* to dW1"):
+    with pytest.raises(InternalError, match=r"the penalty adds .* to dW1"):
         generation._check_penalty(SPEC, derived(), "one-hot")
 
 
