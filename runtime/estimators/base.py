@@ -23,6 +23,7 @@ from runtime.estimators.kernels import (
     any_size_module,
     compiled_module,
     forward,
+    keep_kernels,
     seconds_in_numpy,
 )
 from runtime.estimators.settings import check_parameters, hidden_sizes
@@ -334,9 +335,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             warnings.warn("Training interrupted by user.", stacklevel=4)
         self._keep(best)
         if compiled:
-            from codegen import keep_compiled
-
-            keep_compiled(module)
+            keep_kernels(module)
 
     def _note(self, losses: Array, samples: int, *, is_scored: bool) -> None:
         """Keep the losses of some epochs."""

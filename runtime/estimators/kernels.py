@@ -53,6 +53,14 @@ def compiled_module(
     return codegen.compile_module(source)
 
 
+@lru_cache(maxsize=32)  # once a module: it takes a fiftieth of a fit of digits
+def keep_kernels(module: ModuleType) -> None:
+    """Vouch for the kernels that a module has compiled, so that other processes find them."""
+    import codegen
+
+    codegen.keep_compiled(module)
+
+
 def seconds_in_numpy(sizes: tuple[int, ...], samples: int, batch: int, epochs: int) -> float:
     """Return about how long so many epochs take in NumPy at most."""
     entries = sum(n_in * n_out for n_in, n_out in pairwise(sizes))

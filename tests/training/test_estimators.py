@@ -303,6 +303,7 @@ def test_a_round_trip_through_mlp_classifier_is_exact(data: Any) -> None:
     np.testing.assert_allclose(ours.loss_curve_, again.loss_curve_)
 
 
+@pytest.mark.filterwarnings("ignore:scipy.optimize:DeprecationWarning")  # scikit-learn 1.6's
 def test_a_round_trip_through_mlp_regressor_is_exact() -> None:
     theirs = MLPRegressor(hidden_layer_sizes=(8,), solver="lbfgs", max_iter=50, random_state=0).fit(
         *WAVE
