@@ -112,11 +112,6 @@ def generate(
     gradient = stable_program(derived)
     pullback = stable_program(rewrite_program(vjp_program(loss), labels=labels))
     gradients = tuple(gradient.gradients.values())
-    if target != "numba" and not trained_by.is_plain:
-        raise InputError(
-            f"target: the code for {target} trains by plain gradient descent alone. Use "
-            "--target numba, or leave out --optimizer, --clip-norm and --schedule."
-        )
     if penalty and (target != "numba" or optimizer is None):
         raise InputError("penalty: only the target numba has it, with an optimizer named.")
     change = optimizer_programs(trained_by, kind)
@@ -146,7 +141,7 @@ def generate(
     }
     if target == "numpy":
         text = numpy_source(
-            header=_numpy_header(spec, kind, printed),
+            header=_numpy_header(spec, kind, printed, trained_by),
             spec=str(spec),
             objective=_objective(spec),
             sizes=sizes,
@@ -156,6 +151,7 @@ def generate(
             pullback=pullback,
             second=second,
             programs=programs,
+            optimizer=change,
         )
         return GeneratedSource(spec=spec, dtype=kind, text=text, reports={})
     if target == "c":
@@ -164,7 +160,7 @@ def generate(
         passed = {name: run_passes(program, LANES_PIPELINE) for name, program in programs.items()}
         text, heading = c_source(
             prefix=prefix,
-            header=_c_header(spec, kind, printed),
+            header=_c_header(spec, kind, printed, trained_by),
             sizes=sizes,
             output=spec.activations[-1],
             parameters=named,
@@ -360,20 +356,21 @@ def _versions(*names: str) -> str:
     return "Versions: " + ", ".join(f"{name} {metadata.version(name)}" for name in names)
 
 
+def _training_lines(trained_by: Recipe) -> list[str]:
+    """Return what a header says of the optimiser, nothing for plain gradient descent."""
+    if trained_by.is_plain:
+        return []
+    method = METHODS[trained_by.optimizer or "sgd"]
+    lines = [
+        f"Training: {method.title} ({method.reference}).",
+        *(f"    {line}" for line in trained_by.formulas),
+    ]
+    if trained_by.schedule != "constant":
+        lines.append(f"    eta in epoch 0, 1, … of epochs: {SCHEDULES[trained_by.schedule]}")
+    return [*lines, ""]
+
+
 def _header(spec: NetworkSpec, dtype: str, printed: Program, trained_by: Recipe) -> str:
-    training = []
-    if not trained_by.is_plain:
-        method = METHODS[trained_by.optimizer or "sgd"]
-        training = [
-            f"Training: {method.title} ({method.reference}).",
-            *(f"    {line}" for line in trained_by.formulas),
-            *(
-                [f"    eta in epoch 0, 1, … of epochs: {SCHEDULES[trained_by.schedule]}"]
-                if trained_by.schedule != "constant"
-                else []
-            ),
-            "",
-        ]
     return "\n".join(
         [
             f"The network {spec} with the loss {spec.loss}: kernels in {dtype}.",
@@ -384,13 +381,13 @@ def _header(spec: NetworkSpec, dtype: str, printed: Program, trained_by: Recipe)
             "",
             text_report(printed, spec).rstrip(),
             "",
-            *training,
+            *_training_lines(trained_by),
             _versions(*VERSIONED),
         ]
     )
 
 
-def _c_header(spec: NetworkSpec, dtype: str, printed: Program) -> str:
+def _c_header(spec: NetworkSpec, dtype: str, printed: Program, trained_by: Recipe) -> str:
     return "\n".join(
         [
             f"The network {spec} with the loss {spec.loss}: C99, in {dtype}.",
@@ -401,12 +398,13 @@ def _c_header(spec: NetworkSpec, dtype: str, printed: Program) -> str:
             "",
             text_report(printed, spec).rstrip(),
             "",
+            *_training_lines(trained_by),
             _versions("gradwright", "sympy"),
         ]
     )
 
 
-def _numpy_header(spec: NetworkSpec, dtype: str, printed: Program) -> str:
+def _numpy_header(spec: NetworkSpec, dtype: str, printed: Program, trained_by: Recipe) -> str:
     return "\n".join(
         [
             f"The network {spec} with the loss {spec.loss}: plain NumPy, in {dtype}.",
@@ -418,6 +416,7 @@ def _numpy_header(spec: NetworkSpec, dtype: str, printed: Program) -> str:
             "",
             text_report(printed, spec).rstrip(),
             "",
+            *_training_lines(trained_by),
             _versions("gradwright", "sympy", "numpy"),
         ]
     )

@@ -14,7 +14,7 @@ from codegen.emit.lanes import Layout, block_source, layout_of
 from codegen.emit.loops import LANES, kernel_inputs, kernel_source, sparse_weights, uses_blas
 from codegen.emit.optimizer import optimizer_functions
 from codegen.emit.optimizer_change import Change, change, lane_change
-from codegen.emit.optimizer_interface import optimizer_placeholders, state_shapes
+from codegen.emit.optimizer_interface import optimizer_placeholders, state_constant
 from codegen.emit.penalty import NO_PENALTY, penalty_placeholders
 from codegen.emit.pieces import (
     ROWS_SUM_TO_ONE,
@@ -134,7 +134,7 @@ def module_source(
         values |= _vector_placeholders(dtype)
     if blas:
         values |= tile_placeholders(sizes, dtype)
-    about = _trained(optimizer, parameters) + _LANES
+    about = state_constant(optimizer, parameters) + _LANES
     sections = [
         docstring(header),
         _imports(blas=blas, vectors=vectors, team=not lanes),
@@ -281,15 +281,6 @@ def _imports(*, blas: bool, vectors: bool, team: bool) -> str:
     for part in (lines, third):
         part.sort(key=lambda line: (line.startswith("from"), line))  # modules first
     return "\n".join([*lines, "", *third]) + "\n"
-
-
-def _trained(optimizer: Optimizer, parameters: Mapping[str, tuple[int, ...]]) -> str:
-    """Return what a module says of the optimiser's arrays."""
-    if optimizer.recipe.is_plain:
-        return ""
-    kept = state_shapes(optimizer, parameters).items()
-    entries = "".join(f"    {name!r}: {shape},\n" for name, shape in kept)
-    return f"STATE = {{  # the optimiser's arrays\n{entries}}}\n\n"
 
 
 def _elementary(programs: Mapping[str, KernelProgram], dtype: str, *, lanes: bool) -> str:

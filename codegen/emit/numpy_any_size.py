@@ -6,7 +6,7 @@ fits so small that compiling a kernel for their sizes would take longer than the
 
 from codegen.emit.numpy_functions import erf_source
 from codegen.emit.numpy_module import function_text
-from codegen.emit.numpy_text import entry_value
+from codegen.emit.numpy_text import value_text
 from codegen.emit.optimizer import in_float64, loops_of
 from codegen.emit.optimizer_interface import keyword_text
 from codegen.emit.penalty import KEYWORD_TEXT
@@ -114,7 +114,7 @@ def _update(optimizer: Optimizer) -> str:
     for node in loops_of(program):
         for store in node.stores:
             target = store.buffer + ("[...]" if store.buffer in program.outputs else "")
-            lines.append(f"{target} = {entry_value(store.value, store.axes)}")
+            lines.append(f"{target} = {value_text(store.value, store.axes)}")
     kept = "".join(f"{name}, " for name in optimizer.entry_state)
     what = f"A step of {optimizer.recipe.title} for a parameter W with gradient g."
     return _function(f"_update(W, g, {kept}numbers)", what, lines)

@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from codegen.emit.module import second_order
 from codegen.emit.numpy_functions import erf_source
-from codegen.emit.optimizer_interface import PLAIN
+from codegen.emit.numpy_optimizer import numpy_placeholders
+from codegen.emit.optimizer_interface import state_constant
 from codegen.emit.pieces import (
     ROWS_SUM_TO_ONE,
     constants,
@@ -26,6 +27,7 @@ from codegen.emit.pieces import (
 from codegen.emit.statements import needed, statement_value
 from codegen.emit.values import text
 from codegen.kernel import KernelProgram, Load, Update
+from codegen.optimizer_programs import Optimizer
 from derive.printing import shape_text, statement_text
 from derive.program import BATCH as BATCH_SIZE
 from derive.program import ONE_HOT, Program, Statement
@@ -43,6 +45,7 @@ def numpy_source(
     pullback: Program,
     second: Program | None,
     programs: Mapping[str, KernelProgram],
+    optimizer: Optimizer,
 ) -> str:
     """Return the module's text; the same for the same input.
 
@@ -58,6 +61,8 @@ def numpy_source(
     programs
         The kernel programmes before any pass: the self-check computes by these, and the
         parameters are changed as those of ``step`` are.
+    optimizer
+        What the module trains with.
     """
     names = tuple(parameters)
     gradients = tuple(gradient.gradients[name] for name in names)
@@ -88,7 +93,15 @@ def numpy_source(
             )
         )
     n_in, n_out = sizes[0], sizes[-1]
-    values = PLAIN | {
+    changes = numpy_placeholders(
+        optimizer,
+        [
+            f"{_listed(names)} = params",
+            f"{_listed(gradients)} = _gradients(params, X, Y, w)",
+            *_update_lines(programs["step"]),
+        ],
+    )
+    values = changes | {
         "n_in": str(n_in),
         "n_out": str(n_out),
         "check_rows": "    _rows_sum_to_one(y_name, Y)" if one_hot else "",
@@ -100,11 +113,8 @@ def numpy_source(
         "members": "1",
         "members_by_itself": "1",
         "draw_order": "    return _shuffled(samples, seed, epoch % 2**63)",
-        "work": fill("work_of_one", PLAIN | {"own_room": ""}),
+        "work": fill("work_of_one", changes | {"own_room": ""}),
         "sparse_text": "This module multiplies by every input, whatever is asked for.",
-        "parameters": _listed(names),
-        "gradients": _listed(gradients),
-        "updates": indented(_update_lines(programs["step"]), 4),
         "hits": _hits(n_out, output),
         "reference": indented(reference_lines(loss, names), 4),
         **_CALLS,
@@ -115,12 +125,20 @@ def numpy_source(
     sections = [
         docstring(header),
         _IMPORTS,
-        constants(spec, objective, sizes, parameters, loss.dtype),
+        constants(
+            spec,
+            objective,
+            sizes,
+            parameters,
+            loss.dtype,
+            state_constant(optimizer, parameters),
+        ),
         _KERNELS,
         erf_source(loss.dtype) if has_erf else "",
         *kernels,
         fill("numpy_training", values),
         fill("interface", values),
+        "" if optimizer.recipe.is_plain else fill("optimizer", values),
         fill("second_order", values) if second is not None else "",
         fill("self_check", values),
     ]

@@ -41,21 +41,21 @@ def _line(node: Node) -> str:
             second = right.buffer if right.axes == (node.axis, columns) else f"{right.buffer}.T"
             product = f"{first} @ {second}"
             if node.alpha != Const(1.0):
-                product = f"{entry_value(node.alpha, ())} * ({product})"
+                product = f"{value_text(node.alpha, ())} * ({product})"
             if node.start is not None:
                 product = f"{product} + {_aligned(node.start, node.out_axes)}"
             return f"{node.out} {'+=' if node.beta else '='} {product}"
         case Elementwise(stores=(store,)):
-            return f"{store.buffer} = {entry_value(store.value, store.axes)}"
+            return f"{store.buffer} = {value_text(store.value, store.axes)}"
         case Reduce():
             inside = (node.axis, *node.out_axes)
-            return f"{node.out} = np.{node.op}({entry_value(node.value, inside)}, axis=0)"
+            return f"{node.out} = np.{node.op}({value_text(node.value, inside)}, axis=0)"
         case Elementwise() | Update():
             raise InternalError(f"the NumPy text is that of an unfused programme, not of {node}")
 
 
-def entry_value(value: Value, axes: tuple[str, ...]) -> str:
-    """Return the source of a value in loops over `axes`, as arrays."""
+def value_text(value: Value, axes: tuple[str, ...]) -> str:
+    """Return a value for all entries at once; `axes` are those of the result."""
     written = text(_in_numpy(value), lambda load: _aligned(load, axes))
     return _TYPED.sub(r"\1", written)
 

@@ -42,7 +42,7 @@ def optimizer_functions(optimizer: Optimizer, *, lanes: bool) -> str:
     programs = optimizer.programs
     made = [f"# {'-' * 66} optimiser\n"]
     if "schedule" in programs:
-        made.append(_schedule(programs["schedule"], optimizer))
+        made.append(schedule_function(programs["schedule"], optimizer))
     if optimizer.rate is None:
         made.append(_numbers(programs["numbers"], optimizer))
         if optimizer.recipe.clips:
@@ -51,14 +51,18 @@ def optimizer_functions(optimizer: Optimizer, *, lanes: bool) -> str:
     return "\n\n".join(made)
 
 
-def _schedule(program: KernelProgram, optimizer: Optimizer) -> str:
+def schedule_function(
+    program: KernelProgram, optimizer: Optimizer, decorator: str = "_inlined"
+) -> str:
+    """Return the function of the learning rate of an epoch, which Python can run too."""
     options = tuple_text([*("_" for _ in optimizer.recipe.options), "epochs"])
     ((value,),) = [[store.value for store in node.stores] for node in loops_of(program)]
     return _function(
         "_scheduled(eta, options, epoch)",
         "Return the learning rate of an epoch, in float64.",
-        _formulas(program),
+        formulas_of(program),
         [f"{options} = options", f"return {in_float64(value, {})}"],
+        decorator,
     )
 
 
@@ -83,7 +87,7 @@ def _numbers(program: KernelProgram, optimizer: Optimizer) -> str:
     purpose = "Return the numbers of a step, in the parameters' type"
     purpose += "; they are made in float64." if program.nodes else "."
     head = f"_numbers(eta, options{steps})"
-    return _function(head, purpose, _formulas(program), lines)
+    return _function(head, purpose, formulas_of(program), lines)
 
 
 def _squares(program: KernelProgram, *, lanes: bool) -> str:
@@ -123,7 +127,7 @@ def _clipping(optimizer: Optimizer) -> str:
     return _function(
         "_clipping(squares, numbers)",
         "Return the factor that makes the gradient of all parameters short enough.",
-        _formulas(program),
+        formulas_of(program),
         lines,
     )
 
@@ -175,7 +179,7 @@ def _update(program: KernelProgram, optimizer: Optimizer, *, lanes: bool) -> str
                 body.append(f"{target} -= {text(taken, place, lanes=lanes)}")
             case _:
                 body.append(f"{target} = {text(value, place, lanes=lanes)}")
-    return _function(head, what, _formulas(program), [*begin, *(INDENT + line for line in body)])
+    return _function(head, what, formulas_of(program), [*begin, *(INDENT + line for line in body)])
 
 
 def _function(
@@ -185,7 +189,8 @@ def _function(
     if formulas:
         told = [f'"""{purpose}', "", *(f"{INDENT}{line}" for line in formulas), '"""']
     body = textwrap.indent("\n".join([*told, *lines]), INDENT)
-    return f"@{decorator}\ndef {head}:\n{body}\n"
+    above = f"@{decorator}\n" if decorator else ""
+    return f"{above}def {head}:\n{body}\n"
 
 
 def loops_of(program: KernelProgram) -> list[Elementwise]:
@@ -202,7 +207,8 @@ def _wrapped(words: list[str]) -> str:
     )
 
 
-def _formulas(program: KernelProgram) -> list[str]:
+def formulas_of(program: KernelProgram) -> list[str]:
+    """Return the formulas that a programme computes."""
     return list(dict.fromkeys(formula for node in program.nodes for formula in node.origin))
 
 

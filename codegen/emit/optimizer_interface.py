@@ -48,6 +48,15 @@ def state_shapes(
     return {**entries, **dict.fromkeys(optimizer.step_state, ())}
 
 
+def state_constant(optimizer: Optimizer, parameters: Mapping[str, tuple[int, ...]]) -> str:
+    """Return what a module says of the optimiser's arrays."""
+    if optimizer.recipe.is_plain:
+        return ""
+    kept = state_shapes(optimizer, parameters).items()
+    entries = "".join(f"    {name!r}: {shape},\n" for name, shape in kept)
+    return f"STATE = {{  # the optimiser's arrays\n{entries}}}\n\n"
+
+
 def optimizer_placeholders(optimizer: Optimizer, *, lanes: bool) -> dict[str, str]:
     """Return what is put into the templates of training and of the interface."""
     recipe = optimizer.recipe
