@@ -166,8 +166,12 @@ def generate(
             parameters=named,
             programs={name: optimised for name, (optimised, _) in passed.items()},
             assumptions=gradient.assumptions,
+            optimizer=change,
+            gradients=gradient.gradients,
         )
         reports = {name: report for name, (_, report) in passed.items()}
+        if change.rate is None:
+            reports |= change.reports
         return GeneratedSource(spec=spec, dtype=kind, text=text, header=heading, reports=reports)
     # optimise, and emit
     passed = {name: run_passes(program, LANES_PIPELINE) for name, program in programs.items()}

@@ -14,10 +14,12 @@ from math import prod
 from codegen.emit.c_blocks import block_function
 from codegen.emit.c_functions import function_sources, literal
 from codegen.emit.c_loops import CHUNK, chunk_function, work_rows
+from codegen.emit.c_optimizer import c_placeholders, main_eta, values_of_step
 from codegen.emit.c_values import functions
 from codegen.emit.lanes import fits, layout_of
 from codegen.emit.pieces import fill, tidy
 from codegen.kernel import Elementwise, KernelProgram, Reduce, Update
+from codegen.optimizer_programs import Optimizer
 from derive.program import ONE_HOT
 
 _BLOCK_CHUNK = 256  # samples that a small network gathers at a time
@@ -43,6 +45,8 @@ def c_source(
     parameters: Mapping[str, tuple[int, ...]],
     programs: Mapping[str, KernelProgram],
     assumptions: tuple[str, ...],
+    optimizer: Optimizer,
+    gradients: Mapping[str, str],
 ) -> tuple[str, str]:
     """Return the text of the source file and of its header.
 
@@ -59,10 +63,14 @@ def c_source(
         passes.
     assumptions
         What the kernels take for granted about the targets.
+    optimizer
+        What the module trains with.
+    gradients
+        Name of each parameter's gradient.
     """
     dtype = programs["forward"].dtype
     updates = [node for node in programs["step"].nodes if isinstance(node, Update)]
-    gradients = {update.gradient: update.parameter for update in updates}
+    of_parameter = {gradient: name for name, gradient in gradients.items()}
     one_hot = ONE_HOT in assumptions
     small = fits(programs)
     values = {
@@ -78,25 +86,29 @@ def c_source(
         "where_checked": "" if one_hot else ": not asked for by this loss",
         "if_one_hot": ", and where a row of y does not sum to 1" if one_hot else "",
         "chunk": str(_BLOCK_CHUNK if small else CHUNK),
-        "updates": "\n".join(f" *   {formula}" for update in updates for formula in update.origin),
+        **c_placeholders(optimizer, prefix, [formula for u in updates for formula in u.origin]),
         **_vector_values(dtype),
         **_row_values(prefix.upper(), one_hot=one_hot),
     }
     if small:
-        layout = layout_of(programs, parameters, {u.parameter: u.gradient for u in updates})
+        layout = layout_of(programs, parameters, gradients)
         kernels = [block_function(programs[name], layout) for name in _CALLS]
         values["work_rows"] = "0"
     else:
         starts = accumulate(map(prod, parameters.values()), initial=0)
         first = dict(zip(parameters, starts, strict=False))
-        kernels = [chunk_function(programs[name], first, gradients) for name in _CALLS]
-        rows = [work_rows(programs[name], gradients) + sizes[-1] for name in _CALLS]
+        kernels = [chunk_function(programs[name], first, of_parameter) for name in _CALLS]
+        rows = [work_rows(programs[name], of_parameter) + sizes[-1] for name in _CALLS]
         values["work_rows"] = str(max(rows))
     values |= {
         f"{name}_arguments": ", ".join(_passed(kernel))
         for name, kernel in zip(_CALLS, kernels, strict=True)
     }
-    called = sorted({f for name in _CALLS for f in _functions(programs[name])})
+    called = sorted(
+        {f for name in _CALLS for f in _functions(programs[name])}.union(
+            *map(functions, values_of_step(optimizer))
+        )
+    )
     sections = [
         fill("c_begin", values),
         fill("c_support", values),
@@ -110,7 +122,8 @@ def c_source(
         fill("c_interface", values),
     ]
     if sizes[0] == _PLANE and sizes[-1] <= _RINGS:
-        sections.append(fill("c_main", values | _main_values(sizes, output, parameters, dtype)))
+        main = _main_values(sizes, output, parameters, dtype, main_eta(optimizer))
+        sections.append(fill("c_main", values | main))
     return tidy("\n".join(part for part in sections if part)), tidy(fill("c_header", values))
 
 
@@ -230,7 +243,11 @@ static int rows_sum_to_one(const T *y, size_t count)
 
 
 def _main_values(
-    sizes: tuple[int, ...], output: str, parameters: Mapping[str, tuple[int, ...]], dtype: str
+    sizes: tuple[int, ...],
+    output: str,
+    parameters: Mapping[str, tuple[int, ...]],
+    dtype: str,
+    eta: float,
 ) -> dict[str, str]:
     if sizes[-1] == 1:
         threshold = "0" if output == "identity" else "(T)0.5"
@@ -251,5 +268,5 @@ def _main_values(
         "draw_target": target,
         "hit": hit,
         "draw_weights": "\n".join(lines),
-        "eta": literal(0.03, "float32" if dtype == "float32" else "float64"),
+        "eta": literal(eta, "float32" if dtype == "float32" else "float64"),
     }

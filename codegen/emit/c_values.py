@@ -4,6 +4,7 @@ import re
 
 from codegen.emit.c_functions import literal
 from codegen.emit.values import Place, text
+from codegen.errors import InternalError
 from codegen.kernel import (
     BATCH,
     Argument,
@@ -67,6 +68,36 @@ class Writer:
     def _whole(self, value: Value) -> Value:
         written = self._in_c(value)
         return written if self.is_vector(value) else Call("v_all", (written,))
+
+
+def in_numbers(value: Value, dtype: Dtype, place: Place) -> str:
+    """Return a value of numbers alone: C's own functions, and ``?:`` where it selects.
+
+    Raises
+    ------
+    InternalError
+        If it selects inside of an operation.
+    """
+    match value:
+        case Select(op=op, left=left, right=right, then=then, otherwise=otherwise):
+            first, second, one, other = (
+                in_numbers(part, dtype, place) for part in (left, right, then, otherwise)
+            )
+            return f"{first} {op} {second} ? {one} : {other}"
+        case _:
+            written = text(_of_library(value, dtype), place)
+            return _TYPED.sub(lambda found: literal(float(found[1]), dtype), written)
+
+
+def _of_library(value: Value, dtype: Dtype) -> Value:
+    inner = tuple(_of_library(part, dtype) for part in parts(value))
+    match value:
+        case Call(function=function):
+            return Call(function + ("f" if dtype == "float32" else ""), inner)
+        case Select():
+            raise InternalError(f"{value} selects inside of an operation")
+        case _:
+            return rebuild(value, inner)
 
 
 def functions(value: Value) -> set[str]:
