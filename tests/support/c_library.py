@@ -4,7 +4,7 @@ import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,8 @@ def write(source: GeneratedSource, folder: Path, prefix: str = "net") -> Path:
 
 def compile_c(*files: Path, out: Path, flags: tuple[str, ...], compiler: str = "") -> Path:
     """Compile C files to a programme or library; a warning is an error."""
-    command = [compiler or compilers()[0], *STRICT, *flags, *map(str, files), "-lm", "-o", str(out)]
+    linked = [] if "-fsyntax-only" in flags else ["-lm", "-o", str(out)]
+    command = [compiler or compilers()[0], *STRICT, *flags, *map(str, files), *linked]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
     assert done.stderr == ""
@@ -62,10 +63,12 @@ class CNetwork:
         folder: Path,
         flags: tuple[str, ...] = ("-O2",),
         prefix: str = "net",
+        compiler: str = "",
     ) -> "CNetwork":
         """Compile a network, and load it; the folder must not hold another one."""
         path = write(source, folder, prefix)
-        out = compile_c(path, out=folder / "net.so", flags=("-shared", "-fPIC", *flags))
+        flags = ("-shared", "-fPIC", *flags)
+        out = compile_c(path, out=folder / "net.so", flags=flags, compiler=compiler)
         sizes = tuple(int(n) for n in source.spec.sizes)
         return cls(ctypes.CDLL(str(out)), source.dtype, sizes)
 
@@ -117,8 +120,12 @@ class CNetwork:
         seed: int = 0,
         order: Any = None,
         with_losses: bool = False,
+        more: Sequence[Any] = (),
     ) -> tuple[int, dict[str, np.ndarray], np.ndarray]:
-        """Return the status, the parameters after training, and the losses."""
+        """Return the status, the parameters after training, and the losses.
+
+        `more` is what an optimiser's function is given at the end.
+        """
         X, Y, flat = self.array(X), self.array(Y), self.flat(params)
         losses = np.full(epochs, np.nan, self.dtype)
         given = None if order is None else np.ascontiguousarray(order, np.uint32)
@@ -130,6 +137,7 @@ class CNetwork:
             ctypes.c_uint64(seed),
             None if given is None else _pointer(given),
             _pointer(losses) if with_losses else None,
+            *more,
         )
         return status, self.apart(flat, params), losses
 
