@@ -25,6 +25,7 @@ Examples:
   gradwright generate 2-10-2 --target c -o net.c # C99: net.c and net.h
   cc -std=c99 -O3 -march=native -DNET_MAIN net.c -lm && ./a.out
   gradwright generate 2-10-2 --optimizer adam --schedule cosine -o net.py
+  gradwright generate 2-10-2 --optimizer adam --target c -o net.c
 
 \b
 SPEC holds the sizes from input to output, with an optional :activation after
@@ -81,7 +82,8 @@ PyTorch tensors.
 @objective_options
 @method_option(
     None,
-    "What train does, with its numbers as keywords. Without it: SGD and nothing else, the fastest.",
+    "What train does, with its numbers as keywords (in C, in a structure). Without it: SGD and "
+    "nothing else, the fastest.",
 )
 @click.option(
     "--clip-norm",

@@ -30,6 +30,7 @@ from torch_optimizer import Recipe
 from uncompiled import uncompiled
 
 from codegen.generation import generate
+from codegen.source import GeneratedSource
 from derive.spec import parse_spec
 
 # with clipping and without, and each schedule; the others take longer
@@ -45,9 +46,14 @@ def with_others(chosen: list[Recipe]) -> list[Any]:
 
 
 @cache
+def source(network: str, chosen: Recipe, target: str, dtype: str = "float64") -> GeneratedSource:
+    return generate(network, target=target, dtype=dtype, **chosen.code)
+
+
+@cache
 def in_numpy(network: str, chosen: Recipe, dtype: str = "float64") -> ModuleType:
     module = ModuleType("numpy_module")
-    exec(generate(network, target="numpy", dtype=dtype, **chosen.code).text, vars(module))
+    exec(source(network, chosen, "numpy", dtype).text, vars(module))
     return module
 
 
@@ -63,9 +69,9 @@ def in_c(tmp_path_factory: pytest.TempPathFactory) -> Build:
     def get(network: str, chosen: Recipe, dtype: str = "float64") -> CTraining:
         key = (network, chosen, dtype)
         if key not in built:
-            source = generate(network, target="c", dtype=dtype, **chosen.code)
+            text = source(network, chosen, "c", dtype)
             folder = tmp_path_factory.mktemp("c")
-            c = CNetwork.built(source, folder, ("-O0",), compiler=next(turns))
+            c = CNetwork.built(text, folder, ("-O0",), compiler=next(turns))
             built[key] = CTraining(c, chosen.code)
         return built[key]
 
@@ -203,9 +209,9 @@ int main(void)
 """
 
 
-@pytest.mark.parametrize(("network", "dtype"), [(SMALL, "float32"), (WIDE, "float64")])
+@pytest.mark.parametrize(("network", "dtype"), [(SMALL, "float64"), (WIDE, "float32")])
 def test_clean_under_the_sanitizers(tmp_path: Path, network: str, dtype: str) -> None:
-    path = write(generate(network, target="c", dtype=dtype, **ALL.code), tmp_path)
+    path = write(source(network, ALL, "c", dtype), tmp_path)
     driver = tmp_path / "driver.c"
     driver.write_text(DRIVER.replace("NUMBER", "float" if dtype == "float32" else "double"))
     out = compile_c(path, driver, out=tmp_path / "a.out", flags=SANITIZED)
@@ -238,7 +244,7 @@ def test_every_recipe_compiles_without_a_warning(tmp_path: Path) -> None:
 
 
 def test_numpys_step_is_one_function() -> None:
-    text = generate("2-10-2", target="numpy", **ALL.code).text
+    text = source(SMALL, ALL, "numpy").text
     _, _, step = text.partition("\ndef _step(params, X, Y, w, eta, options, steps, state):\n")
     step = step.partition("\n\n\n")[0]
     for line in (
@@ -253,17 +259,17 @@ def test_numpys_step_is_one_function() -> None:
 
 
 def test_the_header_tells_numbers_and_state() -> None:
-    source = generate("2-10-2", target="c", prefix="rings", dtype="float64", **ALL.code)
-    header = source.header or ""
+    generated = source(SMALL, ALL, "c")
+    header = generated.header or ""
     for line in (
         " *     W = W - rate*m/(scale*sqrt(v) + eps)\n",
         "    double beta2; /* Share of the mean square that is kept. From 0, and below 1. */\n",
-        "#define RINGS_DEFAULTS(clip_norm) {0.9, 0.999, 1e-08, 0.0, clip_norm, 0}\n",
-        "    double m[RINGS_PARAMETERS], v[RINGS_PARAMETERS];\n    double step;\n} rings_state;\n",
-        "    size_t start, const rings_options *options, rings_state *state);\n",
+        "#define NET_DEFAULTS(clip_norm) {0.9, 0.999, 1e-08, 0.0, clip_norm, 0}\n",
+        "    double m[NET_PARAMETERS], v[NET_PARAMETERS];\n    double step;\n} net_state;\n",
+        "    size_t start, const net_options *options, net_state *state);\n",
     ):
         assert line in header
-    assert source.reports["update"], "--explain tells its passes"
+    assert generated.reports["update"], "--explain tells its passes"
 
 
 def test_gradients_that_are_the_same_for_all_samples() -> None:
