@@ -46,12 +46,15 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     built: dict[object, CNetwork] = {}
 
     def get(
-        spec: NetworkSpec | str, dtype: str = "float64", flags: tuple[str, ...] = ("-O0",)
+        spec: NetworkSpec | str,
+        dtype: str = "float64",
+        flags: tuple[str, ...] = ("-O0",),
+        compiler: str = "",
     ) -> CNetwork:
-        key = (str(spec), getattr(spec, "loss", ""), getattr(spec, "l2", 0), dtype, flags)
+        key = (str(spec), getattr(spec, "loss", ""), getattr(spec, "l2", 0), dtype, flags, compiler)
         if key not in built:
             folder = tmp_path_factory.mktemp("c")
-            built[key] = CNetwork.built(c_source(spec, dtype), folder, flags)
+            built[key] = CNetwork.built(c_source(spec, dtype), folder, flags, compiler=compiler)
         return built[key]
 
     return get
@@ -108,18 +111,33 @@ def test_gradients_in_float32(build: Build) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "dtype", "flags"),
+    ("text", "dtype", "flags", "compiler"),
     [
-        ("2-10-2", "float32", NATIVE),
-        ("2-10-2", "float64", PORTABLE),
-        (WIDE, "float64", NATIVE),
-        (WIDE, "float64", PORTABLE),
+        ("2-10-2", "float32", NATIVE, "gcc"),
+        ("2-10-2", "float64", PORTABLE, "gcc"),
+        (WIDE, "float64", NATIVE, "gcc"),
+        (WIDE, "float64", PORTABLE, "gcc"),
+        ("2-10-2", "float32", NATIVE, "clang"),
+        ("2-10-2", "float64", PORTABLE, "clang"),
+        pytest.param(WIDE, "float64", NATIVE, "clang", marks=pytest.mark.slow),
+        pytest.param(WIDE, "float64", PORTABLE, "clang", marks=pytest.mark.slow),
     ],
 )
 def test_however_it_is_compiled(
-    build: Build, text: str, dtype: str, flags: tuple[str, ...]
+    build: Build, text: str, dtype: str, flags: tuple[str, ...], compiler: str
 ) -> None:
-    assert_agrees(build(text, dtype, flags), parse_spec(text), 19)
+    if compiler not in compilers():
+        pytest.skip(f"there is no {compiler}")
+    assert_agrees(build(text, dtype, flags, compiler), parse_spec(text), 19)
+
+
+@pytest.mark.parametrize("flags", [(), PORTABLE, ("-DNET_MAIN",)], ids=str)
+def test_no_compiler_has_a_warning(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    for text in ("2-10-2", WIDE):
+        path = write(c_source(text), tmp_path)
+        for compiler in compilers():
+            out = tmp_path / "none"
+            compile_c(path, out=out, flags=("-fsyntax-only", *flags), compiler=compiler)
 
 
 def test_the_comparison_can_fail(tmp_path: Path) -> None:
