@@ -331,7 +331,7 @@ def test_the_sanitizers_see_a_step_beyond(tmp_path: Path) -> None:
 def test_its_main_trains_circles(tmp_path: Path, spec: str) -> None:
     loss = "cross-entropy" if spec == "2-10-2" else "binary-cross-entropy"
     path = write(c_source(parse_spec(spec, loss=loss), "float32"), tmp_path)
-    for compiler in compilers():
+    for compiler in compilers() if spec == "2-10-2" else compilers()[:1]:
         out = compile_c(
             path, out=tmp_path / "a.out", flags=("-O3", "-DNET_MAIN"), compiler=compiler
         )

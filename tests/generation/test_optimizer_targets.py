@@ -33,8 +33,8 @@ from codegen.generation import generate
 from codegen.source import GeneratedSource
 from derive.spec import parse_spec
 
-# with clipping and without, and each schedule; the others take longer
-CHOSEN = [RECIPES[1], RECIPES[8], RECIPES[14], ALL]
+# with clipping and without, each schedule in one target or the other; the rest takes longer
+CHOSEN = [RECIPES[8], RECIPES[14], ALL]
 IN_C = [ALL, PLAIN_STEP]
 EVERY = [*RECIPES, ALL, PLAIN_STEP]
 
@@ -226,7 +226,7 @@ def test_clean_under_the_sanitizers(tmp_path: Path, network: str, dtype: str) ->
 )
 def test_its_main_trains_circles(tmp_path: Path, chosen: Recipe) -> None:
     path = write(generate("2-10-2", target="c", **chosen.code), tmp_path)
-    out = compile_c(path, out=tmp_path / "a.out", flags=("-O1", "-DNET_MAIN"))
+    out = compile_c(path, out=tmp_path / "a.out", flags=("-O0", "-DNET_MAIN"))
     done = subprocess.run([out], capture_output=True, text=True, check=True)
     assert float(done.stdout.split()[2]) > 80, done.stdout
 
