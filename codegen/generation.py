@@ -229,7 +229,7 @@ def generate_any_size(
     printed = rewrite_program(gradient_program(loss_program(spec, penalty=True)), labels=labels)
     loss = loss_program(spec, weighted=True, penalty=True)
     text = any_size_source(
-        header=_numpy_header(spec, "the type of its arrays", printed),
+        header=_numpy_header(spec, "the type of its arrays", printed, trained_by),
         spec=str(spec),
         dtype=kind,
         gradient=stable_program(rewrite_program(gradient_program(loss), labels=labels)),
