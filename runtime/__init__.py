@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from runtime.grading.grader import grade
     from runtime.history import History
     from runtime.lab_data import CirclesData, MNISTData
+    from runtime.onnx_reading import import_onnx
+    from runtime.onnx_writing import export_onnx
+    from runtime.portable import PortableNetwork
     from runtime.result import Model, TrainResult
     from runtime.settings import Settings
     from runtime.sweeps.progress import SweepProgress
     from runtime.sweeps.result import SweepResult
     from runtime.sweeps.sweeping import sweep
     from runtime.torch_check import check
+    from runtime.torch_module import as_torch_module
     from runtime.training import Progress, train
 
 __all__ = [
@@ -31,13 +35,17 @@ __all__ = [
     "Model",
     "NetworkClassifier",
     "NetworkRegressor",
+    "PortableNetwork",
     "Progress",
     "Settings",
     "SweepProgress",
     "SweepResult",
     "TrainResult",
+    "as_torch_module",
     "check",
+    "export_onnx",
     "grade",
+    "import_onnx",
     "sweep",
     "train",
 ]
@@ -50,13 +58,17 @@ _HOMES = {
     "Model": "runtime.result",
     "NetworkClassifier": "runtime.estimators",
     "NetworkRegressor": "runtime.estimators",
+    "PortableNetwork": "runtime.portable",
     "Progress": "runtime.training",
     "Settings": "runtime.settings",
     "SweepProgress": "runtime.sweeps.progress",
     "SweepResult": "runtime.sweeps.result",
     "TrainResult": "runtime.result",
+    "as_torch_module": "runtime.torch_module",
     "check": "runtime.torch_check",
+    "export_onnx": "runtime.onnx_writing",
     "grade": "runtime.grading.grader",
+    "import_onnx": "runtime.onnx_reading",
     "sweep": "runtime.sweeps.sweeping",
     "train": "runtime.training",
 }

@@ -23,11 +23,14 @@ COMMANDS = {
     "sweep": "Train many times: a grid of settings, each with many seeds.",
     "predict": "Print what a trained network says about data.",
     "evaluate": "Measure a trained network on data with labels.",
+    "export": "Write a trained network as an ONNX file.",
+    "import": "Read a dense network from an ONNX file.",
     "check": "Compare the generated gradients with PyTorch autograd.",
     "grade": "Say what is right and wrong in a student's file of the lab, and why.",
     "bench": "Time training against other frameworks.",
     "cache": "List or clear the compiled kernels.",
 }
+_MODULES = {"import": "import_network"}  # Python's own word names no module
 
 EPILOG = """\b
 Examples:
@@ -54,7 +57,9 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"runtime.commands.{cmd_name}").command
+        command: click.Command = import_module(
+            f"runtime.commands.{_MODULES.get(cmd_name, cmd_name)}"
+        ).command
         return command
 
     def resolve_command(

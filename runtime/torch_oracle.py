@@ -21,19 +21,19 @@ Array = NDArray[Any]
 Torch = Any  # torch's modules and tensors: it is not imported, nor its types, until needed
 
 
-def load_torch() -> Torch:
+def load_torch(purpose: str = "the comparison") -> Torch:
     """Return the torch module.
 
     Raises
     ------
     InputError
-        If it is not installed.
+        If it is not installed; `purpose` is what needs it.
     """
     try:
         return import_module("torch")
     except ImportError as error:
         raise InputError(
-            "PyTorch is not installed, and the comparison needs it. "
+            f"PyTorch is not installed, and {purpose} needs it. "
             "Install it with: pip install 'gradwright[torch]'"
         ) from error
 
