@@ -1,7 +1,7 @@
 """The chain of layers in an ONNX graph; what is no such chain is refused by name."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, final
@@ -16,7 +16,7 @@ from runtime.onnx_package import OPERATORS, Onnx
 Array = NDArray[Any]
 
 _ACTIVATIONS = {operator: name for name, operator in OPERATORS.items()}
-_SCALE = ("Cast", "Sub", "Div")
+_OTHERS = ("Add", "Cast", "Div", "Flatten", "Gemm", "Identity", "MatMul", "Mul", "Sub")
 
 # operator -> its attributes -> what they may be
 _ATTRIBUTES: dict[str, dict[str, tuple[Any, ...]]] = {
@@ -74,6 +74,9 @@ def read_chain(onnx: Onnx, model: Any) -> Chain:
     """
     if model.functions or model.training_info:
         raise InputError("it defines functions or a training of its own. Export it without.")
+    # where the bytes of a text are no UTF-8, the parser leaves them as bytes
+    if not all(isinstance(text, str) for text in _texts(model.graph)):
+        raise InputError("damaged: a name in it is no text. Export the network again.")
     graph = _Graph(onnx, model.graph)
     reader = _Reader(onnx, graph)
     value = graph.input
@@ -186,14 +189,12 @@ class _Reader:
                 self._add(node, value)
             case "Cast" | "Sub" | "Div":
                 self._scale(node, value, attributes)
-            case "Identity":
-                pass
-            case "Flatten" if not self._layers:  # of a matrix: nothing
+            case "Identity" | "Flatten":  # of a matrix, nothing
                 pass
             case kind if kind in _ACTIVATIONS:
                 self._activate(node, _ACTIVATIONS[kind])
             case _:
-                known = sorted({*_ACTIVATIONS, *_SCALE, "Add", "Gemm", "Identity", "MatMul"})
+                known = sorted({*_ACTIVATIONS, *_OTHERS})
                 raise InputError(f"{graph.told(node)}: not known here. Known: {', '.join(known)}.")
         return str(node.output[0])
 
@@ -307,6 +308,15 @@ class _Reader:
         if any(len(part) != W.shape[1] for part in found):
             raise InputError(f"its scaling is not that of {W.shape[1]} inputs.")
         return found[0], found[1]
+
+
+def _texts(graph: Any) -> Iterator[str | bytes]:
+    """Yield every name in a graph that is read here."""
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    for named in (*graph.input, *graph.output, *graph.initializer):
+        yield named.name
 
 
 def _refuse_higher_rank(given: Any) -> None:

@@ -122,7 +122,7 @@ class _Told:
     scale: str | None = None
 
     @classmethod
-    def read(cls, text: str) -> "_Told":
+    def read(cls, text: str | bytes) -> "_Told":
         try:
             found = json.loads(text)
         except (ValueError, RecursionError):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derive.spec import NetworkSpec
+from runtime.checkpoint import NAME
 from runtime.data.scaling import Scaling
 from runtime.errors import InputError
 from runtime.files import path_error
@@ -125,6 +126,7 @@ class PortableNetwork:
         stem = Path(name).stem.replace("\0", "") or "network"
         with open_run_folder(stem, folder, overwrite=overwrite) as opened:
             save_files(opened, self._files(name))
+            (opened.path / NAME).unlink(missing_ok=True)  # of the run that was there
             return opened.path
 
     def _files(self, name: str) -> dict[str, bytes]:

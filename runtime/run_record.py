@@ -88,6 +88,14 @@ class RunRecord:
     versions: Mapping[str, str]
     platform: Mapping[str, str | int]
 
+    def refuse_imported(self, source: str) -> None:
+        """Raise `InputError` if the network was imported: there is no training to do again."""
+        if (name := self.results.get("imported")) is not None:
+            raise InputError(
+                f"{source}: the network was imported from {name}, not trained here. Use it with "
+                "predict, evaluate or export, or train another in a folder of its own."
+            )
+
     def to_json(self) -> str:
         """Return the content of ``run.json``: sorted keys, two spaces of indent.
 

@@ -25,6 +25,7 @@ def from_record(
     from runtime.train_request import data_of, merged, options_of
 
     record = RunRecord.from_json(read_text(path), shown(path))
+    record.refuse_imported(shown(path))
     chosen = {name: options[name] for name in options if name in given}
     is_network = data is not None and data[:1].isdigit() and "-" in data
     if spec is None and data is not None and is_network and not os.path.lexists(data):

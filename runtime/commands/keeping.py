@@ -94,12 +94,13 @@ class Keeping:
         Raises
         ------
         InputError
-            If it is damaged.
+            If it is damaged, or the folder holds an imported network.
         """
         from runtime.checkpoint import load_checkpoint
 
         remove_leftovers(self.folder.path)
         if self._name not in self.folder.held:
+            _refuse_imported(self.folder.path / "run.json")
             what = "no checkpoint" if self.folder.held else "no run to go on with"
             say(f"{shown(self.folder.path)}: {what} yet, so it starts from the beginning")
             return None
@@ -243,3 +244,15 @@ def remove_leftovers(folder: "Path") -> None:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink()
+
+
+def _refuse_imported(path: "Path") -> None:
+    """Raise `InputError` if a folder holds an imported network, which a new run would replace."""
+    from runtime.files import read_text
+    from runtime.run_record import RunRecord
+
+    try:
+        record = RunRecord.from_json(read_text(path), shown(path))
+    except InputError:  # none, or one that is damaged: a run begins anew in its place
+        return
+    record.refuse_imported(shown(path))

@@ -59,7 +59,7 @@ def test_sympy_stays_behind_the_door(path: Path) -> None:
     assert uses == (name_of(path) in DOORS) or not uses
 
 
-HEAVY = ("sympy", "numba", "matplotlib", "torch", "scipy", "numpy", "tqdm", "requests")
+HEAVY = ("sympy", "numba", "matplotlib", "torch", "onnx", "scipy", "numpy", "tqdm", "requests")
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,8 @@ HEAVY = ("sympy", "numba", "matplotlib", "torch", "scipy", "numpy", "tqdm", "req
         ["--version"],
         ["train", "--help"],
         ["evaluate", "--help"],
+        ["export", "--help"],
+        ["import", "--help"],
         ["grade", "--help"],
         ["sweep", "--help"],
         ["cache", "where"],
