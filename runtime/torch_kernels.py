@@ -4,6 +4,7 @@ The forward pass is the emitted ``forward``, the backward pass the emitted ``vjp
 computes the forward values it needs again: nothing is kept between the two but the inputs.
 """
 
+import sys
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, final
@@ -111,9 +112,7 @@ class GeneratedModule(torch.nn.Module):  # type: ignore[misc]
                 )
         if X.ndim == 0 or X.shape[-1] != n:
             raise InputError(f"inputs: shape {tuple(X.shape)}, expected (..., {n}).")
-        rows = KernelFunction.apply(
-            _kernels(self.network, _DTYPES[dtype]), X.reshape(-1, n), *params
-        )
+        rows = _call()(self.network, _DTYPES[dtype], X.reshape(-1, n), *params)
         return rows.reshape(*X.shape[:-1], int(self.network.sizes[-1]))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -137,6 +136,25 @@ class GeneratedModule(torch.nn.Module):  # type: ignore[misc]
     def extra_repr(self) -> str:
         """Return what stands between the brackets when the module is printed."""
         return str(self.network)
+
+
+def _apply(network: NetworkSpec, dtype: str, X: Any, *params: Any) -> Any:
+    return KernelFunction.apply(_kernels(network, dtype), X, *params)
+
+
+_UNTRACED: list[Any] = []
+
+
+def _call() -> Any:
+    """Return `_apply`, which ``torch.compile`` is kept out of: it would trace into Numba.
+
+    Only once its tracer is there, since to load it takes 1.6 s.
+    """
+    if "torch._dynamo" not in sys.modules:
+        return _apply
+    if not _UNTRACED:
+        _UNTRACED.append(torch.compiler.disable(_apply))
+    return _UNTRACED[0]
 
 
 @lru_cache(maxsize=64)

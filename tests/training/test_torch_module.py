@@ -169,6 +169,15 @@ def test_a_new_network_is_drawn_from_its_seed_alone() -> None:
     assert str(one) == "GeneratedModule(2-10-2)"
 
 
+@pytest.mark.filterwarnings("ignore")  # of the tracer, about Python's own sources
+def test_torch_compile_leaves_it_as_it_is(module: Any) -> None:
+    X = points()
+    whole = torch.compile(nn.Sequential(module, nn.Linear(2, 1).double()), backend="eager")
+    assert torch.equal(whole(X), whole._orig_mod(X))
+    whole(X).sum().backward()
+    assert module.W1.grad.abs().max() > 0
+
+
 CALLS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "other device": (lambda m: m(points().to("meta")), "on meta, and the kernels run on the CPU"),
     "parameters elsewhere": (lambda m: m.to("meta")(points()), "W1: on meta"),
