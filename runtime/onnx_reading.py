@@ -61,8 +61,7 @@ def import_onnx(path: str | os.PathLike[str], *, loss: str | None = None) -> Por
         raise path_error(error, path, "read") from error
     if stat.S_ISREG(status.st_mode) and status.st_size > LARGEST:  # before a byte is read
         raise InputError(
-            f"{name}: {status.st_size / 1e6:,.0f} MB. ONNX files of up to {LARGEST / 1e6:,.0f} MB "
-            "are read."
+            f"{name}: {status.st_size >> 20} MB. ONNX files of up to {LARGEST >> 20} MB are read."
         )
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
         raise InputError(f"{name}: not an ordinary file. Give an ONNX file.")

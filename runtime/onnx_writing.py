@@ -23,7 +23,8 @@ from runtime.onnx_package import ENTRY, LARGEST, OPERATORS, load_onnx
 from runtime.portable import PortableNetwork
 
 _OPERATOR_SET = {False: (17, 8), True: (20, 9)}  # with gelu: from 20 on; (set, version of the IR)
-_FLOAT32_ONLY = ("softplus", "elu", "gelu")  # what onnxruntime 1.32 has no float64 for
+# what onnxruntime 1.32 has no float64 for, and silu, which it fuses into what up to 1.29 had none
+_FLOAT32_ONLY = ("softplus", "elu", "gelu", "silu")
 
 
 def export_onnx(source: Any, path: str | os.PathLike[str]) -> None:
@@ -109,8 +110,8 @@ def _refuse_what_onnx_lacks(portable: PortableNetwork) -> None:
     size = sum(array.nbytes for array in portable.params.values())
     if size > LARGEST * 0.99:
         raise InputError(
-            f"network: {network} has {size / 1e6:,.0f} MB of parameters. ONNX files of up to "
-            f"{LARGEST / 1e6:,.0f} MB are written: use a smaller network."
+            f"network: {network} has {size >> 20} MB of parameters. ONNX files of up to "
+            f"{LARGEST >> 20} MB are written: use a smaller network."
         )
 
 
