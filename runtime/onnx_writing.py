@@ -33,7 +33,8 @@ def export_onnx(source: Any, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     source
-        A model, the result of `runtime.train`, the folder of a run, or a `PortableNetwork`.
+        A model, the result of `runtime.train`, the folder of a run, a fitted estimator (ours or
+        scikit-learn's MLPClassifier or MLPRegressor), or a `PortableNetwork`.
         The result and the folder know the scaling of the inputs, which goes into the file.
     path
         The file; one that is there is replaced.

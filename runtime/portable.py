@@ -165,7 +165,7 @@ class PortableNetwork:
 
     @classmethod
     def of(cls, source: Any) -> Self:
-        """Return what `source` holds: a model, a training's result, a run, or its folder.
+        """Return what `source` holds: a model, a result, a run or its folder, an estimator.
 
         Raises
         ------
@@ -194,10 +194,14 @@ class PortableNetwork:
                     scaling=source.scaling,
                     classes=source.classes,
                 )
+            case _ if hasattr(source, "hidden_layer_sizes"):
+                from runtime.estimators.portable import portable_of
+
+                return portable_of(source)
             case _:
                 raise InputError(
                     f"{type(source).__name__}: not a trained network. Give a model, the result of "
-                    "runtime.train, or the folder of a run."
+                    "runtime.train, the folder of a run, or a fitted estimator."
                 )
 
 

@@ -29,9 +29,9 @@ def as_torch_module(
     ----------
     source
         The text of a network, or a `NetworkSpec`: its parameters are drawn. Or a model, a
-        result of `runtime.train`, the folder of a run, or an ``nn.Sequential`` of linear layers
-        and activations: they are copied. A text that names a folder is a network all the same;
-        give a folder as `pathlib.Path`.
+        result of `runtime.train`, the folder of a run, a fitted estimator, or an
+        ``nn.Sequential`` of linear layers and activations: they are copied. A text that names a
+        folder is a network all the same; give a folder as `pathlib.Path`.
     loss, define
         For a text, as for `derive.parse_spec`: they decide the default output and what names
         of activations mean. For an ``nn.Sequential`` the loss of `portable()`.

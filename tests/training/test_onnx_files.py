@@ -111,6 +111,32 @@ def test_a_trained_network_from_python(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict(X), result.predict(X))
 
 
+@pytest.mark.parametrize("classes", [("a", "b", "c"), (3, 7), ()], ids=["3", "2", "real"])
+def test_estimators_are_exported(classes: tuple[Any, ...], tmp_path: Path) -> None:
+    need("sklearn")
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(30, 3))
+    y = draw.permutation(np.resize(np.array(classes or X[:, 0]), 30))
+    settings = {"hidden_layer_sizes": (5, 4), "activation": "logistic", "max_iter": 3}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that three epochs are few
+        fitted = (MLPClassifier if classes else MLPRegressor)(**settings).fit(X, y)
+    runtime.export_onnx(fitted, tmp_path / "net.onnx")
+    found = outputs((tmp_path / "net.onnx").read_bytes(), X)
+    expected = fitted.predict_proba(X) if classes else fitted.predict(X)[:, None]
+    if len(classes) == 2:
+        expected = expected[:, 1:]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    again = runtime.import_onnx(tmp_path / "net.onnx")
+    assert again.classes == classes
+    for number, weights in enumerate(fitted.coefs_, start=1):
+        assert np.array_equal(again.params[f"W{number}"], weights.T)
+    module = runtime.as_torch_module(fitted)
+    assert module.network.sizes == again.network.sizes
+
+
 def test_the_command_line_there_and_back(tmp_path: Path) -> None:
     given = drawn("2-10-2", classes=("no", "yes"))
     folder, file = given.save(tmp_path / "run"), tmp_path / "net.onnx"
@@ -385,9 +411,9 @@ def test_damage_is_refused_or_harmless(tmp_path: Path) -> None:
     content = onnx_bytes(drawn("3-4:silu-2", scaling=SCALING))
     draw = np.random.default_rng(0)
     refused = []
-    for number in range(300):
+    for number in range(150):
         damaged = bytearray(content)
-        if number < 50:
+        if number < 25:
             del damaged[int(draw.integers(len(content))) :]
         else:
             for place in draw.integers(0, len(content), 1 + number % 3):
@@ -396,7 +422,7 @@ def test_damage_is_refused_or_harmless(tmp_path: Path) -> None:
             read_back(bytes(damaged), tmp_path)
         except InputError as error:
             refused.append(str(error))
-    assert len(refused) > 150
+    assert len(refused) > 75
     assert not [text for text in refused if "\n" in text and "^" not in text]  # one line each
 
 
