@@ -38,12 +38,15 @@ def pytest_configure() -> None:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave of a sweep about every third case by default: the others are for ``-m slow``.
+STRIDE = 5  # of a sweep's cases, one stands for so many
 
-    Which ones does not change from run to run. A stride of 3 over activations × losses, of
-    which there are 6, would meet two losses alone: so cases lie on a diagonal, where places
-    among the values of each parameter add up to a multiple of 3. A name of several cases (of
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave of a sweep about every fifth case by default: the others are for ``-m slow``.
+
+    Which ones does not change from run to run. A stride over activations × losses, of
+    which there are 6, could meet few of them alone: so cases lie on a diagonal, where places
+    among the values of each parameter add up to a multiple of it. A name of several cases (of
     an activation, a loss) that none of these has brings the first case that has it.
     """
     sweeps: dict[str, list[pytest.Function]] = {}
@@ -64,7 +67,9 @@ def chosen(cases: list[dict[str, object]]) -> list[bool]:
     kept = []
     for case in cases:
         known = [(places.setdefault(name, {}), str(value)) for name, value in case.items()]
-        kept.append(sum(among.setdefault(value, len(among)) for among, value in known) % 3 == 0)
+        kept.append(
+            sum(among.setdefault(value, len(among)) for among, value in known) % STRIDE == 0
+        )
     often = Counter(entry for case in cases for entry in case.items() if isinstance(entry[1], str))
     names = [
         {entry for entry in case.items() if isinstance(entry[1], str) and often[entry] > 1}
