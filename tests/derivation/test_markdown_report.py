@@ -30,6 +30,7 @@ def parse(formula: str) -> None:
     MathTextParser("path").parse(f"${formula.replace(MATHOP, '')}$")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("form", ["matrix", "index"])
 @pytest.mark.parametrize("names", ["plain", "lab"])

@@ -153,6 +153,7 @@ def refusal_or_result(spec: NetworkSpec, steps: tuple[Step, ...]) -> str | list[
         return str(refusal)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("spec", "stride"), [(network((2, 3)), 1), (LAB, 6), (MIXED, 11)], ids=["2-3", "lab", "mixed"]
 )
@@ -179,6 +180,7 @@ RECORDS = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
 def test_a_spoilt_record_of_second_order_is_refused_or_leads_elsewhere(
     record: tuple[NetworkSpec, str],

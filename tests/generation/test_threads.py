@@ -27,6 +27,7 @@ def trained(case: Case, module: ModuleType | None = None, **options: Any) -> Any
     return params, history
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("sparse", ["always", "never"])
 @pytest.mark.parametrize("case", [BLAS_IN_PYTHON, BLAS, DEEP], ids=str)
 def test_any_number_of_threads_gives_the_same(case: Case, sparse: str) -> None:
@@ -86,6 +87,7 @@ def one_at_a_time(module: ModuleType, order: Sequence[int], monkeypatch: Any) ->
     return turns
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("order", [(0, 1), (1, 0), (2, 0, 1)], ids=str)
 @pytest.mark.parametrize("case", [BLAS_IN_PYTHON, DEEP], ids=str)
 def test_whoever_is_ahead(

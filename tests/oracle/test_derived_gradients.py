@@ -40,6 +40,7 @@ def assert_agrees(spec: NetworkSpec, batch: int, seed: int, dtype: str, form: st
             assert found.relative_error <= FLOAT64_FIGURE, (name, found)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("output", "loss"), PAIRS)
 @settings(max_examples=2, deadline=None)
 @given(
@@ -63,6 +64,7 @@ def test_every_output_with_every_loss(
     assert_agrees(network(sizes, (hidden,), output, loss), batch, seed, dtype, form)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("hidden", ACTIVATIONS)
 @settings(max_examples=2, deadline=None)
@@ -74,6 +76,7 @@ def test_every_hidden_activation_with_every_loss(
     assert_agrees(spec, batch, seed, dtype, "stable")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("hidden_layers", DEPTHS)
 @settings(max_examples=2, deadline=None)
 @given(st.data(), hidden_activations, st.sampled_from(LOSSES), batches, seeds)

@@ -106,6 +106,7 @@ def test_a_loss_and_an_activation_of_ones_own() -> None:
         assert worst(second_order(spec, form), spec, 9, 0) <= FIGURE
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("hidden_layers", range(6))
 @settings(max_examples=2, deadline=None)
 @given(st.data(), hidden_activations, st.sampled_from(LOSSES), batches, seeds)

@@ -56,6 +56,7 @@ def assert_agrees(spec: NetworkSpec, batch: int, seed: int) -> None:
                     assert found.relative_error <= 1e-12, (name, found)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("formula", ACTIVATIONS)
 @settings(max_examples=2, deadline=None)
 @given(layer_sizes(hidden=2), batches, seeds)
@@ -65,6 +66,7 @@ def test_an_activation(formula: str, sizes: tuple[int, ...], batch: int, seed: i
     assert_agrees(parse_spec(text, define=[formula]), batch, seed)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("loss", LOSSES)
 @settings(max_examples=2, deadline=None)
 @given(layer_sizes(hidden=1), batches, seeds)

@@ -290,6 +290,7 @@ def test_a_run_in_c_and_in_numpy_is_the_compiled_one(
         assert any(np.abs(ours[name] - start[name]).max() > 1e-3 for name in start)
 
 
+@pytest.mark.slow
 def test_an_epoch_of_mnist_is_pytorchs(mnist_kernels: ModuleType) -> None:
     data = real_mnist()
     params = mnist_kernels.init_params(0)
