@@ -265,7 +265,7 @@ class _Kernel:
         is_gradient = BATCH not in self.buffers[node.out].shape
         if is_gradient:
             rate = text(node.alpha, self.place)
-            given = f"{rate}, {other.buffer}, nonzeros, chosen, following[begin:end]"
+            given = f"{rate}, {other.buffer}, nonzeros, chosen, following"
             call = f"_add_sparse_step_apart({given}, {node.out}_by_input, room)"
         else:
             given = f"{other.buffer}_by_input, nonzeros, chosen, {node.out}"
@@ -277,7 +277,7 @@ class _Kernel:
         if self.split == "rows":
             self.own_rows(self.buffers[node.out].shape[0])
         if is_gradient and not node.beta:
-            self.add(1, "first_input, end_input = room[3]  # this thread's")
+            self.add(1, "first_input, end_input = _inputs_of(nonzeros, team)  # this thread's")
         self.add(1, "if chosen.size:")
         if is_gradient and not node.beta:  # its sums start from 0
             self.add(2, f"{node.out}_by_input[first_input * ROW : end_input * ROW] = T(0)")

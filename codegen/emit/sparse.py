@@ -52,12 +52,11 @@ _NOTHING = dict.fromkeys(
 }
 
 _FIND = (
-    'nonzeros = _once(reuse, "nonzeros", _nonzeros, X, sparse)',
+    'nonzeros = _once(reuse, "nonzeros", _nonzeros, X, sparse, size, members)',
     "test_nonzeros = _nonzeros(test_X[:0], sparse)",
     "if evaluate:",
     '    kind = "always" if nonzeros[0].size else "never"',
-    '    test_nonzeros = _once(reuse, "test_nonzeros", _nonzeros, test_X, kind)',
-    "inputs = _inputs_for(X, size, members)",
+    '    test_nonzeros = _once(reuse, "test_nonzeros", _nonzeros, test_X, kind, size, members)',
 )
 
 _ONE_WAY = "This module multiplies by every input, whatever is asked for."
@@ -94,6 +93,7 @@ def sparse_placeholders(
             f"{each}_by_input = _room_for({inputs} * VECTORS if is_sparse else 0)"
             for each in (name, *kept)
         ),
+        "totals = _room_for(members * size * VECTORS if is_sparse else 0)",
         "if is_sparse:",
         *(f"    _weights_by_input({each}, {each}_by_input)" for each in (name, *beside)),
     ]
@@ -108,7 +108,9 @@ def sparse_placeholders(
     own = [
         "X = X[:0] if is_sparse else X",
         "chosen = np.zeros(evaluated if is_sparse else 0, np.int64)",
-        "sparse_room = _sparse_room(size if is_sparse else 0, evaluated, inputs)",
+        "sparse_room = _sparse_room(size if is_sparse else 0, totals, team)",
+        "totals = _room_for(evaluated * VECTORS if is_sparse else 0)",
+        "evaluating = _sparse_room(0, totals, (0, 1, np.zeros(LINE, np.int64)))",
     ]
     block = [
         f"of, chosen, {by_input}, sparse_room = sparse",
@@ -116,7 +118,7 @@ def sparse_placeholders(
         f"block_sparse = of, (chosen, chosen[:0]), {by_input}, sparse_room",
     ]
     evaluated = [
-        f"sparse_{part} = {prefix}nonzeros, chosen, {by_input}, sparse_room"
+        f"sparse_{part} = {prefix}nonzeros, chosen, {by_input}, evaluating"
         for part, prefix in (("train", ""), ("test", "test_"))
     ]
     give = [
@@ -131,8 +133,8 @@ def sparse_placeholders(
         "_place_sparse()",
         'nonzeros = _nonzeros(data, "never")',
         f"sparse = nonzeros, (order, order), {by_step}, sparse_room",
-        f"block_sparse = nonzeros, (order, order), {by_input}, sparse_room",
-        f"sparse_train = nonzeros, order, {by_input}, sparse_room",
+        f"block_sparse = nonzeros, (order, order), {by_input}, evaluating",
+        f"sparse_train = nonzeros, order, {by_input}, evaluating",
     ]
     place = parameters.index(name)
     if beside:
@@ -146,13 +148,12 @@ def sparse_placeholders(
         "vectors": str(vectors),
         "row": str(vectors * LANES),
         "near": str(near),
-        "blocks": str(-(-inputs // near)),
         "product": _sums(
             vectors,
             together,
             "total[i, {v}]",
             [
-                "for p in range(starts[start], starts[start + 1]):",
+                "for p in range(np.uint64(starts[start]), np.uint64(starts[start + 1])):",
                 "    k = np.int64(columns[p])",
                 "    x = values[p]",
                 "    {sum} += x * W[k, {v}]",
@@ -165,39 +166,37 @@ def sparse_placeholders(
             together,
             "lanes(T(0))",
             [
-                "for part in range(0, width - LANES, 64):",
-                "    left = _not_0(batch, k * width + part)",
-                "    while left:",
-                "        i = part + _lowest(left)",
-                "        left &= left - np.uint64(1)",
-                "        x = batch[k * width + i]",
-                "        {sum} += x * D[first + i, {v}]",
+                "for p in range(start, end):",
+                "    i = first + np.int64(places[p])",
+                "    x = inputs[p]",
+                "    {sum} += x * D[i, {v}]",
             ],
             "W[k, {v}] += rate * {sum}",
             16,
         ),
         "nonzeros_argument": "\n    nonzeros, test_nonzeros,",
-        "room_arguments": ", ".join(["size, rest", name, *beside, "is_sparse"]),
+        "room_arguments": ", ".join(["size, rest", name, *beside, "is_sparse, members"]),
         "room_values": ", ".join(
             [
                 f", values[{place}]",
                 *(f'kept["{state}.{name}"]' for state in states),
                 "nonzeros[0].size > 0",
+                "members",
             ]
         ),
         "begin_shared": textwrap.indent("\n".join(shared), " " * 4) + "\n",
-        "shared_sparse": f", {all_by_input}",
-        "name_shared": f", {all_by_input}",
+        "shared_sparse": f", {all_by_input}, totals",
+        "name_shared": f", {all_by_input}, _",
         "sparse_argument": ", sparse",
         "sparse_block": textwrap.indent("\n".join(block), " " * 8) + "\n",
         "sparse_train": textwrap.indent("\n".join(evaluated), " " * 12) + "\n",
         "given_train": ", sparse_train",
         "given_test": ", sparse_test",
-        "own_arguments": ", size, inputs, is_sparse",
-        "own_values": ", size, inputs[member], nonzeros[0].size > 0",
+        "own_arguments": ", size, is_sparse, totals, team",
+        "own_values": ", size, nonzeros[0].size > 0, shared[-1], (member, members, turns)",
         "cut_block": textwrap.indent("\n".join(own), " " * 4) + "\n",
-        "own_sparse": ", chosen, sparse_room",
-        "name_own": ", chosen, sparse_room",
+        "own_sparse": ", chosen, sparse_room, evaluating",
+        "name_own": ", chosen, sparse_room, evaluating",
         "begin_sparse": textwrap.indent("\n".join(begin), " " * 4) + "\n",
         "end_sparse": textwrap.indent("\n".join(give), " " * 8) + "\n",
         "sparse_batch": _batch("sparse_size", by_step),
@@ -206,11 +205,11 @@ def sparse_placeholders(
         "block_sparse": ", block_sparse",
         "no_nonzeros": ", _no_nonzeros(X)",
         "place_sparse": textwrap.indent("\n".join(placed), " " * 4) + "\n",
-        "placed_room": f", {', '.join([f'params[{place}]'] * (1 + len(beside)))}, False",
-        "placed_own": ", 0, (0, 0), False",
+        "placed_room": f", {', '.join([f'params[{place}]'] * (1 + len(beside)))}, False, 1",
+        "placed_own": ", 0, False, _room_for(0), team",
         "find_nonzeros": textwrap.indent("\n".join(_FIND), " " * 8) + "\n",
         "give_nonzeros": " nonzeros, test_nonzeros,",
-        "keep_nonzeros": ", nonzeros, test_nonzeros, inputs",
+        "keep_nonzeros": ", nonzeros, test_nonzeros",
     }
 
 

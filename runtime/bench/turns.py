@@ -40,6 +40,7 @@ def run_bench(
     threads: int = 1,
     repeats: int = 5,
     batch: int | None = None,
+    epochs: int | None = None,
     dtype: str = "float32",
     sparse: str = "auto",
     loss: str = "cross-entropy",
@@ -70,6 +71,9 @@ def run_bench(
         Turns of each contender.
     batch
         Samples per step, if not the target's own number.
+    epochs
+        Epochs of a run, if not the target's own number: what is prepared once for a run, such
+        as compressed inputs, is shared among them.
     dtype, labels
         As for `codegen.generate`.
     sparse
@@ -98,6 +102,7 @@ def run_bench(
     work = workload(
         target,
         batch=batch,
+        epochs=epochs,
         dtype=dtype,
         sparse=sparse,
         loss=loss,

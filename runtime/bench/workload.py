@@ -20,7 +20,7 @@ SAMPLES = 2_000  # of the synthetic data for a network of the user's
 _SEED = 0
 _SAMPLES_OF = {"circles": 200, "mnist": 60_000}
 # target -> network, samples per step, epochs of a run: the lab's own for the named sets
-_DEFAULTS = {"circles": ("2-10-2", 10, 150), "mnist": ("784-100-10", 100, 1)}
+_DEFAULTS = {"circles": ("2-10-2", 10, 150), "mnist": ("784-100-10", 100, 10)}
 _SYNTHETIC = (100, 10)  # samples per step, epochs of a run
 
 
@@ -93,6 +93,7 @@ def workload(
     target: str,
     *,
     batch: int | None = None,
+    epochs: int | None = None,
     dtype: str = "float32",
     sparse: str = "auto",
     loss: str = "cross-entropy",
@@ -108,6 +109,8 @@ def workload(
         ``circles``, ``mnist``, or a network, which gets 2,000 samples of synthetic data.
     batch
         Samples per step, if not the target's own number.
+    epochs
+        Epochs of a run, if not the target's own number.
     dtype, labels
         As for `codegen.generate`.
     sparse
@@ -119,15 +122,15 @@ def workload(
     ------
     InputError
         If the target is not known, a size of the network is a name, or the batch is not
-        from 1 to the number of samples.
+        from 1 to the number of samples, or there are no epochs.
     """
     from derive.spec import parse_spec  # SymPy comes with it
 
     if target in _DEFAULTS:
-        text, own_batch, epochs = _DEFAULTS[target]
+        text, own_batch, own_epochs = _DEFAULTS[target]
         data, samples = target, _SAMPLES_OF[target]
     elif "-" in target:
-        text, (own_batch, epochs) = target, _SYNTHETIC
+        text, (own_batch, own_epochs) = target, _SYNTHETIC
         data, samples = "synthetic", SAMPLES
     else:
         raise InputError(
@@ -138,6 +141,8 @@ def workload(
     chosen = own_batch if batch is None else batch
     if not 1 <= chosen <= samples:
         raise InputError(f"batch: {chosen}. Expected a number from 1 to {samples}, all samples.")
+    if epochs is not None and epochs < 1:
+        raise InputError(f"epochs: {epochs}. Expected at least 1.")
     return Workload(
         data=data,
         spec=str(spec),
@@ -149,7 +154,7 @@ def workload(
         activations=spec.activations,
         samples=samples,
         batch=chosen,
-        epochs=epochs,
+        epochs=own_epochs if epochs is None else epochs,
         eta=0.03,
         dtype=dtype,
         sparse=sparse,

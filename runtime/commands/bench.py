@@ -51,6 +51,12 @@ measured peak. With several threads everybody runs with one, too, as NAME@1.
 @click.option("--repeats", type=int, default=5, show_default=True, help="Turns of each.")
 @click.option("--batch", type=int, help="Samples per step. [circles 10, mnist and SPEC 100]")
 @click.option(
+    "--epochs",
+    type=int,
+    help="Of a run; what is done once for a run is shared among them. [circles 150, mnist and "
+    "SPEC 10]",
+)
+@click.option(
     "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True
 )
 @click.option(
@@ -79,6 +85,7 @@ def command(
     threads: int,
     repeats: int,
     batch: int | None,
+    epochs: int | None,
     dtype: str,
     sparse: str,
     loss: str | None,
@@ -91,7 +98,7 @@ def command(
     """Time training by generated kernels against other tools.
 
     The work is that of circles (2-10-2, batch 10, 150 epochs) or mnist (784-100-10, batch
-    100, one epoch), or of a network SPEC on 2,000 samples of synthetic data. Shuffles are
+    100, ten epochs), or of a network SPEC on 2,000 samples of synthetic data. Shuffles are
     included, evaluation is not.
     """
     from derive.spec import DEFAULT_LOSS
@@ -111,6 +118,7 @@ def command(
             threads=threads,
             repeats=repeats,
             batch=batch,
+            epochs=epochs,
             dtype=dtype,
             sparse=sparse,
             loss=DEFAULT_LOSS if loss is None else loss,

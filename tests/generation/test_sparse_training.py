@@ -128,15 +128,34 @@ def test_dense_rows_that_no_sample_of_them_showed() -> None:
 def test_the_compressed_rows_are_the_inputs(case: Case, density: float) -> None:
     X, _ = sparse_batch(case, 19, density)
     X[3, -1], X[4, 0] = np.nan, np.inf
-    module = case.module
-    starts, columns, values = module._nonzeros(X, "always")
-    dense = np.zeros_like(X)
-    for s in range(19):
-        for block in range(module.BLOCKS):
-            here = slice(*starts[s * module.BLOCKS + block :][:2])
-            dense[s, module.NEAR * block + columns[here].astype(int)] = values[here]
-    np.testing.assert_array_equal(dense, X)
-    assert starts[-1] == np.count_nonzero(X)
+    for threads in (1, 2, 3):
+        starts, columns, values, edges = case.module._nonzeros(X, "always", BATCH, threads)
+        dense = np.zeros_like(X)
+        blocks = edges.size - 1
+        for s in range(19):
+            for block in range(blocks):
+                here = slice(*starts[s * edges.size + block :][:2])
+                dense[s, edges[block] + columns[here].astype(int)] = values[here]
+        np.testing.assert_array_equal(dense, X)
+        counts = starts.reshape(19, -1)[:, -1] - starts.reshape(19, -1)[:, 0]
+        np.testing.assert_array_equal(counts, np.count_nonzero(X, axis=1))
+        assert blocks % threads == 0
+
+
+@pytest.mark.parametrize("case", WIDE, ids=str)
+def test_blocks_hold_all_inputs_once_and_none_too_many(case: Case) -> None:
+    """However many threads share them, some of which get none."""
+    module, inputs = case.module, case.module.SIZES[0]
+    for density in (0.0, 0.2, 1.0):
+        some = np.random.default_rng(inputs).random((50, inputs)) < density
+        for threads in (1, 2, 3, 7, 64):
+            edges = module._edges(some, 100, threads)
+            assert (edges[0], edges[-1]) == (0, inputs)
+            assert (edges.size - 1) % threads == 0
+            widths = np.diff(edges)
+            assert widths.min() >= 0
+            assert widths.max() <= module.NEAR
+            assert all(edge % module.LANES == 0 for edge in edges[:-1] if edge < inputs)
 
 
 @pytest.mark.parametrize("stop", [False, True])
@@ -167,7 +186,7 @@ def test_what_is_made_of_the_arrays_is_made_once(monkeypatch: pytest.MonkeyPatch
     params, reuse, test = case.params(), {}, (X[:5], Y[:5])
     make, made = case.module._nonzeros, []
     monkeypatch.setattr(
-        case.module, "_nonzeros", lambda X, sparse: made.append(len(X)) or make(X, sparse)
+        case.module, "_nonzeros", lambda X, *given: made.append(len(X)) or make(X, *given)
     )
     options: dict[str, Any] = {"batch": BATCH, "eta": ETA, "sparse": "always", "reuse": reuse}
     for epoch in range(3):
@@ -219,8 +238,8 @@ def test_the_comparison_can_fail(
     expected, _ = trained(case, X, Y, sparse="never")
     keep = case.module._nonzeros
 
-    def wrong(X: np.ndarray, sparse: str) -> Any:
-        kept = keep(X, sparse)
+    def wrong(X: np.ndarray, *given: Any) -> Any:
+        kept = keep(X, *given)
         if X.size:
             slip(kept, X)
         return kept

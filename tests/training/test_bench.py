@@ -54,8 +54,10 @@ def test_the_named_sets_are_the_labs() -> None:
     assert (work.spec, work.samples, work.batch, work.epochs) == ("2-10-2", 200, 10, 150)
     assert work.steps * work.epochs == 3_000
     work = workload("mnist")
-    assert (work.spec, work.samples, work.batch, work.epochs) == ("784-100-10", 60_000, 100, 1)
+    assert (work.spec, work.samples, work.batch, work.epochs) == ("784-100-10", 60_000, 100, 10)
     assert work.steps == 600
+    assert workload("mnist", epochs=3).epochs == 3
+    assert workload("7-5-3", epochs=3).epochs == 3
 
 
 def test_a_network_gets_data_that_fit_it() -> None:
@@ -208,6 +210,7 @@ def test_the_loop_by_hand_refuses_what_it_is_not_written_for(
         ("circles", {"batch": 201}, "batch: 201. Expected a number from 1 to 200"),
         ("circles", {"threads": 0}, "threads: 0. Expected a number from 1 to"),
         ("circles", {"threads": 100_000}, "threads: 100000. Expected a number from 1 to"),
+        ("circles", {"epochs": 0}, "epochs: 0. Expected at least 1"),
         ("circles", {"repeats": 0}, "repeats: 0. Expected a number from 1"),
     ],
 )
