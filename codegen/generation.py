@@ -44,6 +44,7 @@ def generate(
     clip_norm: bool = False,
     schedule: str = "constant",
     penalty: bool = False,
+    shards: bool = False,
 ) -> GeneratedSource:
     """Return a module that computes and trains a network: formulas in, source out.
 
@@ -76,6 +77,10 @@ def generate(
     penalty
         Whether ``train`` has keywords ``alpha``, a penalty on the weights whose number is given
         there, and ``losses``, for the loss that the steps see: see `codegen.emit.penalty`. An
+        optimiser must be named.
+    shards
+        Whether several processes may train together, each on a shard of every batch: ``train``
+        then has keywords ``shard``, ``shards`` and ``reduce``: see `codegen.emit.shards`. An
         optimiser must be named.
 
     Raises
@@ -114,6 +119,10 @@ def generate(
     gradients = tuple(gradient.gradients.values())
     if penalty and (target != "numba" or optimizer is None):
         raise InputError("penalty: only the target numba has it, with an optimizer named.")
+    if shards and (target != "numba" or optimizer is None or penalty):
+        raise InputError(
+            "shards: only the target numba has them, with an optimizer named and no penalty."
+        )
     change = optimizer_programs(trained_by, kind)
     # lower: one kernel programme for each thing that the module does
     programs = {
@@ -128,8 +137,12 @@ def generate(
     if penalty:
         _check_penalty(spec, derived, labels)
         wanted = (*gradients, "loss")
-    step = lower(gradient, name="step", outputs=wanted, dtype=kind)
-    programs["step"] = _with_updates(gradient, step, change.rate)
+    of_step = gradient
+    if shards and spec.l2:  # each shard adds its share of what large weights cost
+        shared = loss_program(spec, weighted=True, shared=True)
+        of_step = stable_program(rewrite_program(gradient_program(shared), labels=labels))
+    step = lower(of_step, name="step", outputs=wanted, dtype=kind)
+    programs["step"] = _with_updates(of_step, step, change.rate)
     second = None
     if hvp:
         printed = rewrite_program(hvp_program(printed), labels=labels)
@@ -175,7 +188,9 @@ def generate(
         return GeneratedSource(spec=spec, dtype=kind, text=text, header=heading, reports=reports)
     # optimise, and emit
     passed = {name: run_passes(program, LANES_PIPELINE) for name, program in programs.items()}
-    lanes = not penalty and fits({name: optimised for name, (optimised, _) in passed.items()})
+    lanes = not (penalty or shards) and fits(
+        {name: optimised for name, (optimised, _) in passed.items()}
+    )
     if not lanes:
         passed = {name: run_passes(program, PIPELINE) for name, program in programs.items()}
         optimised, report = passed["loss"]
@@ -196,6 +211,7 @@ def generate(
         optimizer=change,
         gradient_names=gradient.gradients,
         penalty=penalty,
+        shards=shards,
     )
     reports = {name: report for name, (_, report) in passed.items()}
     if change.rate is None:

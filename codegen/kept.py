@@ -33,6 +33,7 @@ def generate_or_recall(
     clip_norm: bool = False,
     schedule: str = "constant",
     penalty: bool = False,
+    shards: bool = False,
 ) -> GeneratedSource:
     """Return what `codegen.generate` does, from the disk if it was generated before.
 
@@ -51,6 +52,7 @@ def generate_or_recall(
         "clip_norm": clip_norm,
         "schedule": schedule,
         "penalty": penalty,
+        "shards": shards,
     }
 
     def make() -> GeneratedSource:
@@ -64,6 +66,7 @@ def generate_or_recall(
             clip_norm=clip_norm,
             schedule=schedule,
             penalty=penalty,
+            shards=shards,
         )
 
     return _recalled(spec, options, make)

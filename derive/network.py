@@ -32,7 +32,11 @@ _SCALES = (1.0, 30.0, 1e3, 1e6)  # of its parameters: a slope may begin far out
 
 
 def loss_program(
-    spec: NetworkSpec | str, *, weighted: bool = False, penalty: bool = False
+    spec: NetworkSpec | str,
+    *,
+    weighted: bool = False,
+    penalty: bool = False,
+    shared: bool = False,
 ) -> Program:
     """Return the programme that computes a network's output and its loss.
 
@@ -47,6 +51,9 @@ def loss_program(
     penalty
         Add ``l2/2`` times the sum of the squares of the weights, with an input ``l2`` for its
         number, beside what the specification adds.
+    shared
+        With `weighted`: multiply what the specification adds for large weights by the sum of
+        ``w``. That is 1 for a whole batch, and its share for a part of one.
 
     Returns
     -------
@@ -64,14 +71,16 @@ def loss_program(
     """
     if isinstance(spec, str):
         spec = parse_spec(spec)
-    program = _program(spec, weighted=weighted, penalty=penalty)
+    program = _program(spec, weighted=weighted, penalty=penalty, shared=shared)
     _refuse_flat(spec, program.statement("loss"))
     if spec.formula is not None:
         _refuse_constant(spec, program.statement("loss"))
     return program
 
 
-def _program(spec: NetworkSpec, *, weighted: bool, penalty: bool = False) -> Program:
+def _program(
+    spec: NetworkSpec, *, weighted: bool, penalty: bool = False, shared: bool = False
+) -> Program:
     sizes = [size(value) for value in spec.sizes]
     X = Tensor(name="X", shape=(BATCH, sizes[0]))
     Y = Tensor(name="Y", shape=(BATCH, sizes[-1]))
@@ -91,7 +100,7 @@ def _program(spec: NetworkSpec, *, weighted: bool, penalty: bool = False) -> Pro
     w = Tensor(name="w", shape=(BATCH,))
     if weighted:
         inputs.append(w)
-    total = _total_loss(spec, Y, H, Z, w if weighted else None, parameters)
+    total = _total_loss(spec, Y, H, Z, w if weighted else None, parameters, shared=shared)
     if penalty:
         l2 = Tensor(name="l2", shape=())
         inputs.append(l2)
@@ -190,6 +199,8 @@ def _total_loss(
     Z: Tensor,
     w: Tensor | None,
     parameters: list[Tensor],
+    *,
+    shared: bool,
 ) -> Statement:
     """Return the mean of the samples' losses, and what large weights cost."""
     i = fresh()
@@ -199,7 +210,11 @@ def _total_loss(
     what = spec.loss
     if spec.l2:
         rate = Rational(repr(spec.l2))  # the decimal that was written
-        body += rate / 2 * _squared_weights(parameters)
+        cost = rate / 2 * _squared_weights(parameters)
+        if shared and w is not None:
+            k = fresh()
+            cost *= Sum(w[k], (k, 0, BATCH - 1))
+        body += cost
         what += f" + {spec.l2:g}/2 times the squares of the weights"
     return _define(Tensor(name="loss", shape=()), (), body, what)
 

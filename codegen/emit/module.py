@@ -25,6 +25,7 @@ from codegen.emit.pieces import (
     reference_lines,
     tidy,
 )
+from codegen.emit.shards import NO_SHARDS, shards_placeholders
 from codegen.emit.sparse import sparse_placeholders
 from codegen.emit.tiles import tile_placeholders
 from codegen.kernel import Buffer, Call, Elementwise, KernelProgram, Reduce, Update, Value, parts
@@ -57,6 +58,7 @@ def module_source(
     optimizer: Optimizer,
     gradient_names: Mapping[str, str],
     penalty: bool = False,
+    shards: bool = False,
 ) -> str:
     """Return the module's text.
 
@@ -84,6 +86,8 @@ def module_source(
         Name of each parameter's gradient.
     penalty
         Whether ``train`` is given the number of a penalty; its step then returns the loss.
+    shards
+        Whether ``train`` may be given a shard of each batch.
     """
     blas = any(uses_blas(program) for program in programs.values())
     unified = _same_layout(programs)
@@ -101,7 +105,7 @@ def module_source(
     )
     values["reference"] = indented(reference_lines(reference, tuple(parameters)), 4)
     values |= second_order(programs.get("hvp"), gradient_reference, tuple(parameters))
-    values |= optimizer_placeholders(optimizer, lanes=lanes) | NO_PENALTY
+    values |= optimizer_placeholders(optimizer, lanes=lanes) | NO_PENALTY | NO_SHARDS
     values |= penalty_placeholders(values) if penalty else {}
     folded = optimizer.rate is not None
     changing = None
@@ -113,7 +117,9 @@ def module_source(
         values |= sparse_placeholders(weights, tuple(parameters))
     else:
         name = weights.name if weights else None
-        changing = change(optimizer, parameters, gradient_names, name, penalty=penalty)
+        changing = change(
+            optimizer, parameters, gradient_names, name, penalty=penalty, shards=shards
+        )
         of_weights = gradient_names[name] if name else None
         values |= sparse_placeholders(weights, tuple(parameters), of_weights, optimizer.entry_state)
     values["hash"] = _UNKNOWN_HASH
@@ -121,6 +127,8 @@ def module_source(
     values["place_own"] = f"{' ' * 4}_place_products()\n" if blas else ""
     values["place_products"] = f"_place_products()\n{' ' * 4}" if blas else ""
     values |= _kernel_calls(sizes[0], sizes[-1], by_rows, values)
+    if shards:
+        values |= shards_placeholders(values, parameters, weights.name if weights else None)
     values["own_room"] = f",\n{' ' * 12}*_training_room(size, X.shape[0], test_X.shape[0])"
     values["work"] = fill("work_of_one" if lanes else "work_of_team", values)
     values["members"] = "1" if lanes else "members"
@@ -155,6 +163,7 @@ def module_source(
         "" if lanes else fill("team", values),
         values["prefetch"] if by_rows or weights is not None else "",
         fill("sparse", values) if weights is not None else "",
+        fill("shards", values) if shards else "",
         fill("block_training" if lanes else "training", values),
         fill("interface", values),
         "" if optimizer.recipe.is_plain else fill("optimizer", values),

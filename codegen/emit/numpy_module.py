@@ -109,6 +109,7 @@ def numpy_source(
         "if_one_hot": ", or a row of Y does not sum to 1" if one_hot else "",
         "tolerance": "2e-3" if loss.dtype == "float32" else "1e-6",
         "with_blas": "",
+        "raise_failure": "",
         "threads_text": "One here; NumPy's own products may take more.",
         "members": "1",
         "members_by_itself": "1",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from codegen.emit.penalty import penalty_lines, penalty_sums, penalty_work
+from codegen.emit.shards import adding_lines
 from codegen.emit.values import tuple_text
 from codegen.optimizer_programs import Optimizer
 
@@ -43,6 +44,7 @@ def change(
     sparse_weights: str | None,
     *,
     penalty: bool = False,
+    shards: bool = False,
 ) -> Change:
     """Return how a kernel of loops changes the parameters, once it has their gradients.
 
@@ -58,10 +60,12 @@ def change(
     penalty
         Whether weights are decayed by an argument ``l2`` as well, whose share of the loss
         is then added: see `codegen.emit.penalty`.
+    shards
+        Whether the gradients are added up over the shards of a batch: see `codegen.emit.shards`.
     """
     states = optimizer.entry_state
     groups = [f"({', '.join(f'{kept}_{name}' for name in parameters)})" for kept in states]
-    lines: list[str] = []
+    lines = adding_lines(gradients, parameters, sparse_weights) if shards else []
     clip = ""
     work = {}
     if optimizer.recipe.clips:
@@ -104,7 +108,12 @@ def change(
     if sparse_weights is not None:
         beside = [gradients[sparse_weights], *(f"{kept}_{sparse_weights}" for kept in states)]
     return Change(
-        arguments=(*(["l2"] if penalty else []), "numbers", *(["state"] if states else [])),
+        arguments=(
+            *(["shards"] if shards else []),
+            *(["l2"] if penalty else []),
+            "numbers",
+            *(["state"] if states else []),
+        ),
         by_input=tuple(beside),
         work=work,
         head=(f"{tuple_text(groups)} = state",) if states else (),

@@ -42,7 +42,12 @@ class Meetings:
 
     def __init__(self, program: KernelProgram) -> None:
         self.buffers = {buffer.name: buffer for buffer in program.buffers}
-        self.written: dict[str, set[str]] = {}  # since the last meeting: how, by buffer
+        # since the last meeting: how, by buffer. Each thread has gathered samples of its own
+        self.written: dict[str, set[str]] = {
+            buffer.name: {"samples"}
+            for buffer in program.buffers
+            if buffer.role == "input" and BATCH in buffer.shape
+        }
         self.read: dict[str, set[str]] = {}
 
     def before(self, node: Node) -> bool:

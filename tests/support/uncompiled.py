@@ -137,6 +137,10 @@ def _store(address: int, value: int) -> None:
     ctypes.c_int64.from_address(address).value = value
 
 
+def _call(address: int, number: int) -> None:
+    ctypes.CFUNCTYPE(None, ctypes.c_int64)(address)(number)
+
+
 def _gemm(
     transpose_a: bool, transpose_b: bool, alpha: Any, a: Any, b: Any, beta: Any, c: Any
 ) -> None:
@@ -201,6 +205,7 @@ _INTRINSICS = {
     "fma": fma,
     "_load": _load,
     "_store": _store,
+    "_call": _call,
     "_gemm": _gemm,
     "_prefetch": _prefetch,
     "_not_0": _not_0,
