@@ -13,6 +13,7 @@ import click
 from runtime.errors import GradwrightError, InternalError
 from runtime.interruption import Interrupted, signals_raise
 from runtime.messages import say
+from runtime.ranks.launcher import refuse_launch
 
 # command -> one line for the list of commands; each lives in runtime/commands
 COMMANDS = {
@@ -30,6 +31,7 @@ COMMANDS = {
     "bench": "Time training against other frameworks.",
     "cache": "List or clear the compiled kernels.",
 }
+SHARED = ("train", "bench")  # may be started several times over, by mpiexec
 _MODULES = {"import": "import_network"}  # Python's own word names no module
 
 EPILOG = """\b
@@ -90,6 +92,9 @@ class LazyGroup(click.Group):
 def cli(debug: bool) -> None:
     """Derive a network's gradients as formulas, generate kernels, and train with them."""
     del debug  # taken out of the arguments by `main`, so that it may stand anywhere
+    command = click.get_current_context().invoked_subcommand
+    if command not in SHARED:
+        refuse_launch(f"gradwright {command}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -130,7 +135,8 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         return 128 + signal.SIGINT
     except GradwrightError as error:
         _show_traceback(debug)
-        say(f"gradwright: {error}")
+        if str(error):  # else another process tells it
+            say(f"gradwright: {error}")
         if isinstance(error, InternalError):
             _ask_for_report(error)
         return error.exit_status

@@ -43,7 +43,7 @@ def refuse_divergence(history: History, model: Model, data: Dataset, settings: S
         return
     before = _loss_before(model, data, settings)
     if not math.isfinite(before):
-        raise RunError(
+        raise DivergenceError(
             f"the loss is {before} before the first step, so nothing was trained: the output "
             f"{model.network.activations[-1]} does not suit the loss {model.loss}, or the "
             "inputs or initial weights are too large. For cross-entropy use softmax (the "
@@ -56,7 +56,7 @@ def refuse_divergence(history: History, model: Model, data: Dataset, settings: S
     found = f"the loss is {losses[epoch - 1]:.4g} after epoch {epoch}"
     if not bad.size and broken:  # where(z > 0, z, 0) is 0 for NaN, so the loss may not tell
         found = f"not all of {', '.join(broken)} is finite, although {found}"
-    raise RunError(
+    raise DivergenceError(
         f"training diverged: {found}, and was {before:.4g} before the first. Try a smaller "
         f"learning rate, for example --eta {eta:g}, or smaller initial weights (--init-scale)."
         + (" Large targets are best divided by their spread." if data.is_regression else "")
@@ -111,20 +111,21 @@ def _part_of_epoch(course: Course, good: Position, order: NDArray[np.intp]) -> P
     reached = good.copy()
     settings, data = course.settings, course.data
     if order.size:
-        course.module.train(
-            reached.params,
-            np.ascontiguousarray(data.X_train[order]),
-            np.ascontiguousarray(data.Y_train[order]),
-            epochs=1,
-            order=np.arange(order.size)[None],
-            batch=settings.batch,
-            eta=settings.eta,
-            start=reached.epoch,
-            state=reached.state,
-            threads=settings.threads,
-            sparse=settings.sparse,
-            **settings.training_numbers,
-        )
+        with course.together():
+            course.module.train(
+                reached.params,
+                np.ascontiguousarray(data.X_train[order]),
+                np.ascontiguousarray(data.Y_train[order]),
+                epochs=1,
+                order=np.arange(order.size)[None],
+                batch=settings.batch,
+                eta=settings.eta,
+                start=reached.epoch,
+                state=reached.state,
+                threads=settings.threads,
+                sparse=settings.sparse,
+                **course.options,
+            )
     return reached
 
 

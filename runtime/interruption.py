@@ -89,8 +89,8 @@ class StopRequest:
         The first signal's number, or None.
     """
 
-    def __init__(self, notice: str) -> None:
-        """Take over the signals when entered; `notice` is shown at the first of them."""
+    def __init__(self, notice: str | None) -> None:
+        """Take over the signals when entered; `notice`, if any, is shown at the first of them."""
         self.number: int | None = None
         self._notice = notice
         self._abandon: Callable[[], object] | None = None
@@ -129,7 +129,8 @@ class StopRequest:
         del frame
         if self.number is None:
             self.number = number
-            say_at_once(self._notice)
+            if self._notice is not None:
+                say_at_once(self._notice)
             return
         if self._shielded:
             return

@@ -8,15 +8,21 @@ epoch that was passed is reached again from an earlier position.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, Self, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.data.dataset import Dataset
 from runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from runtime.ranks.communicator import Ranks
 
 Array = NDArray[np.floating[Any]]
 
@@ -67,12 +73,15 @@ class Course:
     reuse
         What calls of the kernel share: checks of the set's arrays, and the list of the inputs
         that are not 0, which for MNIST takes a quarter of an epoch. So the set must not change.
+    ranks
+        The processes that train together, all of which do what one does; None: there is one.
     """
 
     module: ModuleType
     data: Dataset
     settings: Settings
     reuse: dict[str, Any] = field(default_factory=dict, repr=False)
+    ranks: "Ranks | None" = None
 
     def advance(
         self, position: Position, epochs: int, callback: Callable[[Array], object] | None = None
@@ -90,24 +99,35 @@ class Course:
             return bool(callback is not None and callback(rows))
 
         data, settings = self.data, self.settings
-        history = self.module.train(
-            position.params,
-            data.X_train,
-            data.Y_train,
-            epochs=epochs,
-            batch=settings.batch,
-            eta=settings.eta,
-            seed=settings.seed,
-            start=position.epoch,
-            state=position.state,
-            test=None if callback is None else (data.X_test, data.Y_test),
-            threads=settings.threads,
-            sparse=settings.sparse,
-            reuse=self.reuse,
-            callback=None if callback is None else count,
-            **settings.training_numbers,
-        )
+        with self.together():
+            history = self.module.train(
+                position.params,
+                data.X_train,
+                data.Y_train,
+                epochs=epochs,
+                batch=settings.batch,
+                eta=settings.eta,
+                seed=settings.seed,
+                start=position.epoch,
+                state=position.state,
+                test=None if callback is None else (data.X_test, data.Y_test),
+                threads=settings.threads,
+                sparse=settings.sparse,
+                reuse=self.reuse,
+                callback=None if callback is None else count,
+                **self.options,
+            )
         position.epoch += len(history)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the module's ``train`` is told of the optimiser, and of other processes."""
+        of_ranks = {} if self.ranks is None else self.ranks.options
+        return {**self.settings.training_numbers, **of_ranks}
+
+    def together(self) -> "AbstractContextManager[None]":
+        """Return what a call of ``train`` runs in, which other processes wait for."""
+        return nullcontext() if self.ranks is None else self.ranks.busy()
 
     def replay(self, position: Position, epoch: int) -> Position:
         """Return the position after `epoch` epochs, reached again from an earlier one."""

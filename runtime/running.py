@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Never, final
+from typing import TYPE_CHECKING, Any, Never, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,9 @@ from runtime.result import Model, TrainResult
 from runtime.settings import Settings
 from runtime.snapshots import Snapshots
 from runtime.stopping import Stopping
+
+if TYPE_CHECKING:
+    from runtime.ranks.communicator import Ranks
 
 Array = NDArray[np.floating[Any]]
 
@@ -84,6 +87,7 @@ def run(
     keeper: Keeper | None = None,
     start: Checkpoint | None = None,
     snapshots: Snapshots | None = None,
+    ranks: "Ranks | None" = None,
 ) -> TrainResult:
     """Train a prepared network; its parameters are updated in place.
 
@@ -100,17 +104,24 @@ def run(
     snapshots
         Looks at the run on its way; None: nobody does. Errors of real targets are left out where
         they follow from the loss.
+    ranks
+        The processes that train together: all call this alike, and the first alone may have a
+        `keeper` and `snapshots`. None: there is one.
 
     Raises
     ------
     RunError
         If training diverges, if there is not enough memory, or a checkpoint cannot be
         written.
+    Dismissed
+        If this is not the first process, and that one has ended the run.
     """
     threads = settings.threads
     if start is None or threads is None:
         threads = threads_used(model.module, settings, len(data.X_train))
-    course = Course(module=model.module, data=data, settings=replace(settings, threads=threads))
+    course = Course(
+        module=model.module, data=data, settings=replace(settings, threads=threads), ranks=ranks
+    )
     stopping = Stopping(patience=settings.patience, target=settings.target_accuracy)
     position = Position(epoch=0, params=model.params, state={})
     history = History.empty()
@@ -134,7 +145,13 @@ def run(
     )
     try:
         return loop.to_the_end()
+    except DivergenceError:
+        if ranks is not None:
+            ranks.stage = "end"  # it is raised in all processes
+        raise
     except MemoryError:
+        if ranks is not None:
+            ranks.is_busy = True  # in this one alone
         raise RunError(
             f"there is not enough memory to train {model.spec} in batches of "
             f"{settings.batch}. Use smaller ones (--batch), or a smaller network."
@@ -167,6 +184,7 @@ class _Loop:
         while not ended and self.position.epoch < settings.epochs and self.stopping.stop is None:
             before = self.position.copy()
             rows = self._advance()
+            ended = self._agreed(rows.wanted_stop)
             losses = rows.history().train_loss
             if not self.knows_limit and np.any(losses > self.limit):
                 self.limit = hopeless_loss(self.model, self.course.data, settings)
@@ -175,11 +193,10 @@ class _Loop:
             if bad.size or broken_arrays(self.position.params):
                 self._refuse(before, int(bad[0]) if bad.size else None)
             self._go_back(before)
-            self.snapshots.look(self.position, self.course, last=self._is_last(rows.wanted_stop))
+            self.snapshots.look(self.position, self.course, last=self._is_last(ended))
             if settings.patience is not None and self.stopping.best > before.epoch:
                 at_best = self.stopping.best == self.position.epoch
                 self.before_best = self.position.copy() if at_best else before
-            ended = rows.wanted_stop
             ended |= self._watched(last=self._is_last(ended))
             if self.keeper is not None and not self._is_last(ended):
                 self.keeper.save(self.position, self.history, self.before_best)
@@ -187,10 +204,25 @@ class _Loop:
         refuse_divergence(self.history, last, self.course.data, settings)
         if self.keeper is not None:
             self.keeper.save(self.position, self.history, self.before_best)
+        self._turn()
         result = self._result()
+        if self.course.ranks is not None:
+            self.course.ranks.stage = "end"
         if self.keeper is not None:
             self.keeper.settle()
         return result
+
+    def _turn(self, epochs: int = 0) -> int:
+        """Return how many epochs come next: all processes go on together, as the first one says."""
+        ranks = self.course.ranks
+        return epochs if ranks is None else ranks.turn(epochs)
+
+    def _agreed(self, wanted_stop: bool) -> bool:
+        """Return whether the run is to end, which one of the processes may want."""
+        ranks, position = self.course.ranks, self.position
+        if ranks is None:
+            return wanted_stop
+        return ranks.agree(wanted_stop, position.params, position.epoch)
 
     def _watched(self, *, last: bool) -> bool:
         """Hand over the result so far, if it is time for it; return whether it is enough."""
@@ -230,7 +262,7 @@ class _Loop:
                 self.position.epoch, epochs
             )
         epochs = min(epochs, self.snapshots.next_after(self.position.epoch))
-        self.course.advance(self.position, epochs - self.position.epoch, rows)
+        self.course.advance(self.position, self._turn(epochs - self.position.epoch), rows)
         new = rows.history()
         self.history = self.history.then(new.figures, new.seconds)
         return rows
@@ -269,6 +301,7 @@ class _Loop:
             self.keeper.diverged = True
             self.keeper.save(last, good_history, best)
             self.keeper.settle()
+        self._turn()
         try:
             refuse_divergence(whole, model, self.course.data, self.settings)
         except RunError as error:

@@ -293,6 +293,7 @@ def prepare(
     *,
     labels: str = "one-hot",
     notice: Callable[[], object] | None = None,
+    shards: bool = False,
 ) -> Model:
     """Return the network with compiled kernels and its initial parameters.
 
@@ -304,6 +305,8 @@ def prepare(
         As for `train`; targets that are no one-hot rows are derived for as ``"any"``.
     notice
         Called before the kernels are compiled, unless they are in the cache.
+    shards
+        Whether several processes train together, each on a shard of every batch.
 
     Raises
     ------
@@ -321,9 +324,10 @@ def prepare(
     one_sample = np.zeros((1, shape[0]), settings.dtype), np.eye(1, shape[1], dtype=settings.dtype)
     if data.is_regression or shape[1] == 1:
         labels = "any"  # a row of such targets does not sum to 1
-    source = codegen.generate_or_recall(
-        network, dtype=settings.dtype, labels=labels, **settings.training_code
-    )
+    code = settings.training_code
+    if shards:
+        code |= {"optimizer": settings.optimizer, "shards": True}
+    source = codegen.generate_or_recall(network, dtype=settings.dtype, labels=labels, **code)
     try:
         module = codegen.compile_module(source)
         with np.errstate(over="ignore"):

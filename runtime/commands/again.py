@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runtime.data.dataset import Dataset
+    from runtime.ranks.communicator import Ranks
     from runtime.run_folder import RunFolder
     from runtime.run_record import RunRecord
 
@@ -46,10 +47,17 @@ def compare_data(record: "RunRecord", dataset: "Dataset", path: str, *, data_giv
         say(f"note: the last digits may differ: {text}")
 
 
-def go_on(data: str, place: "Path | RunFolder", data_dir: str | None, offline: bool) -> str:
+def go_on(
+    data: str,
+    place: "Path | RunFolder",
+    data_dir: str | None,
+    offline: bool,
+    ranks: "Ranks | None" = None,
+) -> str:
     """Return the command that goes on with the run in a folder."""
     folder = str(getattr(place, "path", place))
-    words = ["gradwright", "train", data, "--out", folder, "--resume"]
+    words = [] if ranks is None else ["mpiexec", "-n", str(ranks.count)]
+    words += ["gradwright", "train", data, "--out", folder, "--resume"]
     words += [] if data_dir is None else ["--data-dir", data_dir]
     words += ["--offline"] if offline else []
     return shlex.join(words)

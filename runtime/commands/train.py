@@ -1,6 +1,8 @@
 """``gradwright train``: data in, a folder with the trained network and its pictures out."""
 
 import logging
+from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from runtime.errors import InputError
 from runtime.files import shown
 from runtime.interruption import StopRequest, signals_kill
 from runtime.messages import nothing_said, say
+from runtime.ranks.launcher import find_launch, join
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from runtime.checkpoint import Checkpoint
     from runtime.data.catalogue import Choice
     from runtime.data.dataset import Dataset
+    from runtime.ranks.communicator import Ranks
     from runtime.result import Model, TrainResult
     from runtime.run_folder import RunFolder
     from runtime.settings import Settings
@@ -171,7 +175,14 @@ def command(
         quiet=quiet,
         json_lines=json_lines,
     )
-    with nothing_said(quiet=quiet):
+    launch = find_launch()
+    ranks = None if launch is None else join(launch)
+    if ranks is not None and not ranks.is_first:
+        from runtime.ranks.following import follow
+
+        with nothing_said():
+            return follow(ranks)
+    with nothing_said(quiet=quiet), nullcontext() if ranks is None else ranks:
         return _train(
             context,
             data,
@@ -186,6 +197,7 @@ def command(
             checkpoint_every=checkpoint_every,
             check=check,
             options=options,
+            ranks=ranks,
         )
 
 
@@ -204,11 +216,13 @@ def _train(
     checkpoint_every: int | None,
     check: bool,
     options: dict[str, Any],
+    ranks: "Ranks | None",
 ) -> int:
     from runtime.data.catalogue import choose
     from runtime.data.options import DataOptions
     from runtime.divergence import DivergenceError
     from runtime.network_choice import aim_of, default_network
+    from runtime.ranks.leading import lead, plan_of
     from runtime.run_folder import open_run_folder
     from runtime.settings import whole_number
     from runtime.train_request import make_request, refuse_other_data
@@ -237,13 +251,18 @@ def _train(
 
         load_torch()
     run_folder = open_run_folder(choice.name, out, resume=resume, overwrite=overwrite)
-    with run_folder as folder, Keeping(folder, go_on(data, folder, data_dir, offline)) as keeping:
+    with (
+        run_folder as folder,
+        Keeping(folder, go_on(data, folder, data_dir, offline, ranks)) as keeping,
+    ):
         start = keeping.find_start() if resume else None
         if start is not None:
             request = keeping.resumed(start, choice, spec, options, given)
         elif request is None:
             request = make_request(choice, spec, options)
         settings, options = request.settings, dict(request.options)
+        if ranks is not None and "threads" not in given:
+            settings = replace(settings, threads=1)  # a processor for each process
         dataset = choice.load(
             DataOptions(
                 data_seed=options["data_seed"],
@@ -261,21 +280,34 @@ def _train(
         if record is not None:
             compare_data(record, dataset, from_ or "", data_given="data" in given)
         network = request.network or default_network(dataset, request.read)
-        _announce(dataset, network, settings, unused=_unused(choice, dataset, options, data_dir))
+        unused = _unused(choice, dataset, options, data_dir)
+        _announce(dataset, network, settings, unused, ranks)
         dataset = in_dtype(dataset, settings)
         _refuse_target(dataset, settings)
         display.refuse_misfit(dataset)
         with signals_kill(partial(_let_go, folder), keeping.text()):
-            model = prepare(network, dataset, settings, labels=options["labels"], notice=_compiling)
+            model = prepare(
+                network,
+                dataset,
+                settings,
+                labels=options["labels"],
+                notice=_compiling,
+                shards=ranks is not None,
+            )
             if check:
                 say("comparing the kernels with PyTorch autograd ...")
                 check_kernels(model, settings)
                 say("they agree")
-        with StopRequest("stopping after this epoch; once more stops it at once") as stop:
+        # with other processes it may not come to that: a launcher ends all when one has ended
+        notice = "stopping after this epoch; once more stops it at once" if ranks is None else None
+        with StopRequest(notice) as stop:
             data_seed = options["data_seed"]
             keeping.begin(model, dataset, settings, data_seed, checkpoint_every, start)
+            if ranks is not None:
+                assert keeping.keeper is not None
+                lead(ranks, plan_of(keeping.keeper.record, data_dir, offline, start))
             try:
-                result = _run(keeping, model, dataset, settings, start, stop, display)
+                result = _run(keeping, model, dataset, settings, start, stop, display, ranks)
             except DivergenceError as error:
                 if error.result is not None and not keeping.replaces:
                     files = _files(error.result, data_seed, None, display)
@@ -295,7 +327,7 @@ def _train(
                 names = sorted({*files, *keeping.names})
                 say(f"results are in {shown(place)}: {', '.join(names)}")
                 if early is not None:
-                    say(f"go on with: {go_on(data, place, data_dir, offline)}")
+                    say(f"go on with: {go_on(data, place, data_dir, offline, ranks)}")
     display.tell_result(result, place, names)
     return 0 if stop.number is None else 128 + stop.number
 
@@ -340,7 +372,11 @@ def _let_go(folder: "RunFolder") -> None:
 
 
 def _announce(
-    dataset: "Dataset", network: "NetworkSpec", settings: "Settings", unused: list[str]
+    dataset: "Dataset",
+    network: "NetworkSpec",
+    settings: "Settings",
+    unused: list[str],
+    ranks: "Ranks | None",
 ) -> None:
     """Say what is going to be trained on what."""
     from runtime.network_choice import parameter_count
@@ -354,6 +390,9 @@ def _announce(
         f"training: {settings.epochs} epochs in batches of {settings.batch}, "
         f"eta {settings.eta:g}, seed {settings.seed}{optimizer_text(settings)}"
     )
+    if ranks is not None:
+        share = settings.batch / ranks.count
+        say(f"{ranks.count} processes, each with about {share:.4g} samples of every batch")
     for option in unused:
         say(f"note: {option} has no effect on {dataset.name}")
 
@@ -387,6 +426,7 @@ def _run(
     start: "Checkpoint | None",
     stop: StopRequest,
     display: Display,
+    ranks: "Ranks | None",
 ) -> "TrainResult":
     """Train until the last epoch or a signal, showing progress."""
     from runtime.live_progress import LiveProgress
@@ -394,13 +434,15 @@ def _run(
 
     def report(progress: "Progress") -> bool:
         live.show(progress)
+        if ranks is not None and stop.number is not None:
+            ranks.signal = stop.number
         return stop.number is not None
 
     stopping = stop.running_threads(partial(_let_go, keeping.folder), keeping.text)
     done = 0 if start is None else start.position.epoch
     snapshots = display.snapshots(settings.epochs)
     with stopping, LiveProgress(settings.epochs, done, display.style) as live:
-        return run(
+        result = run(
             model,
             dataset,
             settings,
@@ -408,4 +450,8 @@ def _run(
             keeper=keeping.keeper,
             start=start,
             snapshots=snapshots,
+            ranks=ranks,
         )
+        if ranks is not None and ranks.signal:
+            stop.number = ranks.signal  # another process received it
+        return result
