@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, final
 
 from runtime.errors import InputError, InternalError
+from runtime.ranks.launcher import find_launch
 
 FORMAT = 1
 # what a result can depend on; PyTorch only where it is installed
@@ -206,11 +207,11 @@ def versions() -> dict[str, str]:
 
 
 def platform_facts() -> dict[str, str | int]:
-    """Return operating system, processor and the number of cores this process may use.
+    """Return operating system, processor, the cores this process may use, and its fellows.
 
     Without the machine's name: a run record is made to be passed on.
     """
-    system = os.uname()
+    system, launch = os.uname(), find_launch()
     usable = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -218,6 +219,7 @@ def platform_facts() -> dict[str, str | int]:
         "cores": usable,
         "cpu": _cpu_model() or system.machine,
         "machine": system.machine,
+        **({} if launch is None else {"processes": launch.count}),
         "release": system.release,
         "system": system.sysname,
     }

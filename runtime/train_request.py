@@ -217,7 +217,11 @@ def differences(record: Made) -> str:
         for name in _MATTERS
         if then.get(name) != here.get(name)
     ]
-    cpu = platform_facts()["cpu"]
+    platform = platform_facts()
+    cpu = platform["cpu"]
     if record.platform.get("cpu") != cpu:
         found.append(f"the processor was {record.platform.get('cpu')} and is {cpu}")
+    now, before = (facts.get("processes", 1) for facts in (platform, record.platform))
+    if now != before:
+        found.append(f"processes were {before} and are {now}")
     return "; ".join(found)

@@ -1,12 +1,15 @@
 """``gradwright bench``: our kernels and other people's tools, in turn, on the same work."""
 
+import atexit
 import contextlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtime.commands.objective import objective_options
+from runtime.errors import InputError
+from runtime.ranks.launcher import find_launch, join, refuse_launch
 
 if TYPE_CHECKING:
     from runtime.bench.result import BenchResult
@@ -20,6 +23,7 @@ Examples:
   gradwright bench mnist --against torch,jax,sklearn,numpy --threads 2
   gradwright bench circles --plot circles.svg
   gradwright bench 784-256-256-10 --batch 128
+  mpiexec -n 2 gradwright bench mnist --ranks
   gradwright bench 8-64:relu-1 --loss mse --against torch --format json
 
 \b
@@ -76,6 +80,12 @@ measured peak. With several threads everybody runs with one, too, as NAME@1.
     help="json holds every single figure.",
 )
 @click.option(
+    "--ranks",
+    is_flag=True,
+    help="Started by mpiexec: time training shared by its processes, against one of them, and "
+    "model it for up to 1,000. --batch counts the samples of each.",
+)
+@click.option(
     "--plot", metavar="FILE", help="Draw the times as bars, too, into FILE.png or FILE.svg."
 )
 def command(
@@ -93,6 +103,7 @@ def command(
     l2: float | None,
     labels: str,
     format_: str,
+    ranks: bool,
     plot: str | None,
 ) -> None:
     """Time training by generated kernels against other tools.
@@ -101,6 +112,21 @@ def command(
     100, ten epochs), or of a network SPEC on 2,000 samples of synthetic data. Shuffles are
     included, evaluation is not.
     """
+    if ranks:
+        _bench_ranks(
+            target,
+            format_,
+            repeats,
+            batch,
+            dtype=dtype,
+            sparse=sparse,
+            loss=loss,
+            define=define,
+            l2=l2,
+            labels=labels,
+        )
+        return
+    refuse_launch("gradwright bench without --ranks")
     from derive.spec import DEFAULT_LOSS
     from runtime.bench.plot import bench_picture, check_kind
     from runtime.bench.turns import run_bench
@@ -143,3 +169,34 @@ def _print(result: "BenchResult", format_: str) -> None:
             "are rough: run it again on an idle machine",
             err=True,
         )
+
+
+def _bench_ranks(
+    target: str,
+    format_: str,
+    repeats: int,
+    batch: int | None,
+    *,
+    loss: str | None,
+    l2: float | None,
+    **options: Any,
+) -> None:
+    """Measure in all processes, and print in the first."""
+    from derive.spec import DEFAULT_LOSS
+    from runtime.bench.workload import workload
+    from runtime.ranks.measuring import BATCHES, measure
+
+    launch = find_launch()
+    if launch is None:
+        raise InputError("--ranks: there is one process. Use: mpiexec -n 2 gradwright bench ...")
+    ranks = join(launch)
+    try:
+        work = workload(target, loss=loss or DEFAULT_LOSS, l2=l2 or 0.0, **options)
+        found = measure(ranks, work, BATCHES if batch is None else (batch,), repeats)
+    except InputError as error:  # the same in all
+        raise InputError(str(error) if ranks.is_first else "") from error
+    except BaseException as error:
+        atexit.register(ranks.abort, getattr(error, "exit_status", 1))  # the others wait
+        raise
+    if ranks.is_first:
+        click.echo(found.to_json() if format_ == "json" else str(found))

@@ -153,6 +153,42 @@ class Ranks:
         finally:
             _wait(beside.Ibarrier())
 
+    # ---------------------------------------------------------------- measurements
+
+    def meet(self) -> None:
+        """Wait for all ranks."""
+        self._communicator.Barrier()
+
+    @contextmanager
+    def first_alone(self, *, others: bool = True) -> Iterator[bool]:
+        """Let the first rank do what is in the block while the others sleep.
+
+        These do it afterwards, or with `others` false are told that it is not theirs.
+        """
+        if self.is_first:
+            yield True
+            _wait(self._communicator.Ibarrier())
+        else:
+            _wait(self._communicator.Ibarrier())
+            yield others
+
+    def message_seconds(self, size: int, times: int) -> float:
+        """Return the least seconds that a message between the first two ranks takes."""
+        content, best = np.zeros(size, np.uint8), np.inf
+        for _ in range(5):
+            self.meet()
+            before = time.perf_counter()
+            for _ in range(times if self.number < 2 else 0):
+                for sender in (0, 1):
+                    if self.number == sender:
+                        self._communicator.Send(content, 1 - sender)
+                    else:
+                        self._communicator.Recv(content, sender)
+            best = min(best, (time.perf_counter() - before) / (2 * times))
+        return best
+
+    # ---------------------------------------------------------------- how a run begins and ends
+
     def problems(self, own: str = "") -> list[str]:
         """Return what keeps each rank from training, in their order; nothing for most."""
         with self.busy():

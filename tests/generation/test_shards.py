@@ -69,9 +69,9 @@ def test_shards_take_the_steps_of_whole_batches(network: Network, sparse: str) -
     weights = None if network is PLAIN else np.random.default_rng(5).uniform(0, 2, N)
     options |= {"sparse": sparse or "auto", "weights": weights}
     expected, history = alone(network, **options)
-    for count in (1, 2, 4) if network is WIDE else (1, 2, 7):
+    for count in (1, 4) if network is WIDE else (1, 2, 7):
         start = module.init_params(seed=1)
-        given = {**options, "threads": 1 + count % 2}
+        given = {**options, "threads": 2 if count == 2 else 1}
         found, rows, total = train_in_shards(module, count, start, X, Y, **given)
         for params, figures in zip(found, rows, strict=True):
             assert same_bytes(params, found[0])

@@ -1,0 +1,74 @@
+"""Training by several processes of a real MPI: as one would, whatever becomes of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import failing_rank
+import numpy as np
+import pytest
+from mpi import run_ranks
+
+import runtime
+from runtime.checkpoint import load_checkpoint
+from runtime.history import History
+from runtime.model_file import load_model
+
+Tool = Callable[..., str]
+CIRCLES = ["train", "circles", "--no-plot", "--out", "run"]
+
+
+def test_ranks_train_and_go_on_as_one_process(tool: Tool, tmp_path: Path) -> None:
+    # 7 of 200 samples: shards of three and four, and of one or none in the last batch of four
+    options = ["--batch", "7", "--checkpoint-every", "1", "--target-accuracy", "1"]
+    two = run_ranks(tool, (2, ["gradwright", *CIRCLES, *options, "--epochs", "4"]), folder=tmp_path)
+    assert two.status == 0, two.err
+    assert two.err.count("results are in") == two.out.count("test accuracy") == 1
+    assert "2 processes, each with about 3.5 samples" in two.err
+    command = ["gradwright", *CIRCLES, "--resume", "--epochs", "8"]
+    four = run_ranks(tool, (4, command), folder=tmp_path)
+    assert four.status == 0, four.err
+    assert "processes were 2 and are 4" in four.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+    params, _ = load_model(tmp_path / "run" / "model.safetensors")
+    alone = runtime.train("circles", epochs=8, batch=7)
+    for name, value in alone.model.params.items():
+        np.testing.assert_allclose(params[name], value, rtol=1e-4, atol=1e-6)
+    history = History.from_csv((tmp_path / "run" / "history.csv").read_text())
+    np.testing.assert_allclose(history.figures, alone.history.figures, rtol=1e-4)
+
+
+# how one of two ranks fails -> status of the launcher, what is said, epochs kept
+FAILURES = {
+    "killed": (None, None, 1),
+    "raises": (1, "process 1 of 2: OSError: the network is down", 1),
+    "not a number": (1, "training diverged: the loss is nan after epoch 3", 2),
+    "differs": (1, "no longer have the same weights", 1),
+    "terminated": (143, "stopped after epoch 3 of 1000, and saved", 3),
+}
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("how", FAILURES)
+def test_a_rank_that_fails_ends_the_run(how: str, tool: Tool, tmp_path: Path) -> None:
+    status, message, kept = FAILURES[how]
+    command = [*CIRCLES, "--epochs", "1000", "--checkpoint-every", "1"]
+    failing = ["python", failing_rank.__file__, how, "50", *command]  # in epoch 3, of 21 sums each
+    ended = run_ranks(tool, (1, ["gradwright", *command]), (1, failing), folder=tmp_path)
+    assert ended.status == status if status is not None else ended.status not in (0, 2)
+    assert "Traceback" not in ended.err
+    told = [line for line in ended.err.splitlines() if line.startswith("gradwright:")]
+    assert len(told) == (0 if how in ("killed", "terminated") else 1)
+    assert message is None or message in ended.err
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.safetensors").position.epoch >= kept
+
+
+@pytest.mark.slow
+def test_what_only_one_rank_cannot_do_is_told_once(tool: Tool, tmp_path: Path) -> None:
+    first = (1, ["gradwright", *CIRCLES])
+    cache = ["python", "-c", "import os, sys; os.environ['GRADWRIGHT_CACHE'] = '/proc/no';"]
+    cache[2] += " from runtime.cli import main; main(sys.argv[1:])"
+    ended = run_ranks(tool, first, (1, [*cache, *CIRCLES]), folder=tmp_path)
+    assert ended.status == 2
+    assert ended.err.count("gradwright:") == 1
+    assert "process 1 of 2: /proc/no" in ended.err
+    assert list(tmp_path.iterdir()) == []
