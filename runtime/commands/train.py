@@ -51,6 +51,7 @@ Examples:
   gradwright train --from runs/circles/run.json --out runs/again
   gradwright train circles --animate --log-scale --gradient-norms
   gradwright train circles --json-lines --quiet | tail -n 1
+  mpiexec -n 4 gradwright train mnist --batch 4000 --out runs/long
 
 \b
 Ctrl-C ends the run with its epoch, saves it and says how to go on; a second one
@@ -59,6 +60,10 @@ if nothing had happened, with the options of the run: only --epochs (the total),
 --threads and where the data are may be given anew. A run that diverges
 leaves what it was before. With --overwrite the old run stays until the new one is
 complete; a new one that Ctrl-C ends early goes into the next free folder.
+
+\b
+The processes that mpiexec starts share every batch (--batch is that of all): the
+run is that of one process, but for rounding. pip install 'gradwright[mpi]'
 """
 
 
