@@ -208,10 +208,11 @@ class Ranks:
         """Dismiss the others, however the first rank ends; what it says is said afterwards."""
         from runtime.errors import GradwrightError
 
-        if self.stage != "turn":
+        waiting = self.stage == "turn"
+        if not waiting or (isinstance(error, GradwrightError) and not self.is_busy):
+            if waiting:
+                self._communicator.Bcast(np.array([_LEAVE]))
             self.tell(None)
-        elif isinstance(error, GradwrightError) and not self.is_busy:
-            self._communicator.Bcast(np.array([_LEAVE]))
         else:  # they wait for sums that will not come
             import atexit
 

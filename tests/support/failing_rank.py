@@ -1,4 +1,4 @@
-"""A rank that fails in one of its sums: python failing_rank.py HOW WHICH COMMAND."""
+"""A rank that fails in one of its sums, or writes: python failing_rank.py HOW WHICH COMMAND."""
 
 import os
 import signal
@@ -7,7 +7,9 @@ import sys
 import numpy as np
 
 from runtime.cli import main
+from runtime.errors import RunError
 from runtime.ranks.communicator import Ranks
+from runtime.run_folder import RunFolder
 
 
 def fail_in(how: str, which: int) -> None:
@@ -30,6 +32,14 @@ def fail_in(how: str, which: int) -> None:
             array[0] += 1
 
     Ranks.add_up = add_up
+    write = RunFolder.write
+
+    def write_until(self: RunFolder, name: str, content: bytes) -> None:
+        if how == "cannot write" and sums[0] >= which:
+            raise RunError(f"{name}: the disk is full")
+        write(self, name, content)
+
+    RunFolder.write = write_until
 
 
 if __name__ == "__main__":

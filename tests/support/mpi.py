@@ -9,11 +9,14 @@ from pathlib import Path
 from command_line import Outcome, environment
 from needed import need
 
-PATIENCE = 60  # seconds until a run is taken to hang
-_ANYWHERE = {  # Open MPI: as root, and more processes than there are processors
+PATIENCE = 120  # seconds until a run is taken to hang
+# Open MPI: as root, more processes than there are processors, and beside other work
+_ANYWHERE = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "OMPI_MCA_hwloc_base_binding_policy": "none",
+    "OMPI_MCA_mpi_yield_when_idle": "1",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
 }
 
