@@ -57,7 +57,9 @@ def assert_same_run(one: Path, other: Path) -> None:
 
 
 def test_a_run_in_pieces_is_the_run_in_one(here: Path) -> None:
-    options = ["--optimizer", "adam", "--schedule", "cosine", "--patience", "400"]
+    # the kernels of test_training.py's optimiser, compiled once
+    options = ["2-4-2", "--dtype", "float64", "--optimizer", "adam", "--clip-norm", "0.5"]
+    options += ["--schedule", "cosine", "--patience", "400"]
     done("train", "circles", "--no-plot", "--epochs", "500", *options, "--out", "whole")
     # what a run leaves that is stopped in the middle of its epochs, with its last checkpoint
     every = ["--checkpoint-every", "64"]
