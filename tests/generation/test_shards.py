@@ -83,6 +83,13 @@ def test_shards_take_the_steps_of_whole_batches(network: Network, sparse: str) -
         assert total.calls == [0 if count == 1 else STEPS + EPOCHS] * count
 
 
+def test_weights_of_samples_are_summed_once_all_threads_have_gathered_theirs() -> None:
+    text = generated(PENALISED, shards=True).text
+    step = text[text.index("def _step(") : text.index("def _step_work(")]
+    assert "_total(w[:n])" in step
+    assert step.index("_meet(team)") < step.index("_total(w[:n])")
+
+
 def test_the_comparison_can_fail() -> None:
     module = in_python(PENALISED, shards=True)
     X, Y, options = problem(PENALISED)
