@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runtime.commands import completing
 from runtime.commands.applied import applied_options, data_options
 
 if TYPE_CHECKING:
@@ -23,11 +24,15 @@ for other outputs, and prediction (or prediction_1, ...) for real targets.
 
 
 @click.command("predict", epilog=EPILOG)
-@click.argument("folder")
-@click.argument("data")
+@click.argument("folder", shell_complete=completing.folders)
+@click.argument("data", shell_complete=completing.data)
 @applied_options
 @click.option(
-    "-o", "--output", metavar="FILE", help="Write to FILE, in place of what is there. [stdout]"
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="Write to FILE, in place of what is there. [stdout]",
 )
 def command(
     folder: str,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.commands import completing
 from runtime.commands.again import compare_data, from_record, go_on
 from runtime.commands.display import Display, display_options
 from runtime.commands.keeping import Keeping
@@ -59,8 +60,8 @@ complete; a new one that Ctrl-C ends early goes into the next free folder.
 
 
 @click.command("train", epilog=EPILOG)
-@click.argument("data", required=False)
-@click.argument("spec", required=False)
+@click.argument("data", required=False, shell_complete=completing.data)
+@click.argument("spec", required=False, shell_complete=completing.network)
 @click.option(
     "--epochs",
     type=int,
