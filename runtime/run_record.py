@@ -210,7 +210,7 @@ def platform_facts() -> dict[str, str | int]:
 
     Without the machine's name: a run record is made to be passed on.
     """
-    system = os.uname()
+    system = platform.uname()
     usable = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -219,7 +219,7 @@ def platform_facts() -> dict[str, str | int]:
         "cpu": _cpu_model() or system.machine,
         "machine": system.machine,
         "release": system.release,
-        "system": system.sysname,
+        "system": system.system,
     }
 
 
