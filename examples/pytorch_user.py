@@ -1,4 +1,4 @@
-"""A training loop of PyTorch's over generated kernels, and out again as ONNX.
+"""For a PyTorch user: a loop of PyTorch's over generated kernels, and out again as ONNX.
 
     pip install 'gradwright[torch,onnx]' onnxruntime
     python examples/pytorch_user.py
