@@ -24,9 +24,10 @@ import runtime
 EPOCHS, BATCH, ETA, SEED = 300, 10, 0.03, 0
 ROOM = 2048  # bytes in the place of a heap
 # the generated functions take their memory from board.c
-FLAGS = "-std=c99 -Os -DNET_PORTABLE -DCHUNK=16 -Dcalloc=fixed_calloc -Dfree=fixed_free".split()
-CORTEX = "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -DON_BOARD".split()
-CORTEX += "-ffunction-sections -fdata-sections -Wl,--gc-sections --specs=nosys.specs".split()
+FLAGS = ["-std=c99", "-Os", "-DNET_PORTABLE", "-DCHUNK=16"]
+FLAGS += ["-Dcalloc=fixed_calloc", "-Dfree=fixed_free"]
+CORTEX = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-DON_BOARD"]
+CORTEX += ["-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "--specs=nosys.specs"]
 
 
 def array(kind: str, name: str, values: np.ndarray) -> str:
