@@ -123,9 +123,11 @@ def command(
     if output == "-":
         print_text(text)
     else:
-        from runtime.files import write_atomically
+        from runtime.files import shown, write_atomically
+        from runtime.messages import say
 
         write_atomically(output, text)
+        say(f"{shown(output)} is written")
     if failed:
         from runtime.errors import RunError
 

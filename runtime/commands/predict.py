@@ -53,7 +53,8 @@ def command(
     """
     from pathlib import Path
 
-    from runtime.files import write_atomically
+    from runtime.files import shown, write_atomically
+    from runtime.messages import say
     from runtime.trained import load_samples, load_trained
 
     trained = load_trained(Path(folder))
@@ -64,6 +65,7 @@ def command(
         click.echo(text, nl=False, color=True)  # else it would take codes out of labels
     else:
         write_atomically(output, text)
+        say(f"{shown(output)} is written")
     return 0
 
 

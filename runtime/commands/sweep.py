@@ -269,6 +269,12 @@ def _go_on(keeping: "Keeping", data_dir: str | None, offline: bool, scheduler: s
     return f". Runs that are done are kept. Go on with: {shlex.join(words)}"
 
 
+def _counted(axis: str, count: int) -> str:
+    if axis in ("network", "optimizer", "schedule"):
+        return f"{count} {axis}s"
+    return f"{count} values of {axis.replace('_', ' ')}"
+
+
 def _announce(
     job: "Job",
     request: "SweepRequest",
@@ -281,7 +287,7 @@ def _announce(
     from runtime.train_request import differences
 
     plan = job.plan
-    grid = " × ".join(f"{len(v)} {n.replace('_', ' ')}" for n, v in plan.axes.items()) or "1 point"
+    grid = " × ".join(_counted(name, len(v)) for name, v in plan.axes.items()) or "1 point"
     say(f"{job.data.name}: {len(plan)} runs: {grid} × {len(plan.seeds)} seeds")
     who = f"the cluster at {scheduler}" if scheduler else f"{count} processes"
     done = sum(key in known for key in plan.run_keys()) if known else 0
