@@ -41,7 +41,6 @@ def test_a_sweep_compiles_once_and_its_workers_answer(tmp_path: Path) -> None:
             marks=pytest.mark.slow,
         ),
         (["cache", "list"], ""),
-        (["derive", "2-10-2"], "dW2 = "),
         (["generate", "2-10-2"], "def train("),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
