@@ -41,7 +41,7 @@ def test_a_sweep_compiles_once_and_its_workers_answer(tmp_path: Path) -> None:
             marks=pytest.mark.slow,
         ),
         (["cache", "list"], ""),
-        (["generate", "2-10-2"], "def train("),
+        pytest.param(["generate", "2-10-2"], "def train(", marks=pytest.mark.slow),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
