@@ -1,5 +1,5 @@
 # Each target is one line that a person could type.
-.PHONY: check test slow golden bench ulp notebook sizes
+.PHONY: check test slow golden bench ulp notebook sizes examples dist sbom workflows
 
 check: sizes
 	ruff check . && ruff format --check . && mypy
@@ -24,6 +24,28 @@ ulp:
 # examples/lab/lab.ipynb is made from lab.py, the text that is edited; it has no outputs
 notebook:
 	jupytext --quiet --to ipynb --update examples/lab/lab.py
+
+# one for each kind of user, in a folder that goes again; they need the extras torch, onnx and
+# sklearn, onnxruntime, and a C compiler
+examples:
+	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cd "$$folder" && \
+	for name in lecturer student embedded_c_user pytorch_user "sklearn_user --repeats 2"; do \
+		echo "-- $$name" && set -- $$name && file=$$1 && shift && \
+		python "$(CURDIR)/examples/$$file.py" "$$@" || exit 1; \
+	done
+
+# source distribution and, from it, the wheel; the tools are in .ci/tools.txt
+dist:
+	rm -rf dist && python -m build && twine check --strict dist/* && check-wheel-contents dist/*.whl
+
+# what comes with the wheel where it is installed by itself: a bill of materials, in CycloneDX
+sbom:
+	rm -rf build/sbom && python -m venv build/sbom && build/sbom/bin/pip install -q dist/*.whl
+	cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible \
+		--spec-version 1.6 --validate -o dist/gradwright.cdx.json build/sbom/bin/python
+
+workflows:
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 # informs, and fails on nothing: a file should be read in one sitting
 sizes:

@@ -87,7 +87,7 @@ def prepare(text: str) -> Path:
     folder = _temporary() / digest(text)
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"gradwright_{folder.name}.py"
-    path.write_text(text, "utf-8")
+    path.write_bytes(text.encode())
     return path
 
 
@@ -217,13 +217,14 @@ def _private(folder: Path) -> Path:
         status = folder.lstat()
         if not stat.S_ISDIR(status.st_mode):
             return _temporary()
-        if hasattr(os, "getuid") and status.st_uid != os.getuid():
-            return _temporary()
-        mode = stat.S_IMODE(status.st_mode)
-        if mode & 0o077:
-            folder.chmod(0o700)
-        if mode & 0o022:  # anybody may have written what is in it, manifests too
-            _empty(folder)
+        if hasattr(os, "getuid"):  # Windows has lists in the place of modes, and makes them up
+            if status.st_uid != os.getuid():
+                return _temporary()
+            mode = stat.S_IMODE(status.st_mode)
+            if mode & 0o077:
+                folder.chmod(0o700)
+            if mode & 0o022:  # anybody may have written what is in it, manifests too
+                _empty(folder)
         if not os.access(folder, os.W_OK) or shutil.disk_usage(folder).free < _ROOM:
             return _temporary()
     except OSError:
@@ -302,7 +303,8 @@ def _write(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        # line ends as they are: the bytes are hashed
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)
         Path(name).replace(path)
     except BaseException:

@@ -1,4 +1,4 @@
-"""Is NetworkClassifier as good as scikit-learn's MLPClassifier, and faster?
+"""For a scikit-learn user: is NetworkClassifier as good as MLPClassifier, and faster?
 
     pip install 'gradwright[sklearn]'
     python examples/sklearn_user.py                # scikit-learn's digits, both by their defaults

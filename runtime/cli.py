@@ -2,11 +2,13 @@
 
 import contextlib
 import errno
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +16,9 @@ from runtime.errors import GradwrightError, InternalError
 from runtime.interruption import Interrupted, signals_raise
 from runtime.messages import say
 from runtime.ranks.launcher import refuse_launch
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # command -> one line for the list of commands; each lives in runtime/commands
 COMMANDS = {
@@ -30,8 +35,10 @@ COMMANDS = {
     "grade": "Say what is right and wrong in a student's file of the lab, and why.",
     "bench": "Time training against other frameworks.",
     "cache": "List or clear the compiled kernels.",
+    "completion": "Print what makes a shell complete commands and options.",
 }
 SHARED = ("train", "bench")  # may be started several times over, by mpiexec
+_COMPLETE = "_GRADWRIGHT_COMPLETE"  # set by a shell that asks what may follow
 _MODULES = {"import": "import_network"}  # Python's own word names no module
 
 EPILOG = """\b
@@ -64,13 +71,22 @@ class LazyGroup(click.Group):
         ).command
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Offer the commands of the table, without importing any."""
+        from click.shell_completion import CompletionItem
+
+        begun = [name for name in COMMANDS if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=COMMANDS[name]) for name in begun]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Suggest the nearest command for one that does not exist."""
         from difflib import get_close_matches
 
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        known_to_fail = not ctx.resilient_parsing  # else a shell asks what may follow
+        if known_to_fail and args and args[0] not in COMMANDS and not args[0].startswith("-"):
             close = get_close_matches(args[0], COMMANDS, n=1)
             hint = f' Did you mean "{close[0]}"?' if close else ""
             known = ", ".join(COMMANDS)
@@ -105,6 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rest = [argument for argument in options if argument != "--debug"] + given[len(options) :]
     # what was done is told by the status; a signal while Python packs up changes nothing
     at_the_end = signal.SIG_IGN if arguments is None else None
+    if _COMPLETE in os.environ:
+        import_module("runtime.commands.completion")  # puts its bash in the place of click's
     try:
         with signals_raise(at_the_end=at_the_end):
             status = _run(rest, debug=debug)

@@ -126,11 +126,9 @@ def replacing(path: str | os.PathLike[str], *, work_began: bool = False) -> Iter
         # not tempfile: it makes files of mode 0600, and the umask cannot be read without
         # setting it for the whole process; 0o666 lets the kernel apply it
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            if mode is not None:
-                os.fchmod(descriptor, mode)
-        finally:
-            os.close(descriptor)
+        os.close(descriptor)
+        if mode is not None:
+            temporary.chmod(mode)  # while it is empty
         yield temporary
         if mode is not None:
             temporary.chmod(mode)  # again: a writer may have made the file anew

@@ -21,11 +21,10 @@ from typing import Any, NoReturn, final
 from runtime.messages import say_at_once
 
 # number -> what has happened to the command
-SIGNALS = {
-    signal.SIGINT: "interrupted",
-    signal.SIGTERM: "terminated",
-    signal.SIGHUP: "the terminal hung up",
-}
+SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+_HANG_UP = getattr(signal, "SIGHUP", None)  # Windows has none
+if _HANG_UP is not None:
+    SIGNALS[_HANG_UP] = "the terminal hung up"
 Handler = Callable[[int, FrameType | None], Any]
 
 
@@ -156,7 +155,7 @@ def _handled_by(handler: Handler, at_the_end: signal.Handlers | None) -> Iterato
     numbers = [
         number
         for number in SIGNALS
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+        if number != _HANG_UP or signal.getsignal(number) != signal.SIG_IGN
     ]
     before = {number: signal.signal(number, handler) for number in numbers}
     try:

@@ -1,10 +1,10 @@
 """Which network is trained on a set, and whether it can be."""
 
-import os
 from collections.abc import Callable
 from itertools import pairwise
 
 from derive.spec import NetworkSpec
+from runtime import machine
 from runtime.data.catalogue import Choice
 from runtime.data.dataset import Dataset
 from runtime.data.labels import REGRESSION_LOSSES, Aim
@@ -84,8 +84,7 @@ def refuse_misfit(
 
 def _refuse_giants(network: NetworkSpec) -> None:
     """Refuse parameters that cannot be: the system would kill the process, not refuse them."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if 4 * parameter_count(network) > memory:  # bytes of a float32
+    if 4 * parameter_count(network) > machine.memory():  # bytes of a float32
         raise too_large(network)
 
 

@@ -8,7 +8,6 @@ process ends, however it ends.
 
 import contextlib
 import errno
-import fcntl
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from runtime.files import (
     shown,
     write_atomically,
 )
+from runtime.locks import OPENS_FOLDERS, is_still_there, lock, open_folder
 
 PICTURES = (
     "curves",
@@ -114,10 +114,12 @@ class RunFolder:
         traceback: TracebackType | None,
     ) -> None:
         # remove first: whoever waits for the lock must not find a folder about to go
-        remove_empty_folders(self._made)
+        remove_empty_folders(list(self._made))
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+        if not OPENS_FOLDERS:  # only now is the lock's file gone from it
+            remove_empty_folders(self._made)
 
     def write(self, name: str, data: bytes | str) -> Path:
         """Write one file of the run, whole or not at all; an old one stays until then.
@@ -266,31 +268,23 @@ def _make_and_lock(folder: RunFolder) -> bool:
     for patience in reversed(range(_TRIES)):
         try:
             make_folders(folder.path, folder._made)
-            folder._lock = os.open(folder.path, os.O_RDONLY | os.O_DIRECTORY)
+            folder._lock = open_folder(folder.path)
         except (FileExistsError, FileNotFoundError):
             if not patience:
                 raise
             continue  # another run that ends removes what it made, between our two looks at it
         try:
-            fcntl.flock(folder._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            # another process has moved in, even if this one made it; it is not ours to remove,
-            # so between two runs that start at once and both fail, it can be left empty
-            folder._made.clear()
-            return False
+            if not lock(folder._lock, wait=False):
+                # another process has moved in, even if this one made it; it is not ours to remove,
+                # so between two runs that start at once and both fail, it can be left empty
+                folder._made.clear()
+                return False
         except OSError as error:
             # some network file systems lock no folder; there, making it is all there is
             if error.errno not in (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL):
                 raise
-        if _is_still_there(folder.path, folder._lock):
+        if is_still_there(folder.path, folder._lock):
             return True
         os.close(folder._lock)  # removed between the two
         folder._lock = None
     return False
-
-
-def _is_still_there(path: Path, lock: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(lock))
-    except FileNotFoundError:
-        return False

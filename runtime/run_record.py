@@ -211,7 +211,7 @@ def platform_facts() -> dict[str, str | int]:
 
     Without the machine's name: a run record is made to be passed on.
     """
-    system, launch = os.uname(), find_launch()
+    system, launch = platform.uname(), find_launch()
     usable = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -221,7 +221,7 @@ def platform_facts() -> dict[str, str | int]:
         "machine": system.machine,
         **({} if launch is None else {"processes": launch.count}),
         "release": system.release,
-        "system": system.sysname,
+        "system": system.system,
     }
 
 

@@ -334,9 +334,11 @@ def _relative(a: Array, b: Array) -> float:
 
 def _machine_seconds() -> float | None:
     """Return the processor time used by all programmes so far, on the processors we may use."""
+    if not hasattr(os, "sched_getaffinity"):  # only Linux has both
+        return None
     try:
         lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
-    except OSError:  # only Linux has it
+    except OSError:
         return None
     ours = {f"cpu{number}" for number in os.sched_getaffinity(0)}
     ticks = 0

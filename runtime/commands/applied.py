@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from runtime.commands.completing import folders
+
 if TYPE_CHECKING:
     from runtime.data.options import DataOptions
     from runtime.trained import Trained
@@ -27,6 +29,7 @@ _OPTIONS = (
     ),
     click.option(
         "--data-dir",
+        shell_complete=folders,
         help="Folder with the files of mnist or fashion-mnist. [$GRADWRIGHT_DATA, or download]",
     ),
     click.option("--offline", is_flag=True, help="Never download."),

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.commands.completing import files, several_of, target
 from runtime.commands.objective import objective_options
 from runtime.errors import InputError
 from runtime.ranks.launcher import find_launch, join, refuse_launch
 
 if TYPE_CHECKING:
     from runtime.bench.result import BenchResult
+
+# as in runtime.bench.peers, which loads NumPy
+PEERS = ("torch", "torch-compile", "jax", "jax-step", "sklearn", "numpy", "c")
 
 EPILOG = """\b
 Examples:
@@ -44,11 +48,12 @@ measured peak. With several threads everybody runs with one, too, as NAME@1.
 
 
 @click.command("bench", epilog=EPILOG)
-@click.argument("target", metavar="circles|mnist|SPEC")
+@click.argument("target", metavar="circles|mnist|SPEC", shell_complete=target)
 @click.option(
     "--against",
     metavar="PEER,…",
-    help="torch, torch-compile, jax, jax-step, sklearn, numpy, c. [all that are installed and "
+    shell_complete=several_of(*PEERS),
+    help=f"{', '.join(PEERS)}. [all that are installed and "
     "can compute the network; c only on request]",
 )
 @click.option("--threads", type=int, default=1, show_default=True, help="Of each contender.")
@@ -86,7 +91,10 @@ measured peak. With several threads everybody runs with one, too, as NAME@1.
     "model it for up to 1,000. --batch counts the samples of each.",
 )
 @click.option(
-    "--plot", metavar="FILE", help="Draw the times as bars, too, into FILE.png or FILE.svg."
+    "--plot",
+    metavar="FILE",
+    shell_complete=files,
+    help="Draw the times as bars, too, into FILE.png or FILE.svg.",
 )
 def command(
     target: str,

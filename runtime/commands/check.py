@@ -2,6 +2,7 @@
 
 import click
 
+from runtime.commands.completing import files, network
 from runtime.commands.objective import objective_options, reader
 
 EPILOG = """\b
@@ -22,10 +23,11 @@ DEFAULT_SPEC = "2-10-2"
 
 
 @click.command("check", epilog=EPILOG)
-@click.argument("spec", required=False)
+@click.argument("spec", required=False, shell_complete=network)
 @click.option(
     "--kernels",
     metavar="FILE.py",
+    shell_complete=files,
     help="Check the kernels in FILE.py, and take SPEC from it unless given. Runs FILE.py as a "
     "program would; only use files you trust.",
 )

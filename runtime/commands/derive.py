@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from runtime.commands.completing import files, network
 from runtime.commands.objective import objective_options, reader
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ hidden layers than tanh: a recurrence over the layers, and induction.
 
 
 @click.command(name="derive", epilog=_EPILOG)
-@click.argument("spec")
+@click.argument("spec", shell_complete=network)
 @objective_options
 @click.option(
     "--format",
@@ -87,6 +88,7 @@ hidden layers than tanh: a recurrence over the layers, and induction.
     "-o",
     "output",
     metavar="FILE",
+    shell_complete=files,
     default="-",
     help="Write to FILE, in UTF-8, in place of standard output.",
 )
@@ -121,9 +123,11 @@ def command(
     if output == "-":
         print_text(text)
     else:
-        from runtime.files import write_atomically
+        from runtime.files import shown, write_atomically
+        from runtime.messages import say
 
         write_atomically(output, text)
+        say(f"{shown(output)} is written")
     if failed:
         from runtime.errors import RunError
 

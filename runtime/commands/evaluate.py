@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.commands import completing
 from runtime.commands.applied import applied_options, data_options
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ _LONGEST = 16  # characters of a class there
 
 
 @click.command("evaluate", epilog=EPILOG)
-@click.argument("folder")
-@click.argument("data")
+@click.argument("folder", shell_complete=completing.folders)
+@click.argument("data", shell_complete=completing.data)
 @applied_options
 @click.option(
     "--format",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from runtime.commands.completing import files, network
 from runtime.commands.objective import objective_options
 
 FORMATS = ("text", "markdown", "html", "latex")
@@ -34,7 +35,7 @@ decimals, marked as rounded, where a function such as tanh leaves it.
 
 
 @click.command(name="explain", epilog=_EPILOG)
-@click.argument("spec", required=False, default="2-10-2")
+@click.argument("spec", required=False, default="2-10-2", shell_complete=network)
 @objective_options
 @click.option(
     "--names",
@@ -69,6 +70,7 @@ decimals, marked as rounded, where a function such as tanh leaves it.
     "-o",
     "output",
     metavar="FILE",
+    shell_complete=files,
     default="-",
     help="Write the worksheet to FILE and the solution beside it, as FILE-solution; with "
     "--solution, the solution to FILE.",

@@ -2,6 +2,8 @@
 
 import click
 
+from runtime.commands.completing import files
+
 EPILOG = """\b
 Examples:
   gradwright export runs/circles -o circles.onnx
@@ -15,9 +17,14 @@ Needs onnx: pip install 'gradwright[onnx]'.
 
 
 @click.command("export", epilog=EPILOG)
-@click.argument("model")
+@click.argument("model", shell_complete=files)
 @click.option(
-    "-o", "--output", metavar="FILE.onnx", required=True, help="Write to FILE, which is replaced."
+    "-o",
+    "--output",
+    metavar="FILE.onnx",
+    required=True,
+    shell_complete=files,
+    help="Write to FILE, which is replaced.",
 )
 def command(model: str, *, output: str) -> int:
     """Write a trained network as an ONNX file, for onnxruntime and others.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runtime.commands.completing import files, network, one_of
 from runtime.commands.objective import objective_options, reader
 from runtime.commands.optimizer import method_option, schedule_option
 
@@ -49,11 +50,12 @@ PyTorch tensors.
 
 
 @click.command("generate", epilog=EPILOG)
-@click.argument("spec")
+@click.argument("spec", shell_complete=network)
 @click.option(
     "-o",
     "output",
     metavar="FILE",
+    shell_complete=files,
     default="-",
     help="Write to FILE, which is replaced, in place of standard output. With --target c, "
     "FILE.c, and FILE.h beside it.",
@@ -61,6 +63,7 @@ PyTorch tensors.
 @click.option(
     "--target",
     metavar="|".join(TARGETS),
+    shell_complete=one_of(*TARGETS),
     default="numba",
     show_default=True,
     help="numba: compiled kernels; numpy: the same to be read; c: C99 and a header.",

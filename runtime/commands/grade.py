@@ -2,6 +2,8 @@
 
 import click
 
+from runtime.commands.completing import files
+
 EPILOG = """\b
 Examples:
   gradwright grade mine.py
@@ -22,7 +24,7 @@ Exit status: 0 all right, 1 something is wrong, 2 it cannot be graded.
 
 
 @click.command("grade", epilog=EPILOG)
-@click.argument("path", metavar="PATH")
+@click.argument("path", metavar="PATH", shell_complete=files)
 @click.option(
     "--hints",
     type=click.IntRange(0, 3),
@@ -39,7 +41,13 @@ Exit status: 0 all right, 1 something is wrong, 2 it cannot be graded.
     metavar="S",
     help="Seconds for all runs of one file together.",
 )
-@click.option("--csv", "csv_file", metavar="FILE", help="Of a folder: write a line for each file.")
+@click.option(
+    "--csv",
+    "csv_file",
+    metavar="FILE",
+    shell_complete=files,
+    help="Of a folder: write a line for each file.",
+)
 @click.option(
     "--format",
     "format_",

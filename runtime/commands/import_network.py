@@ -2,6 +2,8 @@
 
 import click
 
+from runtime.commands.completing import files, folders, loss
+
 EPILOG = """\b
 Examples:
   gradwright import net.onnx
@@ -17,12 +19,15 @@ Needs onnx: pip install 'gradwright[onnx]'.
 
 
 @click.command("import", epilog=EPILOG)
-@click.argument("file")
-@click.option("--out", metavar="DIR", help="Folder to write to. [runs/NAME]")
+@click.argument("file", shell_complete=files)
+@click.option(
+    "--out", metavar="DIR", shell_complete=folders, help="Folder to write to. [runs/NAME]"
+)
 @click.option("--overwrite", is_flag=True, help="Replace the run that the folder holds.")
 @click.option(
     "--loss",
     metavar="NAME|FORMULA",
+    shell_complete=loss,
     help="What evaluate measures. [that of the file, or what goes with its output]",
 )
 def command(file: str, *, out: str | None, overwrite: bool, loss: str | None) -> int:

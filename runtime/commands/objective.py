@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from runtime.commands.completing import loss
+
 if TYPE_CHECKING:
     from derive.spec import NetworkSpec
 
@@ -15,6 +17,7 @@ _OPTIONS = (
     click.option(
         "--loss",
         metavar="NAME|FORMULA",
+        shell_complete=loss,
         help="Loss of one sample; the mean over the batch is taken: cross-entropy, "
         "binary-cross-entropy, mse, mae, huber, hinge, or a formula in P (output), Y (target) "
         "and Z (before the output's activation), such as '-sum(Y*(1-P)**2*log(P))'. "

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runtime.commands import completing
 from runtime.commands.applied import applied_options, data_options
 
 if TYPE_CHECKING:
@@ -23,11 +24,15 @@ for other outputs, and prediction (or prediction_1, ...) for real targets.
 
 
 @click.command("predict", epilog=EPILOG)
-@click.argument("folder")
-@click.argument("data")
+@click.argument("folder", shell_complete=completing.folders)
+@click.argument("data", shell_complete=completing.data)
 @applied_options
 @click.option(
-    "-o", "--output", metavar="FILE", help="Write to FILE, in place of what is there. [stdout]"
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="Write to FILE, in place of what is there. [stdout]",
 )
 def command(
     folder: str,
@@ -48,7 +53,8 @@ def command(
     """
     from pathlib import Path
 
-    from runtime.files import write_atomically
+    from runtime.files import shown, write_atomically
+    from runtime.messages import say
     from runtime.trained import load_samples, load_trained
 
     trained = load_trained(Path(folder))
@@ -59,6 +65,7 @@ def command(
         click.echo(text, nl=False, color=True)  # else it would take codes out of labels
     else:
         write_atomically(output, text)
+        say(f"{shown(output)} is written")
     return 0
 
 

@@ -5,6 +5,8 @@ from typing import TypeVar
 
 import click
 
+from runtime.commands.completing import files, folders
+
 Command = TypeVar("Command", bound=Callable[..., object])
 
 _DATA = (
@@ -29,6 +31,7 @@ _DATA = (
     ),
     click.option(
         "--data-dir",
+        shell_complete=folders,
         help="Folder with the files of mnist or fashion-mnist. [$GRADWRIGHT_DATA, or download]",
     ),
     click.option("--offline", is_flag=True, help="Never download."),
@@ -37,6 +40,7 @@ _FOLDER = (
     click.option(
         "--out",
         metavar="FOLDER",
+        shell_complete=folders,
         help="Folder for the results. [runs/DATA, or runs/DATA-2 and so on if there is one]",
     ),
     click.option("--overwrite", is_flag=True, help="Replace the run that is in the folder."),
@@ -49,6 +53,7 @@ _FOLDER = (
         "--from",
         "from_",
         metavar="RUN.JSON",
+        shell_complete=files,
         help="Do the run of a record again, but for the options that are given. DATA may be left "
         "out.",
     ),

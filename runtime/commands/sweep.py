@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from codegen.optimizers import OPTIONS
+from codegen.optimizers import METHODS, OPTIONS, SCHEDULES
+from runtime.commands import completing
 from runtime.commands.objective import objective_options
 from runtime.errors import InputError
 from runtime.files import shown
@@ -48,19 +49,25 @@ belongs to the grid, which may be given anew: more seeds or values are added so.
 """
 
 
-def _values(name: str, text: str) -> "Callable[[Command], Command]":
-    return click.option(f"--{name}", metavar="VALUES", help=text)
+def _values(
+    name: str, text: str, complete: "completing.Completer | None" = None
+) -> "Callable[[Command], Command]":
+    return click.option(f"--{name}", metavar="VALUES", shell_complete=complete, help=text)
 
 
 @click.command("sweep", epilog=EPILOG)
-@click.argument("data", required=False)
-@click.argument("networks", required=False)
-@_values("hidden", "Hidden layers, such as 2,5,10 or 20:relu,32-32.")
+@click.argument("data", required=False, shell_complete=completing.data)
+@click.argument("networks", required=False, shell_complete=completing.network)
+@_values("hidden", "Hidden layers, such as 2,5,10 or 20:relu,32-32.", completing.network)
 @_values("eta", "Learning rates. [0.03]")
 @_values("batch", "Samples per step. [circles 10, mnist 100]")
 @_values("epochs", "Passes over the data. [150; mnist 10, other sets their own]")
-@_values("optimizer", "sgd, momentum, nesterov, adam, adam-sklearn. [sgd]")
-@_values("schedule", "Courses of the learning rate: constant, step, cosine. [constant]")
+@_values("optimizer", f"{', '.join(METHODS)}. [sgd]", completing.several_of(*METHODS))
+@_values(
+    "schedule",
+    f"Courses of the learning rate: {', '.join(SCHEDULES)}. [constant]",
+    completing.several_of(*SCHEDULES),
+)
 @_values("init-scale", "Standard deviations of the initial weights. [0.3]")
 @_values("momentum", OPTIONS["momentum"].meaning)
 @_values("beta1", OPTIONS["beta1"].meaning)
@@ -83,11 +90,16 @@ def _values(name: str, text: str) -> "Callable[[Command], Command]":
 @click.option(
     "--scale", type=click.Choice(["none", "standard", "minmax"]), help="As for train. [none]"
 )
-@click.option("--data-dir", help="Folder with the files of mnist or fashion-mnist.")
+@click.option(
+    "--data-dir",
+    shell_complete=completing.folders,
+    help="Folder with the files of mnist or fashion-mnist.",
+)
 @click.option("--offline", is_flag=True, help="Never download.")
 @click.option(
     "--out",
     metavar="FOLDER",
+    shell_complete=completing.folders,
     help="Folder for the results. [sweeps/DATA, or sweeps/DATA-2 and so on if there is one]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the sweep that is in the folder.")
@@ -96,6 +108,7 @@ def _values(name: str, text: str) -> "Callable[[Command], Command]":
     "--from",
     "from_",
     metavar="SWEEP.JSON",
+    shell_complete=completing.files,
     help="Do the sweep of a record again, but for the options that are given.",
 )
 @click.option(
@@ -256,6 +269,12 @@ def _go_on(keeping: "Keeping", data_dir: str | None, offline: bool, scheduler: s
     return f". Runs that are done are kept. Go on with: {shlex.join(words)}"
 
 
+def _counted(axis: str, count: int) -> str:
+    if axis in ("network", "optimizer", "schedule"):
+        return f"{count} {axis}s"
+    return f"{count} values of {axis.replace('_', ' ')}"
+
+
 def _announce(
     job: "Job",
     request: "SweepRequest",
@@ -268,7 +287,7 @@ def _announce(
     from runtime.train_request import differences
 
     plan = job.plan
-    grid = " × ".join(f"{len(v)} {n.replace('_', ' ')}" for n, v in plan.axes.items()) or "1 point"
+    grid = " × ".join(_counted(name, len(v)) for name, v in plan.axes.items()) or "1 point"
     say(f"{job.data.name}: {len(plan)} runs: {grid} × {len(plan.seeds)} seeds")
     who = f"the cluster at {scheduler}" if scheduler else f"{count} processes"
     done = sum(key in known for key in plan.run_keys()) if known else 0

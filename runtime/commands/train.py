@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.commands import completing
 from runtime.commands.again import compare_data, from_record, go_on
 from runtime.commands.display import Display, display_options
 from runtime.commands.keeping import Keeping
@@ -68,8 +69,8 @@ run is that of one process, but for rounding. pip install 'gradwright[mpi]'
 
 
 @click.command("train", epilog=EPILOG)
-@click.argument("data", required=False)
-@click.argument("spec", required=False)
+@click.argument("data", required=False, shell_complete=completing.data)
+@click.argument("spec", required=False, shell_complete=completing.network)
 @click.option(
     "--epochs",
     type=int,

@@ -7,9 +7,20 @@ real targets of what stands there. `download` fetches files of known checksum.
 
 The functions are imported from their modules (``from runtime.data.circles import circles``): a
 function re-exported here would hide the module of the same name. SciPy, requests and tqdm are
-imported when needed.
+imported when needed, and so are the names below, since they bring NumPy: a shell that asks for
+the names of the sets (`catalogue`) does not wait for that.
 """
 
-from runtime.data.dataset import Dataset, check_dataset
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runtime.data.dataset import Dataset, check_dataset
 
 __all__ = ["Dataset", "check_dataset"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("runtime.data.dataset"), name)

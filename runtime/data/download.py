@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, final
 from urllib.parse import urlsplit
 
+from runtime import locks
 from runtime.errors import InputError
 from runtime.files import path_error, shown
 
@@ -283,18 +284,13 @@ def _sole_writer(folder: Path, file: RemoteFile, progress: bool | None) -> Itera
         Path(name).unlink(missing_ok=True)
 
 
-def _locked(lock: BinaryIO, progress: bool | None, folder: Path) -> bool:
+def _locked(file: BinaryIO, progress: bool | None, folder: Path) -> bool:
     """Lock the open file, waiting if need be; False if that cannot be done here."""
     try:
-        import fcntl
-    except ImportError:  # not a POSIX system
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if progress is not False:
-            print(f"waiting for another download into {shown(folder)}", file=sys.stderr)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not locks.lock(file.fileno(), wait=False):
+            if progress is not False:
+                print(f"waiting for another download into {shown(folder)}", file=sys.stderr)
+            locks.lock(file.fileno(), wait=True)
     except OSError:
         return False
     return True

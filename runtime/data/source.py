@@ -10,6 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import final
 
+from runtime import machine
 from runtime.errors import InputError
 from runtime.files import path_error, shown
 
@@ -73,7 +74,7 @@ def refuse_unbearable(size: int, where: str) -> None:
     InputError
         If `size` bytes are too many.
     """
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = machine.memory()
     if 4 * size > 3 * memory:
         raise InputError(
             f"{where}: {size / 1e9:,.1f} GB of inputs, and the machine has {memory / 1e9:,.1f} "

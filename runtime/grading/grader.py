@@ -1,6 +1,7 @@
 """``grade``: a student's file in, a verdict out."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,8 @@ def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT, strict: bool = 
     Raises
     ------
     InputError
-        If it cannot be read, is not Python, or defines none of the lab's functions.
+        If it cannot be read, is not Python, or defines none of the lab's functions; or if this
+        system has no limits to run it under.
 
     Examples
     --------
@@ -55,6 +57,11 @@ def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT, strict: bool = 
     ...     print(grade(file).functions["sgd"].diagnosis[0].message)
     In Wh, bh, Wy and by, it is not changed (line 2).
     """
+    if find_spec("resource") is None:
+        raise InputError(
+            "this system holds no process to limits, and a file is not run without. Grade under "
+            "Linux or macOS; in Windows' subsystem for Linux, for example."
+        )
     path = Path(path)
     source = read_source(path)
     selection = select(source)

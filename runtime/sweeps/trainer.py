@@ -6,7 +6,6 @@ last bit; what is left out is what a single run wants beside: progress, checkpoi
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import threading
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codegen.cache import cache_folder
+from runtime import locks
 from runtime.divergence import HOPELESS, broken_arrays, hopeless_loss
 from runtime.errors import RunError
 from runtime.history import FIGURES
@@ -160,7 +160,7 @@ def _alone_on_machine(name: str) -> Iterator[None]:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             place = folder / hashlib.sha256(name.encode()).hexdigest()[:16]
             lock = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            locks.lock(lock, wait=True)
         yield
     finally:
         if lock is not None:

@@ -21,7 +21,7 @@ from runtime.sweeps.trainer import Trainer
 def main() -> None:
     """Work until there are no more numbers."""
     # our lines go to the pipe, and whatever else is printed to standard error
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii") as out:
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii", newline="\n") as out:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         try:
             _work(Path(sys.argv[1]), out)

@@ -115,6 +115,7 @@ def test_gradients_in_float32(build: Build) -> None:
     [
         ("2-10-2", "float32", NATIVE, "gcc"),
         ("2-10-2", "float64", PORTABLE, "gcc"),
+        ("2-10-2", "float64", (*PORTABLE, "-DCHUNK=16"), "gcc"),
         (WIDE, "float64", NATIVE, "gcc"),
         (WIDE, "float64", PORTABLE, "gcc"),
         ("2-10-2", "float32", NATIVE, "clang"),
@@ -308,7 +309,11 @@ def test_clean_under_the_sanitizers(tmp_path: Path, text: str, kind: str) -> Non
     path = write(c_source(text, dtype), tmp_path)
     driver = tmp_path / "driver.c"
     driver.write_text(DRIVER.replace("NUMBER", "float" if dtype == "float32" else "double"))
-    extra = {"vectors": (), "portable": ("-DNET_PORTABLE",), "native": ("-march=native",)}[kind]
+    extra = {
+        "vectors": (),
+        "portable": ("-DNET_PORTABLE", "-DCHUNK=16"),
+        "native": ("-march=native",),
+    }[kind]
     out = compile_c(path, driver, out=tmp_path / "a.out", flags=(*SANITIZED, *extra))
     done = subprocess.run([out], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

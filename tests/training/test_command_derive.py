@@ -131,7 +131,9 @@ def test_options_of_any_depth(options: str, expected: str) -> None:
 def test_output_goes_to_a_file_as_utf_8(tmp_path: Path) -> None:
     path = tmp_path / "derivation.txt"
     path.write_text("old")
-    assert run("2-10-2", "-o", str(path)) == ""
+    result = invoke("2-10-2", "-o", str(path))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f"{path} is written\n"
     assert path.read_bytes().decode() == run("2-10-2")
     assert list(tmp_path.iterdir()) == [path]
 

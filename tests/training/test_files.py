@@ -252,7 +252,7 @@ def test_block_that_raises_changes_nothing(tmp_path: Path, error: type[BaseExcep
     assert names(tmp_path) == ["a"]
 
 
-@pytest.mark.parametrize("place", ["os.fsync", "os.fchmod", "pathlib.Path.replace"])
+@pytest.mark.parametrize("place", ["os.fsync", "pathlib.Path.chmod", "pathlib.Path.replace"])
 def test_interrupt_between_write_and_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

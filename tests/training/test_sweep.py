@@ -228,7 +228,7 @@ def test_the_command_leaves_tables_pictures_and_a_record(swept: tuple[Path, Any]
     assert done.status == 0, done.err
     assert done.out.startswith("best median test accuracy ")
     assert "60 runs  60 new in " in done.out
-    assert "circles: 60 runs: 2 batch × 3 eta × 10 seeds" in done.err
+    assert "circles: 60 runs: 2 values of batch × 3 values of eta × 10 seeds" in done.err
     found = rows(folder)
     assert [int(row["run"]) for row in found] == list(range(60))
     expected = runtime.train("circles", "2-10-2", eta=0.09487, batch=40, seed=2, epochs=40).history
