@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import signal
 import sys
 import traceback
@@ -105,6 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             status = _run(rest, debug=debug)
     except Interrupted as signalled:  # while an error was being reported
         status = signalled.exit_status
+    if arguments is None:
+        gc.freeze()  # else Python's last collection walks through all that SymPy made
     sys.exit(status)
 
 

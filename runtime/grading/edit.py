@@ -1,12 +1,11 @@
 """One change of a formula, and what it may be made of."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from runtime.grading.tree import (
-    Node,
-)
+from runtime.grading.tree import Node
 
 Shape = tuple[int, int]
 
@@ -88,6 +87,8 @@ class Scope:
         Names of those tensors that are results as the statement is.
     anew
         Wrong formulas of tensors that a file may compute once more: each an edit of its own.
+    at_most
+        What an edit may cost: dearer ones need not be made.
     """
 
     shapes: Mapping[str, Shape]
@@ -97,3 +98,4 @@ class Scope:
     whole: Sequence[tuple[str, str, Node, float, bool]] = ()
     results: Sequence[str] = ()
     anew: Sequence[Edit] = ()
+    at_most: float = math.inf

@@ -7,6 +7,7 @@ pass, the parameters, gradients that stand before, the derivatives of other acti
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from runtime.grading.edit import Edit, Scope
 from runtime.grading.edits_of_functions import called_otherwise, powers_otherwise
@@ -14,6 +15,7 @@ from runtime.grading.edits_of_operands import (
     exchanged,
     recomputed,
     replaced_whole,
+    sloped_more,
     sloped_otherwise,
 )
 from runtime.grading.edits_of_shapes import (
@@ -29,9 +31,7 @@ from runtime.grading.edits_of_terms import (
     grouped_otherwise,
     multiplied_more,
 )
-from runtime.grading.tree import (
-    Node,
-)
+from runtime.grading.tree import Node
 
 Operator = Callable[[str, Node, Scope], Iterator[Edit]]
 
@@ -42,7 +42,8 @@ OPERATORS: tuple[tuple[float, Operator], ...] = (
     (2.0, turned),
     (1.5, summed_otherwise),
     (2.0, grouped_otherwise),
-    (1.8, sloped_otherwise),
+    (2.0, sloped_otherwise),
+    (2.0, sloped_more),
     (2.0, multiplied_otherwise),
     (1.5, exchanged),
     (2.0, powers_otherwise),
@@ -66,6 +67,8 @@ def edits(statement: str, tree: Node, scope: Scope, *, at_most: float = math.inf
     at_most
         What a change may cost.
     """
+    if at_most < scope.at_most:
+        scope = replace(scope, at_most=at_most)
     for least, operator in OPERATORS:
         if least <= at_most:
             for edit in operator(statement, tree, scope):

@@ -15,6 +15,8 @@ from runtime.grading.tree import (
     written,
 )
 
+_NO_SLOPE = 2.4  # what it costs to take something for a derivative that is none
+
 
 def exchanged(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
     """Read a tensor in the place of another, at one place or wherever it stands."""
@@ -23,7 +25,7 @@ def exchanged(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
         inside = scope.own_slope is not None and old in reads(scope.own_slope)
         places = [path for path, node in nodes(tree) if node == tensor(old)]
         for new in scope.shapes:
-            if new == old:
+            if new == old or (scope.shapes[new] != scope.shapes[old] and scope.at_most < 2.8):
                 continue
             everywhere = renamed(tree, {old: tensor(new)})
             yield _exchange(statement, everywhere, old, new, scope, inside)
@@ -90,7 +92,7 @@ def _elsewhere(statement: str, tree: Node, scope: Scope, old: str, new: str) -> 
 
 
 def sloped_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
-    """Take the derivative of another activation, or one where none belongs."""
+    """Take the derivative of another activation, or something that is none."""
     if scope.own_slope is not None:
         for path, node in nodes(tree):
             if node != scope.own_slope:
@@ -120,13 +122,21 @@ def sloped_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]
                     look=f"look at the factor that comes from {scope.activation}",
                     cost=2.0,
                 )
-        yield from _no_slope(statement, tree, scope, scope.own_slope)
+        if scope.at_most >= _NO_SLOPE:
+            yield from _no_slope(statement, tree, scope, scope.own_slope)
+
+
+def sloped_more(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
+    """Multiply by a derivative where none belongs, or twice."""
     for path, node in [((), tree), *nodes(tree)]:
         if path and (node.op != "name" or node.name not in scope.shapes):
             continue
         for factor in scope.slopes:
-            text = written(factor.tree)
             again = factor.tree == scope.own_slope
+            cost = 2.8 if path else 2.0 if again else 2.2
+            if cost > scope.at_most:
+                continue
+            text = written(factor.tree)
             yield Edit(
                 statement=statement,
                 tree=changed(tree, path, product(node, factor.tree)),
@@ -138,7 +148,7 @@ def sloped_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]
                     f"{factor.activation} at {factor.at}"
                 ),
                 look="look for a factor that does not belong there",
-                cost=(2.0 if again else 2.2) if not path else 2.8,
+                cost=cost,
             )
 
 
@@ -159,7 +169,7 @@ def _no_slope(statement: str, tree: Node, scope: Scope, slope: Node) -> Iterator
                 what=f"{written(other)} stands where the derivative of {scope.activation}, "
                 f"{written(slope)}, belongs",
                 look=f"look at the factor that comes from {scope.activation}",
-                cost=2.4,
+                cost=_NO_SLOPE,
             )
 
 

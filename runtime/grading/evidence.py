@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.grading.search import Explanation, Puzzle, ratio, run
+from runtime.grading.matching import ratio, run
+from runtime.grading.search import Explanation, Puzzle
 from runtime.grading.source import Function, assignments
 from runtime.grading.tree import Evaluation, Node, reads
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from runtime.grading.edits import OPERATORS
+from runtime.grading.matching import run
 from runtime.grading.problem import make_trial, sizes_of
 from runtime.grading.reference import Reference, forward_values, reference
 from runtime.grading.scale import Scale, find_scale
 from runtime.grading.scopes import backward_scopes
-from runtime.grading.search import Explanation, Observed, Puzzle, explain, run
+from runtime.grading.search import Explanation, Observed, Puzzle, explain
 from runtime.grading.tree import (
     Evaluation,
     Node,
