@@ -12,6 +12,7 @@ from dataclasses import replace
 from runtime.grading.edit import Edit, Scope
 from runtime.grading.edits_of_functions import called_otherwise, powers_otherwise
 from runtime.grading.edits_of_operands import (
+    chosen,
     exchanged,
     recomputed,
     replaced_whole,
@@ -51,6 +52,7 @@ OPERATORS: tuple[tuple[float, Operator], ...] = (
     (1.5, rows_otherwise),
     (2.0, samples_skipped),
     (2.3, recomputed),
+    (2.4, chosen),
     (1.0, replaced_whole),
     (2.4, divided_otherwise),
     (2.4, multiplied_more),

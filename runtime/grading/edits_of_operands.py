@@ -91,6 +91,23 @@ def _elsewhere(statement: str, tree: Node, scope: Scope, old: str, new: str) -> 
     )
 
 
+def chosen(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
+    """Take for the labels what a tensor itself chooses: 1 where a row is largest, else 0."""
+    if "Y" not in scope.shapes or "Y" not in reads(tree):
+        return
+    for name, shape in scope.shapes.items():
+        if name != "Y" and shape == scope.shapes["Y"] and not name.startswith(OVERWRITTEN):
+            yield Edit(
+                statement=statement,
+                tree=renamed(tree, {"Y": Node("fn", (tensor(name),), name="choice rows")}),
+                kind="wrong-operand",
+                what=f"the largest entry of each row of {name} is taken, and not that of the class "
+                "that Y names",
+                look="look at which class is taken: that of Y, or another?",
+                cost=2.4,
+            )
+
+
 def sloped_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
     """Take the derivative of another activation, or something that is none."""
     if scope.own_slope is not None:

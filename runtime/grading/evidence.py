@@ -80,6 +80,10 @@ class Evidence:
                 continue
             if (line := self._line_of_value(value, key, is_whole=part is new)) is not None:
                 return line
+        whole = values.get(name)  # up to a factor: the mean may be taken later
+        if whole is not None and whole.size >= 4 and not self._is_multiple(whole, name):
+            for line, _ in self._setting(whole, scaled=True):
+                return line
         # it may be a part of what stands on a later line
         for later, tree in explanation.statements.items():
             if later in self.keys or later == name or later not in values:
@@ -137,11 +141,17 @@ class Evidence:
             for side in (right, right.T)
         )
 
-    def _setting(self, value: Array) -> Iterator[tuple[int, str]]:
+    def _is_multiple(self, value: Array, name: str) -> bool:
+        """Whether a value is a multiple of the right one of a statement."""
+        right = self.right.get(name)
+        tolerance = self.puzzle.tolerance
+        return right is None or ratio(value, right, tolerance, scaled=True) is not None
+
+    def _setting(self, value: Array, *, scaled: bool = False) -> Iterator[tuple[int, str]]:
         """Return lines that set something to a value, transposed or not, and what they set."""
         for line, name, array in self.lines:
             for side in (array, array.T):
-                if ratio(side, value, self.puzzle.tolerance, scaled=False) is not None:
+                if ratio(side, value, self.puzzle.tolerance, scaled=scaled) is not None:
                     yield line, name
                     break
 

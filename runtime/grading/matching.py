@@ -136,13 +136,13 @@ def grouped(
     return groups
 
 
-def same(a: Array, b: Array) -> bool:
-    """Tell whether arrays agree up to rounding in float64."""
+def same(a: Array, b: Array, tolerance: float = 1e-9) -> bool:
+    """Tell whether arrays agree, relative to the largest entry; by default, up to rounding."""
     if a.shape != b.shape:
         return False
     with np.errstate(all="ignore"):
         off = float(np.abs(a - b).max()) if b.size else 0.0
-        if off <= 1e-9 * (float(np.abs(b).max()) if b.size else 0.0):
+        if off <= tolerance * (float(np.abs(b).max()) if b.size else 0.0):
             return True
     return off != off and np.array_equal(a, b, equal_nan=True)
 

@@ -376,7 +376,9 @@ class _Searching:
                     return None
                 known.values.pop(name, None)  # what reads it cannot be computed either
                 continue
-            is_same = name in before and same(value, before[name])
+            # what differs by less than what a result may differ by cannot be told from it
+            near = max(1e-9, 3 * self.puzzle.tolerance) if name in trees else 1e-9
+            is_same = name in before and same(value, before[name], near)
             if is_same and name in trees and tree != self.base.statements[name]:
                 return None  # this edit changes nothing
             known.values[name] = value

@@ -181,6 +181,7 @@ _FUNCTIONS: dict[str, Callable[..., Array]] = {
     "guarded log": lambda x: np.log(x + 1e-8),
     "relu": lambda x: np.maximum(x, 0),
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "choice rows": lambda x: (x == x.max(axis=-1, keepdims=True)).astype(float),
     "softmax rows": lambda x: np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True),
 }
 _RELATIONS: dict[str, Callable[[Array, Array], Array]] = {
