@@ -27,7 +27,7 @@ from runtime.grading.purity import (
 )
 from runtime.grading.scopes import backward_scopes
 from runtime.grading.search import Explanation, Observed, Puzzle, explain
-from runtime.grading.source import assignments
+from runtime.grading.source import assignments, variables_by_key
 from runtime.grading.tree import Node, written
 from runtime.grading.values import Failure, Given, Value
 from runtime.grading.verdict import Diagnosis, Judgement
@@ -194,7 +194,8 @@ def _shape_diagnosis(bench: Bench, key: str, comparison: Comparison) -> Diagnosi
     function = bench.interview.selection.functions.get("backward")
     line = None
     if function is not None:
-        lines = [at for name, at in assignments(function) if name == f'"{key}"']
+        name = variables_by_key(function).get(key, f'"{key}"')
+        lines = [at for called, at in assignments(function) if called == name]
         line = lines[-1] if lines else None
     place = f" ({bench.place(line)})" if line else ""
     return Diagnosis(
