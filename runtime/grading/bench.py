@@ -7,10 +7,11 @@ from typing import Any, final
 from numpy.typing import NDArray
 
 from runtime.grading.answers import Call, Interview, Round
-from runtime.grading.comparing import coarsest
+from runtime.grading.comparing import coarsest, match_tolerance
 from runtime.grading.evidence import Evidence, choose
+from runtime.grading.puzzle import Explanation, Puzzle
 from runtime.grading.reference import Reference, forward_values, right_values
-from runtime.grading.search import Explanation, Puzzle, explain
+from runtime.grading.search import explain
 from runtime.grading.tree import Evaluation
 from runtime.grading.values import Failure
 from runtime.grading.verdict import Diagnosis, Judgement
@@ -49,6 +50,11 @@ class Bench:
 
     def __post_init__(self) -> None:
         self._expected: dict[int, dict[str, tuple[Array, Array]]] = {}
+
+    @property
+    def tolerance(self) -> float:
+        """How near, relative to the largest entry, an explanation must come to a result."""
+        return match_tolerance(coarsest(self.interview.dtype, "float32"))
 
     def forget(self) -> None:
         """Forget what was computed for another network."""
@@ -111,8 +117,7 @@ def call_problem(bench: Bench, name: str, asked: str, rounds: Sequence[Round]) -
     if name in bench.interview.dead:
         message = failure_message(bench, name, bench.interview.dead[name])
         return Judgement(status="error", summary=message)
-    calls = [r.calls.get(asked) for r in rounds]
-    if all(call is None for call in calls):
+    if not deciding(rounds, asked):
         return Judgement(status="error", summary=f"{name} could not be run.")
     return None
 
@@ -127,9 +132,9 @@ def first_failure(rounds: Sequence[Round], asked: str) -> Failure | None:
     return None
 
 
-def working_dtype(bench: Bench) -> str:
-    """Return the dtype to whose digits candidates are compared with what the file gave."""
-    return coarsest(bench.interview.dtype, "float32")
+def deciding(rounds: Sequence[Round], asked: str) -> list[Round]:
+    """Return the trials at which a function must be right, of those at which it was called."""
+    return [r for r in rounds if r.trial.kind in MUST_BE_RIGHT and asked in r.calls]
 
 
 def explained(

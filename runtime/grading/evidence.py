@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.grading.matching import ratio, run
-from runtime.grading.search import Explanation, Puzzle
+from runtime.grading.puzzle import Explanation, Puzzle
 from runtime.grading.source import Function, assignments, variables_by_key
 from runtime.grading.tree import Evaluation, Node, reads
 

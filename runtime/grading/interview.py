@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.grading.answers import Answer, Call, Interview, Round, names_by_key, shapes_of
+from runtime.grading.answers import (
+    Answer,
+    Call,
+    Interview,
+    Round,
+    names_by_key,
+    read_call,
+    shapes_of,
+)
 from runtime.grading.problem import (
     Layout,
     Trial,
@@ -32,7 +40,7 @@ from runtime.grading.source import (
     parameter_keys,
     required,
 )
-from runtime.grading.values import Failure, Given, read_failure, read_value
+from runtime.grading.values import Failure, Given, read_failure
 from runtime.grading.ways_to_call import ways_to_call
 
 Array = NDArray[Any]
@@ -216,7 +224,7 @@ class _Talk:
             "watch": self.watching,
         }
         frame = self.session.ask(body, arrays, within=self.patience)
-        return _call_of(frame.body, frame.arrays)
+        return read_call(frame.body, frame.arrays)
 
     def _learn_layout(self) -> None:
         """Call `init_params` at two sizes, and read off keys, shapes, dtype and kind."""
@@ -291,69 +299,78 @@ class _Talk:
         self.found.rounds.append(Round(trial=trial, layout=layout, calls=calls))
 
     def _calls(self, trial: Trial, layout: Layout) -> Iterator[tuple[str, Call]]:
+        parameters = self._by_key(trial.given, layout)
+        slopes = self._by_key(trial.slopes, layout)
+        outputs = self.right_outputs(layout.depth, trial.given, trial.sizes)
+        both = dict(self._forward_and_loss(trial, parameters, outputs["yhat"]))
+        yield from both.items()
+        usable = "forward" in both and _keeps_outputs(both["forward"].value)
         if self.found.is_part_2:
-            yield from self._calls_of_part_2(trial, layout)
+            if usable:
+                yield from self._backward_of_part_2(trial)
+            # `sgd` is asked apart, on gradients that a loss of known slopes has left
+            arguments, arrays = self._described([parameters, slopes])
+            yield from self._steps_of_part_2(trial, arguments, arrays)
             return
-        arguments, arrays = self._described([self._parameters(trial, layout), trial.given["X"]])
+        keys = {key: outputs[key] for key in lab_outputs(layout.depth)}
+        yield from self._backward(trial, parameters, keys, usable=usable)
+        arguments, arrays = self._described([parameters, slopes])
+        arguments.append({"number": trial.rate})
+        sgd = self.call("sgd", arguments, arrays)
+        if sgd is not None:
+            yield "sgd", sgd
+
+    def _forward_and_loss(
+        self, trial: Trial, parameters: Mapping[str, Array], yhat: Array
+    ) -> Iterator[tuple[str, Call]]:
+        """Ask `forward`, and only then `loss_accuracy`, of what a right `forward` gives."""
+        arguments, arrays = self._described(
+            [parameters, trial.given["X"]], tracked=self.found.is_part_2
+        )
         forward = self.call("forward", arguments, arrays, keep="out")
         if forward is not None:
             yield "forward", forward
-        outputs = self.right_outputs(layout.depth, trial.given, trial.sizes)
-        arguments, arrays = self._described([outputs["yhat"], trial.given["Y"]])
+        arguments, arrays = self._described([yhat, trial.given["Y"]])
         loss = self.call("loss_accuracy", arguments, arrays)
         if loss is not None:
             yield "loss_accuracy", loss
-        usable = forward is not None and _keeps_outputs(forward.value)
+
+    def _backward(
+        self,
+        trial: Trial,
+        parameters: Mapping[str, Array],
+        keys: Mapping[str, Array],
+        *,
+        usable: bool,
+    ) -> Iterator[tuple[str, Call]]:
+        """Ask `backward` with what the file's own `forward` kept, and with right outputs."""
         if usable:
             arguments, arrays = self._described([trial.given["Y"]])
             kept = [{"kept": "out.0"}, {"kept": "out", "item": 1}]
             backward = self.call("backward", [*kept, *arguments], arrays)
             if backward is not None:
                 yield "backward", backward
-        keys = {key: outputs[key] for key in lab_outputs(layout.depth)}
-        described, arrays = self._described(
-            [self._parameters(trial, layout), keys, trial.given["Y"]]
-        )
+        described, arrays = self._described([parameters, keys, trial.given["Y"]])
         if usable:
             described[1]["over"] = {"kept": "out", "item": 1}
         backward = self.call("backward", described, arrays)
         if backward is not None:
             yield "backward on right outputs", backward
-        arguments, arrays = self._described(
-            [self._parameters(trial, layout), self._slopes(trial, layout)]
-        )
-        arguments.append({"number": trial.rate})
-        sgd = self.call("sgd", arguments, arrays)
-        if sgd is not None:
-            yield "sgd", sgd
 
-    def _calls_of_part_2(self, trial: Trial, layout: Layout) -> Iterator[tuple[str, Call]]:
-        tracked = self._parameters(trial, layout)
-        arguments, arrays = self._described([tracked, trial.given["X"]], tracked=True)
-        forward = self.call("forward", arguments, arrays, keep="out")
-        if forward is not None:
-            yield "forward", forward
-        outputs = self.right_outputs(layout.depth, trial.given, trial.sizes)
-        arguments, arrays = self._described([outputs["yhat"], trial.given["Y"]])
-        loss = self.call("loss_accuracy", arguments, arrays)
-        if loss is not None:
-            yield "loss_accuracy", loss
-        if forward is not None and _keeps_outputs(forward.value):
-            arguments, arrays = self._described([trial.given["Y"]])
-            first = {"kept": "out", "item": 0}
-            loss = self.call("loss_accuracy", [first, *arguments], arrays, keep="loss")
-            if loss is not None and not isinstance(loss.value, Failure):
-                yield "slopes", self._autograd()
-        # `sgd` is asked apart, on gradients that a loss of known slopes has left
-        arguments, arrays = self._described([tracked, self._slopes(trial, layout)])
-        yield from self._steps_of_part_2(trial, arguments, arrays)
+    def _backward_of_part_2(self, trial: Trial) -> Iterator[tuple[str, Call]]:
+        """Ask for what autograd makes of the loss of what `forward` returned."""
+        arguments, arrays = self._described([trial.given["Y"]])
+        first = {"kept": "out", "item": 0}
+        loss = self.call("loss_accuracy", [first, *arguments], arrays, keep="loss")
+        if loss is not None and not isinstance(loss.value, Failure):
+            yield "slopes", self._autograd()
 
     def _autograd(self) -> Call:
         assert self.session is not None
         self.asked = "loss_accuracy"
         body = {"do": "slopes", "loss": "loss", "parameters": "out.0"}
         frame = self.session.ask(body, within=self.patience)
-        return _call_of(frame.body, frame.arrays)
+        return read_call(frame.body, frame.arrays)
 
     def _steps_of_part_2(
         self, trial: Trial, arguments: list[Any], arrays: list[Array]
@@ -374,12 +391,6 @@ class _Talk:
             second = self.call("sgd", [again, rate], arrays)
             if second is not None:
                 yield "second sgd", second
-
-    def _parameters(self, trial: Trial, layout: Layout) -> dict[str, Array]:
-        return self._by_key(trial.given, layout)
-
-    def _slopes(self, trial: Trial, layout: Layout) -> dict[str, Array]:
-        return self._by_key(trial.slopes, layout)
 
     def _by_key(self, arrays: Mapping[str, Array], layout: Layout) -> dict[str, Array]:
         return {key: layout.stored(key, arrays[name]) for key, name in names_by_key(layout).items()}
@@ -408,32 +419,3 @@ class _Talk:
 
 def _keeps_outputs(value: Answer) -> bool:
     return isinstance(value, list) and len(value) >= 2 and isinstance(value[1], dict)
-
-
-def _call_of(body: Any, arrays: tuple[Array, ...]) -> Call:
-    if not isinstance(body, dict):
-        raise ChildError("sent what is no answer")
-    lines = _lines_of(body.get("lines", []), arrays)
-    if "error" in body:
-        return Call(value=read_failure(body["error"]), lines=lines)
-    after = body.get("arguments", [])
-    return Call(
-        value=read_value(body.get("value"), arrays),
-        arguments=[read_value(a, arrays) for a in after] if isinstance(after, list) else [],
-        lines=lines,
-    )
-
-
-def _lines_of(records: Any, arrays: tuple[Array, ...]) -> list[tuple[int, str, Array]]:
-    if not isinstance(records, list):
-        return []
-    found: list[tuple[int, str, Array]] = []
-    for record in records[:1000]:
-        match record:
-            case [int() as line, str() as name, description]:
-                value = read_value(description, arrays)
-                if isinstance(value, Given):
-                    found.append((line, name, value.array))
-            case _:
-                continue
-    return found

@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 
 from runtime.grading.answers import Round, names_by_key
 from runtime.grading.bench import (
-    MUST_BE_RIGHT,
     Bench,
     call_problem,
+    deciding,
     failure_message,
     first_failure,
 )
-from runtime.grading.comparing import coarsest, match_tolerance
+from runtime.grading.comparing import coarsest
 from runtime.grading.evidence import Evidence, choose, step_line
+from runtime.grading.puzzle import Explanation, Observed, Puzzle
 from runtime.grading.scopes import step_scopes
-from runtime.grading.search import Explanation, Observed, Puzzle, explain
+from runtime.grading.search import explain
 from runtime.grading.tree import Evaluation, Node, tensor
 from runtime.grading.values import Failure, Given, Other
 from runtime.grading.verdict import Diagnosis, Judgement
@@ -38,13 +39,13 @@ def judge_sgd(bench: Bench, rounds: Sequence[Round]) -> Judgement:
     failure = first_failure(rounds, "sgd")
     if failure is not None:
         return _raising_step(bench, rounds, failure)
-    deciding = [r for r in rounds if "sgd" in r.calls and r.trial.kind in MUST_BE_RIGHT]
-    keys = names_by_key(deciding[0].layout)
-    for round_ in deciding:
+    decisive = deciding(rounds, "sgd")
+    keys = names_by_key(decisive[0].layout)
+    for round_ in decisive:
         if form := _step_form(bench, round_, keys):
             return form
-    wrong = [key for key in keys if not all(_stepped(bench, r, key) for r in deciding)]
-    if wrong and _returns_gradients(deciding, keys):
+    wrong = [key for key in keys if not all(_stepped(bench, r, key) for r in decisive)]
+    if wrong and _returns_gradients(decisive, keys):
         summary = "sgd returns the gradients, and not the parameters."
         told = at_return(bench, "sgd", "wrong-return", "sgd", nothing=False)
         return Judgement(status="wrong", summary=summary, diagnosis=(told,))
@@ -52,13 +53,13 @@ def judge_sgd(bench: Bench, rounds: Sequence[Round]) -> Judgement:
         summary = f"sgd is wrong for {listed(wrong)}"
         right = [key for key in keys if key not in wrong]
         summary += f", and right for {listed(right)}." if right else "."
-        if bench.interview.is_part_2 and (early := _zeroed_early(bench, deciding, wrong)):
+        if bench.interview.is_part_2 and (early := _zeroed_early(bench, decisive, wrong)):
             diagnosis: tuple[Diagnosis, ...] = (early,)
         else:
-            diagnosis = _explain_step(bench, deciding, keys, wrong)
+            diagnosis = _explain_step(bench, decisive, keys, wrong)
         return Judgement(status="wrong", summary=summary, diagnosis=diagnosis)
     if bench.interview.is_part_2:
-        return _judge_graph(bench, deciding, keys)
+        return _judge_graph(bench, decisive, keys)
     return Judgement(status="right")
 
 
@@ -209,7 +210,7 @@ def _explain_step(
         right=[f"new {key}" for key in keys if key not in wrong],
         trials=observed,
         scopes=step_scopes,
-        tolerance=match_tolerance(coarsest(bench.interview.dtype, "float32")),
+        tolerance=bench.tolerance,
     )
     found, rest = explain(puzzle)
     by_result = {f"new {key}": key for key in keys}

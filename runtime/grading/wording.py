@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
+from runtime.grading.puzzle import Explanation
 from runtime.grading.scale import Scale
-from runtime.grading.search import Explanation
 from runtime.grading.tree import Node, reads, written
 from runtime.grading.verdict import Diagnosis
 

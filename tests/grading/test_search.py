@@ -8,10 +8,11 @@ import pytest
 from runtime.grading.edits import OPERATORS, edits
 from runtime.grading.matching import computed_from, ratio, run
 from runtime.grading.problem import make_trial, sizes_of
+from runtime.grading.puzzle import Explanation, Observed, Puzzle
 from runtime.grading.reference import Reference, forward_values, reference
 from runtime.grading.scale import Scale, find_scale
 from runtime.grading.scopes import backward_scopes
-from runtime.grading.search import Explanation, Observed, Puzzle, explain
+from runtime.grading.search import explain
 from runtime.grading.sieve import Sieve
 from runtime.grading.tree import (
     Evaluation,
