@@ -20,18 +20,16 @@ from runtime.grading.answers import (
     Round,
     names_by_key,
     read_call,
-    shapes_of,
 )
+from runtime.grading.initial import layout_of, settle, sizes_of_value
 from runtime.grading.problem import (
     Layout,
     Trial,
-    find_layout,
     lab_outputs,
     layout_from_keys,
     make_trial,
     sizes_of,
 )
-from runtime.grading.reference import size_names
 from runtime.grading.selection import Selection
 from runtime.grading.session import ChildError, Session
 from runtime.grading.source import (
@@ -40,7 +38,7 @@ from runtime.grading.source import (
     parameter_keys,
     required,
 )
-from runtime.grading.values import Failure, Given, read_failure
+from runtime.grading.values import Failure, read_failure
 from runtime.grading.ways_to_call import ways_to_call
 
 Array = NDArray[Any]
@@ -240,59 +238,16 @@ class _Talk:
                 call = self.call("init_params", arguments, [])
                 if call is None:
                     return
-                layout = self._layout_of(call, sizes.get("nx"))
+                layout = layout_of(call, sizes.get("nx"))
                 if layout is not None and layout.depth + 1 != len(sizes) - 1:
-                    sizes = self._sizes_of_value(call, layout, sizes)
+                    sizes = sizes_of_value(call, layout, sizes)
                 if best is None or layout is not None:
                     best = (sizes, call)
                 if layout is not None:
                     break
             assert best is not None
             self.found.initial.append(best)
-        self._settle(
-            self.found.initial[0], no_sizes=required(function) == 0 and not accepted(function)
-        )
-
-    def _layout_of(self, call: Call, inputs: int | None) -> Layout | None:
-        shapes = shapes_of(call.value)
-        return find_layout(shapes, inputs) if shapes else None
-
-    def _sizes_of_value(
-        self, call: Call, layout: Layout, sizes: Mapping[str, int]
-    ) -> dict[str, int]:
-        """Return the sizes that the parameters themselves have."""
-        shapes = shapes_of(call.value)
-        ends = [tuple(shapes[key])[:: 1 if layout.turned else -1] for key in layout.weights]
-        values = [ends[0][0], *(end[1] for end in ends)]
-        return {"B": sizes["B"], **dict(zip(size_names(layout.depth), values, strict=True))}
-
-    def _settle(self, initial: tuple[dict[str, int], Call], *, no_sizes: bool) -> None:
-        sizes, call = initial
-        found = self.found
-        value = call.value
-        if isinstance(value, dict):
-            arrays = [entry for entry in value.values() if isinstance(entry, Given)]
-            if arrays:
-                found.kind = arrays[0].kind
-                dtypes = [
-                    a.dtype
-                    for a in arrays
-                    if a.dtype in ("float32", "float64", "float16", "bfloat16")
-                ]
-                found.dtype = dtypes[0] if dtypes else "float64"
-        layout = self._layout_of(call, None if no_sizes else sizes.get("nx"))
-        if layout is None:
-            shapes = shapes_of(value)
-            if shapes and len([k for k in shapes if k[:1] in "Ww"]) > 1:
-                found.layout = layout_from_keys(list(shapes))
-            return
-        found.layout = Layout(weights=layout.weights, biases=layout.biases)
-        if no_sizes:
-            fixed = self._sizes_of_value(call, layout, sizes)
-            if fixed["ny"] >= 2 and max(fixed.values()) <= 2_000:
-                found.fixed = fixed
-        if not layout.is_lab:
-            found.own_layout = layout
+        settle(self.found, no_sizes=required(function) == 0 and not accepted(function))
 
     def _round(self, trial: Trial, layout: Layout) -> None:
         calls = dict(self._calls(trial, layout))
