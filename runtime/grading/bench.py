@@ -1,5 +1,6 @@
 """Where a file is judged: its answers, what is right, and what every judgement needs."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -20,6 +21,8 @@ from runtime.grading.wording import Names, diagnosis_of
 Array = NDArray[Any]
 
 
+# what NumPy says of a matrix product that does not exist
+_MISMATCH = re.compile(r"matmul: Input operand.*\(size (\d+) is different from (\d+)\)")
 MUST_BE_RIGHT = ("a", "b", "lab")  # kinds of trials that decide
 
 
@@ -96,7 +99,7 @@ class Bench:
 
 def failure_message(bench: Bench, name: str, failure: Failure) -> str:
     """Return what is said of a function that could not be called to the end."""
-    text = f"{name} {failure}"
+    text = _MISMATCH.sub(r"matmul: the inner sizes differ, \1 and \2", f"{name} {failure}")
     if failure.line is not None:
         text += f" ({bench.place(failure.line)})"
     if failure.error in ("NameError", "UnboundLocalError"):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from runtime.grading.tree import Node
@@ -83,6 +83,9 @@ class Scope:
     whole
         Other right-hand sides for the whole statement: kind, clause, tree, cost, and whether
         they say nothing of the size of the result.
+    before
+        By the name of a gradient, that to which an activation's derivative is multiplied to
+        make it, with the activation.
     results
         Names of those tensors that are results as the statement is.
     anew
@@ -96,6 +99,7 @@ class Scope:
     own_slope: Node | None = None
     activation: str = ""
     whole: Sequence[tuple[str, str, Node, float, bool]] = ()
+    before: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     results: Sequence[str] = ()
     anew: Sequence[Edit] = ()
     at_most: float = math.inf

@@ -70,6 +70,16 @@ def _exchange(
     if inside and new in scope.shapes and scope.shapes[new] == scope.shapes[old]:
         return _elsewhere(statement, tree, scope, old, new)
     same = scope.shapes.get(new) == scope.shapes.get(old)
+    above, activation = scope.before.get(old, ("", ""))
+    if new == above:
+        return Edit(
+            statement=statement,
+            tree=tree,
+            kind="activation-derivative-missing",
+            what=f"{new} stands where {old} belongs: the derivative of {activation} is missing",
+            look=f"look at the factor that comes from {activation}",
+            cost=2.0,
+        )
     return Edit(
         statement=statement,
         tree=tree,

@@ -28,7 +28,9 @@ def turned(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
         )
 
     if not any(node.op == "ones" for node in tree.args):
-        yield made((), transposed(tree), f"the result is the transpose of {written(tree)}")
+        yield made(
+            (), transposed(tree), f"it is the transpose of what it should be, {written(tree)}"
+        )
     for path, node in nodes(tree):
         if node.op != "matmul":
             continue
@@ -224,8 +226,8 @@ def _axes(statement: str, tree: Node, path: Path, node: Node) -> Iterator[Edit]:
         statement=statement,
         tree=changed(tree, path, transposed(Node("across", (inner,)))),
         kind="axis-lost",
-        what=f"the sums of the rows of {written(inner)} have lost their axis, and meet the "
-        "columns: keepdims is missing",
+        what=f"the sums of the rows of {written(inner)} have lost an axis, so that they meet "
+        "the columns, not the rows: keepdims is missing",
         look="look at the shape of the sum: which axis is left?",
         cost=1.5,
     )

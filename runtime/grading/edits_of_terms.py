@@ -72,7 +72,8 @@ def _drop(statement: str, tree: Node, node: Node, lost: Node, scope: Scope) -> E
             what = f"the term − {written(lost.args[0])} is missing"
         elif lost.op == "matmul" and any(a.op == "ones" for a in lost.args):
             inner = next(a for a in lost.args if a.op != "ones")
-            what = f"the bias {written(inner)} is missing"
+            bias = inner.args[0] if inner.op == "T" else inner
+            what = f"the bias {written(bias)} is missing"
     elif node.op == "matmul" and lost.op == "ones":
         what = "the sum over the batch is missing" if lost.name == "B" else "a sum is missing"
         look, kind, cost = "look at what is summed", "reduction-missing", 1.5

@@ -131,7 +131,12 @@ def _judge_gradients(
             continue
         first = next(c for c in found if not c.ok)
         said = list(diagnoses.get(key, ()))
-        if first.problem.startswith("has the shape") and (key not in wrong or said):
+        explained = key in wrong and not first.same_size  # what was named changes the shape, too
+        if (
+            first.problem.startswith("has the shape")
+            and (key not in wrong or said)
+            and not explained
+        ):
             said.append(_shape_diagnosis(bench, key, first))
         judged[key] = Judgement(
             status="wrong",

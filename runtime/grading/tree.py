@@ -322,6 +322,8 @@ def written(node: Node) -> str:
         case "neg":
             return f"−{_tight(args[0])}"
         case "matmul":
+            if summed := _summed(node):
+                return f"{summed[0]}({written(summed[1])})"
             return " ".join(_tight(a) for a in args)
         case "mul":
             return " ∘ ".join(_factor(a) for a in args)
@@ -348,8 +350,20 @@ def written(node: Node) -> str:
             return f"{head}({', '.join(written(a) for a in args)})"
 
 
+def _summed(node: Node) -> tuple[str, Node] | None:
+    """Return what is summed by a product with ones, and how: ``A 1 1ᵀ``, ``1ᵀ A 1``."""
+    match node.args:
+        case (Node(op=op) as inner, Node(op="ones"), Node(op="T", args=(Node(op="ones"),))):
+            return ("rowsum", inner) if op != "ones" else None
+        case (Node(op="T", args=(Node(op="ones"),)), inner, Node(op="ones")):
+            return "sum", inner
+        case _:
+            return None
+
+
 def _tight(node: Node) -> str:
-    return written(node) if node.op in _TIGHT else f"({written(node)})"
+    tight = node.op in _TIGHT or (node.op == "matmul" and _summed(node) is not None)
+    return written(node) if tight else f"({written(node)})"
 
 
 def _factor(node: Node) -> str:

@@ -87,7 +87,7 @@ def diagnosis_of(
             clauses.append(f"{_together(words)} {_plural(clause) if len(words) > 1 else clause}")
         else:
             every = _together([names.word(name) for name in explanation.explains])
-            clauses.append(f"{names.word(subject)} {clause}, and with it {every}")
+            clauses.append(f"{names.word(subject)}, and with it {every}, {clause}")
         looks.append(look)
         kinds.append(kind)
     if explanation.after:
@@ -163,7 +163,7 @@ def scale_words(scale: Scale) -> tuple[str, str, str]:
         case ():
             return (
                 "constant-factor",
-                f"is {scale.text()} times what it should be: a factor {scale.text()} too many",
+                f"is {scale.text()} times what it should be: a factor {scale.text()} is too many",
                 look,
             )
         case (("B", 1),) if size == 1:
