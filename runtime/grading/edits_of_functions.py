@@ -40,11 +40,16 @@ def _applied(statement: str, tree: Node, path: Path, node: Node) -> Iterator[Edi
     """Apply a function to a part of a formula, or square it."""
     text, look = written(node), "look at the functions that are applied"
     names = ("log", "exp", "tanh", "abs", "sign", "sigmoid", "softmax rows")
-    for name in names if node.op == "name" else ("abs",):
+    for name in names if node.op == "name" else ("abs", "sign"):
         called = Node("fn", (node,), name=name)
         what = f"{written(called)} stands where {text} belongs"
         new = changed(tree, path, called)
         yield _edit(statement, new, "extra-function", what, look, 2.6)
+    if node.op == "name":
+        rest = Node("plus", (Node("number", number=1.0), Node("neg", (node,))))
+        what = f"{written(rest)} stands where {text} belongs"
+        new = changed(tree, path, rest)
+        yield _edit(statement, new, "complement", what, f"look at what is done to {text}", 2.6)
     if node.op == "plus":
         new = changed(tree, path, Node("mul", (node, node)))
         yield _edit(statement, new, "power", f"{text} is squared", "look at the powers", 2.5)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from runtime.grading.answers import Call, Interview, shapes_of
 from runtime.grading.problem import Layout, find_layout, layout_from_keys
 from runtime.grading.reference import size_names
+from runtime.grading.source import parameter_keys
 from runtime.grading.values import Given
 
 _FLOATS = ("float32", "float64", "float16", "bfloat16")
@@ -48,7 +49,13 @@ def settle(found: Interview, *, no_sizes: bool) -> None:
         if shapes and len([k for k in shapes if k[:1] in "Ww"]) > 1:
             found.layout = layout_from_keys(list(shapes))
         return
-    found.layout = Layout(weights=layout.weights, biases=layout.biases)
+    # a bias that the file reads, but that its init_params does not make
+    read = parameter_keys(found.source)
+    biases = [
+        bias or next((key for key in read if key == f"b{weight[1:]}"), "")
+        for weight, bias in zip(layout.weights, layout.biases, strict=True)
+    ]
+    found.layout = Layout(weights=layout.weights, biases=tuple(biases))
     if no_sizes:
         fixed = sizes_of_value(call, layout, sizes)
         if fixed["ny"] >= 2 and max(fixed.values()) <= 2_000:

@@ -223,6 +223,8 @@ _ACCURACIES: dict[str, Callable[[Array, Array], float]] = {
     "The accuracy takes the smallest entry of Yhat, not the largest.": lambda p, y: float(
         (p.argmin(axis=1) == y.argmax(axis=1)).mean() * 100
     ),
+    "The accuracy compares the places of the largest entries of Yhat with the largest entries of "
+    "Y themselves.": lambda p, y: float((p.argmax(axis=1) == y.max(axis=1)).mean() * 100),
     "The accuracy compares rounded entries, not the places of the largest ones.": lambda p, y: (
         float(((p > 0.5) == (y > 0.5)).mean() * 100)
     ),

@@ -45,6 +45,9 @@ def judge_sgd(bench: Bench, rounds: Sequence[Round]) -> Judgement:
         if form := _step_form(bench, round_, keys):
             return form
     wrong = [key for key in keys if not all(_stepped(bench, r, key) for r in decisive)]
+    if wrong and (kept := _right_once(bench, rounds, keys)):
+        summary = f"sgd is wrong for {listed(wrong)} from the second call on."
+        return Judgement(status="wrong", summary=summary, diagnosis=(kept,))
     if wrong and _returns_gradients(decisive, keys):
         summary = "sgd returns the gradients, and not the parameters."
         told = at_return(bench, "sgd", "wrong-return", "sgd", nothing=False)
@@ -56,7 +59,8 @@ def judge_sgd(bench: Bench, rounds: Sequence[Round]) -> Judgement:
         if bench.interview.is_part_2 and (early := _zeroed_early(bench, decisive, wrong)):
             diagnosis: tuple[Diagnosis, ...] = (early,)
         else:
-            diagnosis = _explain_step(bench, decisive, keys, wrong)
+            alone = _step_alone(bench, decisive, keys, wrong)
+            diagnosis = (alone,) if alone else _explain_step(bench, decisive, keys, wrong)
         return Judgement(status="wrong", summary=summary, diagnosis=diagnosis)
     if bench.interview.is_part_2:
         return _judge_graph(bench, decisive, keys)
@@ -107,9 +111,64 @@ def _raising_step(bench: Bench, rounds: Sequence[Round], failure: Failure) -> Ju
         keys = names_by_key(usable[0].layout)
         whole = all(_step_form(bench, r, keys) is None for r in usable)
         wrong = [k for k in keys if whole and not all(_stepped(bench, r, k) for r in usable)]
-        if wrong:
+        if kept := _right_once(bench, rounds, keys):
+            diagnosis = (kept,)
+        elif wrong:
             diagnosis = _explain_step(bench, usable, keys, wrong)
     return Judgement(status="error", summary=message, diagnosis=diagnosis)
+
+
+def _step_alone(
+    bench: Bench, rounds: Sequence[Round], keys: Mapping[str, str], wrong: Sequence[str]
+) -> Diagnosis | None:
+    """Return what is said if the step, or its opposite, stands where the parameter belongs."""
+    told: dict[float, str] = {1.0: "eta · grads", -1.0: "−eta · grads"}
+    for round_ in rounds:
+        value = round_.calls["sgd"].value
+        assert isinstance(value, dict)
+        for key in wrong:
+            slope = round_.trial.slopes[keys[key]]
+            step = round_.layout.stored(key, round_.trial.rate * slope)
+            told = {
+                sign: text
+                for sign, text in told.items()
+                if value[key].array.shape == step.shape
+                and np.allclose(value[key].array, sign * step, rtol=bench.tolerance)
+            }
+    if not told:
+        return None
+    line = step_line(bench.interview.selection.functions.get("sgd"))
+    place = f" ({bench.place(line)})" if line else ""
+    (text,) = told.values()
+    return Diagnosis(
+        kind="term-missing",
+        look="Look at the terms of the update.",
+        message=f"In the step of {listed(wrong)}, the parameter itself is missing: what is left is "
+        f"{text}{place}.",
+        formula="Right is params − eta · grads.",
+        line=line,
+    )
+
+
+def _right_once(bench: Bench, rounds: Sequence[Round], keys: Mapping[str, str]) -> Diagnosis | None:
+    """Return what is said of a step that is right in the first call, and in no later one."""
+
+    def is_right(round_: Round) -> bool:
+        whole = _step_form(bench, round_, keys) is None
+        return whole and all(_stepped(bench, round_, key) for key in keys)
+
+    first, *later = [r for r in rounds if "sgd" in r.calls]
+    if not later or not is_right(first) or any(map(is_right, later)):
+        return None
+    line = step_line(bench.interview.selection.functions.get("sgd"))
+    place = f" ({bench.place(line)})" if line else ""
+    return Diagnosis(
+        kind="keeps-state",
+        look="Look at what sgd keeps from one call to the next.",
+        message=f"Only the first call of sgd is right{place}: it keeps something from one call to "
+        "the next, such as a velocity. The lab's step is params − eta · grads, and no more.",
+        line=line,
+    )
 
 
 def _zeroed_early(bench: Bench, rounds: Sequence[Round], wrong: Sequence[str]) -> Diagnosis | None:
