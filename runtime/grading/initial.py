@@ -1,11 +1,11 @@
 """What the answers of `init_params` say of a file's network: keys, shapes, sizes, dtype."""
 
+import ast
 from collections.abc import Mapping
 
 from runtime.grading.answers import Call, Interview, shapes_of
 from runtime.grading.problem import Layout, find_layout, layout_from_keys
 from runtime.grading.reference import size_names
-from runtime.grading.source import parameter_keys
 from runtime.grading.values import Given
 
 _FLOATS = ("float32", "float64", "float16", "bfloat16")
@@ -50,9 +50,10 @@ def settle(found: Interview, *, no_sizes: bool) -> None:
             found.layout = layout_from_keys(list(shapes))
         return
     # a bias that the file reads, but that its init_params does not make
-    read = parameter_keys(found.source)
+    others = [f for name, f in found.selection.functions.items() if name != "init_params"]
+    named = [n.value for f in others for n in ast.walk(f) if isinstance(n, ast.Constant)]
     biases = [
-        bias or next((key for key in read if key == f"b{weight[1:]}"), "")
+        bias or (key if (key := f"b{weight[1:]}") in named else "")
         for weight, bias in zip(layout.weights, layout.biases, strict=True)
     ]
     found.layout = Layout(weights=layout.weights, biases=tuple(biases))

@@ -85,6 +85,7 @@ NAMED: dict[str, tuple[str, ...]] = {
     "softmax-twice": ("extra-function",),
     "softmax-wrong-axis": ("wrong-axis",),
     "tanh-derivative-at-preactivation": ("activation-derivative-elsewhere",),
+    "tanh-derivative-minus-2h": ("wrong-activation-derivative",),
     "tanh-derivative-not-squared": ("power",),
     "tanh-derivative-of-tanh": ("activation-derivative-elsewhere",),
     "tanh-derivative-plus": ("sign",),
@@ -113,7 +114,7 @@ TOLD: dict[str, str] = {
 # what is true as well of a mistake that the manifest has one word for
 ALSO_TRUE: dict[str, set[str]] = {
     "np_17.py": {"extra-size-division"},  # the mean over all entries, not their sum
-    "s2_04.py": {"wrong-activation-derivative", "constant-factor"},  # −2 h, for 1 − h²
+    "s2_04.py": {"constant-factor"},  # h for 1 − h², and −2 times
     "s3_07.py": {"extra-mean"},  # the mean of Y, in the place of a sum of what is divided by B
     "pt_two_04.py": {"extra-size-factor"},  # the squares are summed over the classes, not averaged
 }
