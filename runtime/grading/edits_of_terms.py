@@ -27,7 +27,7 @@ def dropped(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
                     yield Edit(
                         statement=statement,
                         tree=changed(tree, path, new.args[0]),
-                        kind="term-missing",
+                        kind="wrong-operand",
                         what=f"{written(new.args[0])} stands where {written(node)} belongs",
                         look="look at the terms that are added",
                         cost=2.2,

@@ -72,9 +72,14 @@ def diagnosis_of(
         Whether nothing else is as simple, and else whether this one is told first.
     """
     clauses, looks, kinds = [], [], []
+    user = ""
+    if explanation.also_changes:  # elsewhere the file has it right
+        verb = "uses" if len(explanation.explains) == 1 else "use"
+        user = f", as {_together([names.word(n) for n in explanation.explains])} {verb} it"
     for edit in explanation.changes:
         if edit.kind != "scale":
-            clauses.append(_clause(edit.statement, edit.what, names))
+            used = user if edit.statement not in names.results else ""
+            clauses.append(_clause(edit.statement, edit.what, names, used))
             looks.append(edit.look)
             kinds.append(edit.kind)
     if not explanation.scale.is_one:
@@ -136,10 +141,10 @@ def _together(words: Sequence[str]) -> str:
     return listed(words)
 
 
-def _clause(statement: str, what: str, names: Names) -> str:
-    word = names.word(statement)
+def _clause(statement: str, what: str, names: Names, used: str) -> str:
+    word = f"{names.word(statement)}{used}"
     if what.startswith("it "):
-        return f"{word} {what.removeprefix('it ')}"
+        return f"{word}{',' if used else ''} {what.removeprefix('it ')}"
     return f"in {word}, {what}"
 
 
