@@ -11,7 +11,6 @@ _OTHERS = ("tanh", "exp", "log", "sin", "sigmoid", "relu")
 
 def called_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
     """Call another function, or one too many."""
-    del scope
     for name in sorted({node.name for _, node in nodes(tree) if node.op == "fn"}):
         look = f"look at where {name} belongs"
         for other in _OTHERS:
@@ -20,6 +19,8 @@ def called_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]
                 what = f"{other} stands where {name} belongs"
                 new = _called(tree, name, other)
                 yield _edit(statement, new, "wrong-function", what, look, 2.0)
+    if scope.at_most < 2.5:
+        return
     for path, node in nodes(tree):
         if node.op == "fn" and len(node.args) == 1:
             look = f"look at where {node.name} belongs"

@@ -213,7 +213,8 @@ def replaced_whole(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
             cost=cost,
         )
     for name in scope.shapes:
-        if tensor(name) == tree or name.startswith(OVERWRITTEN):
+        cost = 2.2 if name in scope.results else 3.2
+        if tensor(name) == tree or name.startswith(OVERWRITTEN) or cost > scope.at_most:
             continue
         for new in (tensor(name), transposed(tensor(name))):
             yield Edit(
@@ -222,7 +223,7 @@ def replaced_whole(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
                 kind="wrong-tensor",
                 what=f"it is {written(new)}",
                 look="look at what is assigned",
-                cost=2.2 if name in scope.results else 3.2,
+                cost=cost,
             )
     zero = Node("mul", (Node("number", number=0.0), tree))
     yield Edit(
