@@ -1,5 +1,5 @@
 # Each target is one line that a person could type.
-.PHONY: check test slow golden bench ulp notebook sizes examples dist sbom workflows
+.PHONY: check test slow score golden bench ulp notebook sizes examples dist sbom workflows
 
 check: sizes
 	ruff check . && ruff format --check . && mypy
@@ -9,6 +9,10 @@ test:
 
 slow:
 	pip install -q '.[test]' && pytest -m slow
+
+# how many of the students' mistakes `gradwright grade` names, over all files: two minutes
+score:
+	pip install -q '.[test]' && pytest -n 0 -s -m slow tests/grading/test_corpus.py -k score
 
 golden:
 	pip install -q '.[test]' && pytest tests/generation --update-golden

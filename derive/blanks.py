@@ -67,13 +67,13 @@ STYLES: dict[str, BlankStyle] = {
         blank="⟨{number}: {room}⟩", answer="⟨{number}: {answer}⟩", rooms=("____", "________")
     ),
     "markdown": BlankStyle(
-        blank=r"\underset{({number})}{\boxed{{room}}}",
-        answer=r"\underset{({number})}{\boxed{{answer}}}",
+        blank=r"\,\underset{({number})}{\boxed{{room}}}\,",
+        answer=r"\,\underset{({number})}{\boxed{{answer}}}\,",
         rooms=(r"\qquad\quad", r"\qquad\qquad\qquad\qquad\qquad"),
     ),
     "latex": BlankStyle(
-        blank=r"\underset{({number})}{\underline{\hspace{{room}}}}",
-        answer=r"\underset{({number})}{\boxed{{answer}}}",
+        blank=r"\,\underset{({number})}{\underline{\hspace{{room}}}}\,",
+        answer=r"\,\underset{({number})}{\boxed{{answer}}}\,",
         rooms=("5em", "16em"),
     ),
     "html": BlankStyle(

@@ -148,8 +148,10 @@ class LatexNotation(Notation):
 
     def matrix(self, rows: Sequence[Sequence[str]]) -> Piece:
         r"""``\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}``."""
-        body = r" \\ ".join(" & ".join(row) for row in rows)
-        return Piece(rf"\begin{{pmatrix}} {body} \end{{pmatrix}}")
+        lines = [" & ".join(row) for row in rows]
+        # fractions of two rows would touch
+        below = r" \\[3pt] " if any(r"\frac" in line for line in lines) else r" \\ "
+        return Piece(rf"\begin{{pmatrix}} {below.join(lines)} \end{{pmatrix}}")
 
 
 def _listed(indices: Sequence[str]) -> str:

@@ -137,5 +137,7 @@ def _escaped(text: str) -> str:
 
 
 def _aligned(rows: list[str]) -> str:
-    body = " \\\\\n".join(rows)
+    # fractions of two rows would touch
+    below = " \\\\[4pt]\n" if any("\\frac" in row for row in rows) else " \\\\\n"
+    body = below.join(rows)
     return f"$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$"

@@ -40,14 +40,15 @@ class MathmlNotation(Notation):
 
     slash = '<mo lspace="0" rspace="0">/</mo>'
     minus = '<mo form="prefix">−</mo>'
-    plus_sign = "<mo>+</mo>"
+    plus_sign = '<mo form="infix">+</mo>'
     minus_sign = '<mo form="infix">−</mo>'
-    hadamard_sign = "<mo>∘</mo>"
-    quotient_sign = "<mo>⊘</mo>"
+    # spaces as browsers have them; MathJax knows none for these, or at the start of a cell
+    hadamard_sign = '<mo lspace="0.2222em" rspace="0.2222em">∘</mo>'
+    quotient_sign = '<mo lspace="0.2222em" rspace="0.2222em">⊘</mo>'
     dot_sign = "<mo>·</mo>"
     times_sign = "<mo>×</mo>"
     approximately_sign = "<mo>≈</mo>"
-    equals_sign = "<mo>=</mo>"
+    equals_sign = '<mo lspace="0.2778em" rspace="0.2778em">=</mo>'
     product_sign = f'{_TIMES}<mspace width="0.17em"/>'
 
     def name(self, name: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import sympy
 from sympy import Expr
 from sympy.calculus.util import maximum, minimum, periodicity
+from sympy.functions.elementary.trigonometric import TrigonometricFunction
 
 from derive.evaluate import Array, Evaluator
 from derive.program import base, index, scalar
@@ -34,7 +35,9 @@ def steepness(function: Expr) -> Callable[[Array, Array, Array], Array]:
         Takes a point of each interval, its lower end and its upper end.
     """
     derivative = sympy.diff(function, T)
-    period = periodicity(derivative, T) if derivative.has(T) else None
+    # asked only where something can be periodic: what asks loads SymPy's physical units
+    can_repeat = derivative.has(TrigonometricFunction)
+    period = periodicity(derivative, T) if can_repeat else None
     if period is not None and not function.has(sympy.tan):  # whose slope has no largest value
         there = sympy.Interval(0, period)
         largest = float(max(maximum(derivative, T, there), -minimum(derivative, T, there)))

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import os
 import signal
 import sys
@@ -128,6 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             status = _run(rest, debug=debug)
     except Interrupted as signalled:  # while an error was being reported
         status = signalled.exit_status
+    if arguments is None:
+        gc.freeze()  # else Python's last collection walks through all that SymPy made
     sys.exit(status)
 
 

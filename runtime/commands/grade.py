@@ -76,10 +76,17 @@ def command(
         ctx.exit(_grade_folder(Path(path), hints, timeout, csv_file, format_))
     if csv_file is not None:
         raise InputError(f"--csv: {path} is not a folder. Give a folder of files, or leave it out.")
-    from runtime.grading.grader import grade
+    import gc
+
     from runtime.grading.report import verdict_text
 
-    verdict = grade(path, timeout=timeout)
+    gc.disable()  # SymPy makes objects by the hundred thousand, and nearly all are kept
+    try:
+        from runtime.grading.grader import grade
+
+        verdict = grade(path, timeout=timeout)
+    finally:
+        gc.enable()
     if format_ == "json":
         click.echo(json.dumps(verdict.to_json(hints), indent=2, allow_nan=False))
     else:

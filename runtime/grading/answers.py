@@ -11,11 +11,12 @@ from runtime.grading.problem import (
     lab_parameters,
 )
 from runtime.grading.selection import Selection
+from runtime.grading.session import ChildError
 from runtime.grading.source import (
     Source,
     required,
 )
-from runtime.grading.values import Failure, Given, Value
+from runtime.grading.values import Failure, Given, Value, read_failure, read_value
 
 Array = NDArray[Any]
 Answer = Value | Failure
@@ -126,3 +127,39 @@ def shapes_of(value: Answer) -> dict[str, tuple[int, ...]]:
     if not isinstance(value, dict):
         return {}
     return {key: entry.array.shape for key, entry in value.items() if isinstance(entry, Given)}
+
+
+def read_call(body: Any, arrays: tuple[Array, ...]) -> Call:
+    """Return what a process answered to a call.
+
+    Raises
+    ------
+    ChildError
+        If it is no answer.
+    """
+    if not isinstance(body, dict):
+        raise ChildError("sent what is no answer")
+    lines = _lines_of(body.get("lines", []), arrays)
+    if "error" in body:
+        return Call(value=read_failure(body["error"]), lines=lines)
+    after = body.get("arguments", [])
+    return Call(
+        value=read_value(body.get("value"), arrays),
+        arguments=[read_value(a, arrays) for a in after] if isinstance(after, list) else [],
+        lines=lines,
+    )
+
+
+def _lines_of(records: Any, arrays: tuple[Array, ...]) -> list[tuple[int, str, Array]]:
+    if not isinstance(records, list):
+        return []
+    found: list[tuple[int, str, Array]] = []
+    for record in records[:1000]:
+        match record:
+            case [int() as line, str() as name, description]:
+                value = read_value(description, arrays)
+                if isinstance(value, Given):
+                    found.append((line, name, value.array))
+            case _:
+                continue
+    return found

@@ -1,5 +1,6 @@
 """Where a file is judged: its answers, what is right, and what every judgement needs."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -7,10 +8,11 @@ from typing import Any, final
 from numpy.typing import NDArray
 
 from runtime.grading.answers import Call, Interview, Round
-from runtime.grading.comparing import coarsest
+from runtime.grading.comparing import coarsest, match_tolerance
 from runtime.grading.evidence import Evidence, choose
+from runtime.grading.puzzle import Explanation, Puzzle
 from runtime.grading.reference import Reference, forward_values, right_values
-from runtime.grading.search import Explanation, Puzzle, explain
+from runtime.grading.search import explain
 from runtime.grading.tree import Evaluation
 from runtime.grading.values import Failure
 from runtime.grading.verdict import Diagnosis, Judgement
@@ -19,6 +21,8 @@ from runtime.grading.wording import Names, diagnosis_of
 Array = NDArray[Any]
 
 
+# what NumPy says of a matrix product that does not exist
+_MISMATCH = re.compile(r"matmul: Input operand.*\(size (\d+) is different from (\d+)\)")
 MUST_BE_RIGHT = ("a", "b", "lab")  # kinds of trials that decide
 
 
@@ -49,6 +53,11 @@ class Bench:
 
     def __post_init__(self) -> None:
         self._expected: dict[int, dict[str, tuple[Array, Array]]] = {}
+
+    @property
+    def tolerance(self) -> float:
+        """How near, relative to the largest entry, an explanation must come to a result."""
+        return match_tolerance(coarsest(self.interview.dtype, "float32"))
 
     def forget(self) -> None:
         """Forget what was computed for another network."""
@@ -90,7 +99,7 @@ class Bench:
 
 def failure_message(bench: Bench, name: str, failure: Failure) -> str:
     """Return what is said of a function that could not be called to the end."""
-    text = f"{name} {failure}"
+    text = _MISMATCH.sub(r"matmul: the inner sizes differ, \1 and \2", f"{name} {failure}")
     if failure.line is not None:
         text += f" ({bench.place(failure.line)})"
     if failure.error in ("NameError", "UnboundLocalError"):
@@ -111,8 +120,7 @@ def call_problem(bench: Bench, name: str, asked: str, rounds: Sequence[Round]) -
     if name in bench.interview.dead:
         message = failure_message(bench, name, bench.interview.dead[name])
         return Judgement(status="error", summary=message)
-    calls = [r.calls.get(asked) for r in rounds]
-    if all(call is None for call in calls):
+    if not deciding(rounds, asked):
         return Judgement(status="error", summary=f"{name} could not be run.")
     return None
 
@@ -127,9 +135,9 @@ def first_failure(rounds: Sequence[Round], asked: str) -> Failure | None:
     return None
 
 
-def working_dtype(bench: Bench) -> str:
-    """Return the dtype to whose digits candidates are compared with what the file gave."""
-    return coarsest(bench.interview.dtype, "float32")
+def deciding(rounds: Sequence[Round], asked: str) -> list[Round]:
+    """Return the trials at which a function must be right, of those at which it was called."""
+    return [r for r in rounds if r.trial.kind in MUST_BE_RIGHT and asked in r.calls]
 
 
 def explained(

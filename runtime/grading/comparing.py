@@ -33,6 +33,8 @@ class Comparison:
         ``max|a-b| / max|b|``, None if there is none.
     problem
         What is wrong with it at first sight, in words.
+    same_size
+        Whether it has the entries of what is expected, axes of length 1 aside.
     """
 
     ok: bool
@@ -40,6 +42,7 @@ class Comparison:
     imprecise: bool = False
     relative_error: float | None = None
     problem: str = ""
+    same_size: bool = True
 
 
 def coarsest(*dtypes: str) -> str:
@@ -78,7 +81,7 @@ def compare(
     right_shape = array.shape == shape or (shape == () and array.size == 1)
     problem = "" if right_shape else f"has the shape {array.shape}, expected {shape}"
     if array.size != expected.size or array.squeeze().shape != expected.squeeze().shape:
-        return Comparison(ok=False, numbers_ok=False, problem=problem)
+        return Comparison(ok=False, numbers_ok=False, problem=problem, same_size=False)
     a, b = array.reshape(-1), expected.reshape(-1)
     allowed = float(np.max(bound, initial=0.0)) * _SLACK
     with np.errstate(all="ignore"):

@@ -1,12 +1,11 @@
 """One change of a formula, and what it may be made of."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
-from runtime.grading.tree import (
-    Node,
-)
+from runtime.grading.tree import Node
 
 Shape = tuple[int, int]
 
@@ -84,10 +83,15 @@ class Scope:
     whole
         Other right-hand sides for the whole statement: kind, clause, tree, cost, and whether
         they say nothing of the size of the result.
+    before
+        By the name of a gradient, that to which an activation's derivative is multiplied to
+        make it, with the activation.
     results
         Names of those tensors that are results as the statement is.
     anew
         Wrong formulas of tensors that a file may compute once more: each an edit of its own.
+    at_most
+        What an edit may cost: dearer ones need not be made.
     """
 
     shapes: Mapping[str, Shape]
@@ -95,5 +99,7 @@ class Scope:
     own_slope: Node | None = None
     activation: str = ""
     whole: Sequence[tuple[str, str, Node, float, bool]] = ()
+    before: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     results: Sequence[str] = ()
     anew: Sequence[Edit] = ()
+    at_most: float = math.inf

@@ -7,13 +7,16 @@ pass, the parameters, gradients that stand before, the derivatives of other acti
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from runtime.grading.edit import Edit, Scope
 from runtime.grading.edits_of_functions import called_otherwise, powers_otherwise
 from runtime.grading.edits_of_operands import (
+    chosen,
     exchanged,
     recomputed,
     replaced_whole,
+    sloped_more,
     sloped_otherwise,
 )
 from runtime.grading.edits_of_shapes import (
@@ -29,9 +32,7 @@ from runtime.grading.edits_of_terms import (
     grouped_otherwise,
     multiplied_more,
 )
-from runtime.grading.tree import (
-    Node,
-)
+from runtime.grading.tree import Node
 
 Operator = Callable[[str, Node, Scope], Iterator[Edit]]
 
@@ -42,7 +43,8 @@ OPERATORS: tuple[tuple[float, Operator], ...] = (
     (2.0, turned),
     (1.5, summed_otherwise),
     (2.0, grouped_otherwise),
-    (1.8, sloped_otherwise),
+    (2.0, sloped_otherwise),
+    (2.0, sloped_more),
     (2.0, multiplied_otherwise),
     (1.5, exchanged),
     (2.0, powers_otherwise),
@@ -50,6 +52,7 @@ OPERATORS: tuple[tuple[float, Operator], ...] = (
     (1.5, rows_otherwise),
     (2.0, samples_skipped),
     (2.3, recomputed),
+    (2.4, chosen),
     (1.0, replaced_whole),
     (2.4, divided_otherwise),
     (2.4, multiplied_more),
@@ -66,6 +69,8 @@ def edits(statement: str, tree: Node, scope: Scope, *, at_most: float = math.inf
     at_most
         What a change may cost.
     """
+    if at_most < scope.at_most:
+        scope = replace(scope, at_most=at_most)
     for least, operator in OPERATORS:
         if least <= at_most:
             for edit in operator(statement, tree, scope):

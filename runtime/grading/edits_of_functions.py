@@ -11,7 +11,6 @@ _OTHERS = ("tanh", "exp", "log", "sin", "sigmoid", "relu")
 
 def called_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
     """Call another function, or one too many."""
-    del scope
     for name in sorted({node.name for _, node in nodes(tree) if node.op == "fn"}):
         look = f"look at where {name} belongs"
         for other in _OTHERS:
@@ -20,6 +19,8 @@ def called_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]
                 what = f"{other} stands where {name} belongs"
                 new = _called(tree, name, other)
                 yield _edit(statement, new, "wrong-function", what, look, 2.0)
+    if scope.at_most < 2.5:
+        return
     for path, node in nodes(tree):
         if node.op == "fn" and len(node.args) == 1:
             look = f"look at where {node.name} belongs"
@@ -40,11 +41,16 @@ def _applied(statement: str, tree: Node, path: Path, node: Node) -> Iterator[Edi
     """Apply a function to a part of a formula, or square it."""
     text, look = written(node), "look at the functions that are applied"
     names = ("log", "exp", "tanh", "abs", "sign", "sigmoid", "softmax rows")
-    for name in names if node.op == "name" else ("abs",):
+    for name in names if node.op == "name" else ("abs", "sign"):
         called = Node("fn", (node,), name=name)
         what = f"{written(called)} stands where {text} belongs"
         new = changed(tree, path, called)
         yield _edit(statement, new, "extra-function", what, look, 2.6)
+    if node.op == "name":
+        rest = Node("plus", (Node("number", number=1.0), Node("neg", (node,))))
+        what = f"{written(rest)} stands where {text} belongs"
+        new = changed(tree, path, rest)
+        yield _edit(statement, new, "complement", what, f"look at what is done to {text}", 2.6)
     if node.op == "plus":
         new = changed(tree, path, Node("mul", (node, node)))
         yield _edit(statement, new, "power", f"{text} is squared", "look at the powers", 2.5)

@@ -15,6 +15,8 @@ from runtime.grading.tree import (
     written,
 )
 
+_NO_SLOPE = 2.4  # what it costs to take something for a derivative that is none
+
 
 def exchanged(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
     """Read a tensor in the place of another, at one place or wherever it stands."""
@@ -23,7 +25,7 @@ def exchanged(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
         inside = scope.own_slope is not None and old in reads(scope.own_slope)
         places = [path for path, node in nodes(tree) if node == tensor(old)]
         for new in scope.shapes:
-            if new == old:
+            if new == old or (scope.shapes[new] != scope.shapes[old] and scope.at_most < 2.8):
                 continue
             everywhere = renamed(tree, {old: tensor(new)})
             yield _exchange(statement, everywhere, old, new, scope, inside)
@@ -68,6 +70,16 @@ def _exchange(
     if inside and new in scope.shapes and scope.shapes[new] == scope.shapes[old]:
         return _elsewhere(statement, tree, scope, old, new)
     same = scope.shapes.get(new) == scope.shapes.get(old)
+    above, activation = scope.before.get(old, ("", ""))
+    if new == above:
+        return Edit(
+            statement=statement,
+            tree=tree,
+            kind="activation-derivative-missing",
+            what=f"{new} stands where {old} belongs: the derivative of {activation} is missing",
+            look=f"look at the factor that comes from {activation}",
+            cost=2.0,
+        )
     return Edit(
         statement=statement,
         tree=tree,
@@ -89,8 +101,25 @@ def _elsewhere(statement: str, tree: Node, scope: Scope, old: str, new: str) -> 
     )
 
 
+def chosen(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
+    """Take for the labels what a tensor itself chooses: 1 where a row is largest, else 0."""
+    if "Y" not in scope.shapes or "Y" not in reads(tree):
+        return
+    for name, shape in scope.shapes.items():
+        if name != "Y" and shape == scope.shapes["Y"] and not name.startswith(OVERWRITTEN):
+            yield Edit(
+                statement=statement,
+                tree=renamed(tree, {"Y": Node("fn", (tensor(name),), name="choice rows")}),
+                kind="wrong-operand",
+                what=f"the largest entry of each row of {name} is taken, and not that of the class "
+                "that Y names",
+                look="look at which class is taken: that of Y, or another?",
+                cost=2.4,
+            )
+
+
 def sloped_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
-    """Take the derivative of another activation, or one where none belongs."""
+    """Take the derivative of another activation, or something that is none."""
     if scope.own_slope is not None:
         for path, node in nodes(tree):
             if node != scope.own_slope:
@@ -120,13 +149,21 @@ def sloped_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]
                     look=f"look at the factor that comes from {scope.activation}",
                     cost=2.0,
                 )
-        yield from _no_slope(statement, tree, scope, scope.own_slope)
+        if scope.at_most >= _NO_SLOPE:
+            yield from _no_slope(statement, tree, scope, scope.own_slope)
+
+
+def sloped_more(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
+    """Multiply by a derivative where none belongs, or twice."""
     for path, node in [((), tree), *nodes(tree)]:
         if path and (node.op != "name" or node.name not in scope.shapes):
             continue
         for factor in scope.slopes:
-            text = written(factor.tree)
             again = factor.tree == scope.own_slope
+            cost = 2.8 if path else 2.0 if again else 2.2
+            if cost > scope.at_most:
+                continue
+            text = written(factor.tree)
             yield Edit(
                 statement=statement,
                 tree=changed(tree, path, product(node, factor.tree)),
@@ -138,7 +175,7 @@ def sloped_otherwise(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]
                     f"{factor.activation} at {factor.at}"
                 ),
                 look="look for a factor that does not belong there",
-                cost=(2.0 if again else 2.2) if not path else 2.8,
+                cost=cost,
             )
 
 
@@ -159,7 +196,7 @@ def _no_slope(statement: str, tree: Node, scope: Scope, slope: Node) -> Iterator
                 what=f"{written(other)} stands where the derivative of {scope.activation}, "
                 f"{written(slope)}, belongs",
                 look=f"look at the factor that comes from {scope.activation}",
-                cost=2.4,
+                cost=_NO_SLOPE,
             )
 
 
@@ -176,7 +213,8 @@ def replaced_whole(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
             cost=cost,
         )
     for name in scope.shapes:
-        if tensor(name) == tree or name.startswith(OVERWRITTEN):
+        cost = 2.2 if name in scope.results else 3.2
+        if tensor(name) == tree or name.startswith(OVERWRITTEN) or cost > scope.at_most:
             continue
         for new in (tensor(name), transposed(tensor(name))):
             yield Edit(
@@ -185,7 +223,7 @@ def replaced_whole(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
                 kind="wrong-tensor",
                 what=f"it is {written(new)}",
                 look="look at what is assigned",
-                cost=2.2 if name in scope.results else 3.2,
+                cost=cost,
             )
     zero = Node("mul", (Node("number", number=0.0), tree))
     yield Edit(

@@ -28,7 +28,9 @@ def turned(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
         )
 
     if not any(node.op == "ones" for node in tree.args):
-        yield made((), transposed(tree), f"the result is the transpose of {written(tree)}")
+        yield made(
+            (), transposed(tree), f"it is the transpose of what it should be, {written(tree)}"
+        )
     for path, node in nodes(tree):
         if node.op != "matmul":
             continue
@@ -38,6 +40,10 @@ def turned(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
             other = transposed(factor)
             what = f"{written(other)} stands where {written(factor)} belongs"
             yield made((*path, place), other, what)
+        if len(node.args) == 2 and node.args[0].op == "ones" and node.args[1].op == "T":
+            row = node.args[1]  # a bias beside every sample
+            what = f"{written(row.args[0])}, a column, stands where {written(row)} belongs"
+            yield made(path, row.args[0], what)
         if len(node.args) == 2 and not any(a.op == "ones" for a in node.args):
             left, right = node.args
             swapped = Node("matmul", (right, left))
@@ -128,6 +134,16 @@ def _sums(
             )
             for which, name in ((-1, "last"), (0, "first"))
         ),
+        *(
+            (
+                Node("matmul", (transposed(Node("skip", (summed,), number=which)), ones)),
+                "sample-missing",
+                f"the {name} sample of the batch is left out of the sum",
+                2.0,
+            )
+            for which, name in ((0, "first"), (-1, "last"))
+            if ones.name == "B"
+        ),
     ):
         yield Edit(
             statement=statement,
@@ -150,6 +166,16 @@ def _contractions(
             kind="reduction-replaced",
             what=f"only the {name} sample is taken, and not the sum over the batch",
             look="look at how the samples are summed",
+            cost=2.0,
+        )
+    for which, name in ((0, "first"), (-1, "last")):
+        skipped = Node("skip", (left,), number=which)
+        yield Edit(
+            statement=statement,
+            tree=changed(tree, path, Node("matmul", (transposed(skipped), right))),
+            kind="sample-missing",
+            what=f"the {name} sample of the batch is left out of the sum",
+            look="look at the loop over the samples: where does it begin and end?",
             cost=2.0,
         )
     sums = [Node("matmul", (Node("T", (Node("ones", name="B"),)), side)) for side in (left, right)]
@@ -195,6 +221,16 @@ def _axes(statement: str, tree: Node, path: Path, node: Node) -> Iterator[Edit]:
             look="look at what is summed, and over which axis",
             cost=1.5,
         )
+    # what has lost its axis lies along the last one, as NumPy broadcasts
+    yield Edit(
+        statement=statement,
+        tree=changed(tree, path, transposed(Node("across", (inner,)))),
+        kind="axis-lost",
+        what=f"the sums of the rows of {written(inner)} have lost an axis, so that they meet "
+        "the columns, not the rows: keepdims is missing",
+        look="look at the shape of the sum: which axis is left?",
+        cost=1.5,
+    )
 
 
 def samples_skipped(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:

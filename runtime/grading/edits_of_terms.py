@@ -23,6 +23,15 @@ def dropped(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
                 rest = (*node.args[:place], *node.args[place + 1 :])
                 new = rest[0] if len(rest) == 1 else Node(node.op, rest)
                 yield _drop(statement, changed(tree, path, new), node, lost, scope)
+                if node.op == "plus" and new.op == "neg":  # a − b → b
+                    yield Edit(
+                        statement=statement,
+                        tree=changed(tree, path, new.args[0]),
+                        kind="wrong-operand",
+                        what=f"{written(new.args[0])} stands where {written(node)} belongs",
+                        look="look at the terms that are added",
+                        cost=2.2,
+                    )
         elif node.op == "neg" and path:
             what = f"the minus before {written(node.args[0])} is missing"
             new_tree = changed(tree, path, node.args[0])
@@ -35,11 +44,24 @@ def dropped(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
                 cost=1.5,
             )
         elif node.op == "fn" and len(node.args) == 1:
+            places = [place for place, other in nodes(tree) if other == node]
+            again = len(places) > 1
+            if again and path == places[0]:
+                yield Edit(
+                    statement=statement,
+                    tree=_in_place_of(tree, node, node.args[0]),
+                    kind="function-missing",
+                    what=f"{node.name} is missing",
+                    look=f"look at where {node.name} belongs",
+                    cost=2.0,
+                )
+            line = "above" if path[:1] == (0,) else "below"
+            where = f" {line} the fraction line" if again and tree.op == "div" else ""
             yield Edit(
                 statement=statement,
                 tree=changed(tree, path, node.args[0]),
                 kind="function-missing",
-                what=f"{node.name} is missing",
+                what=f"{node.name} is missing{where}",
                 look=f"look at where {node.name} belongs",
                 cost=2.0,
             )
@@ -54,6 +76,15 @@ def dropped(statement: str, tree: Node, scope: Scope) -> Iterator[Edit]:
                 look="look at what is divided by what",
                 cost=2.0,
             )
+
+
+def _in_place_of(tree: Node, old: Node, new: Node) -> Node:
+    """Return a tree with a part exchanged wherever it stands."""
+    if tree == old:
+        return new
+    return Node(
+        tree.op, tuple(_in_place_of(a, old, new) for a in tree.args), tree.name, tree.number
+    )
 
 
 def _drop(statement: str, tree: Node, node: Node, lost: Node, scope: Scope) -> Edit:
@@ -72,7 +103,8 @@ def _drop(statement: str, tree: Node, node: Node, lost: Node, scope: Scope) -> E
             what = f"the term − {written(lost.args[0])} is missing"
         elif lost.op == "matmul" and any(a.op == "ones" for a in lost.args):
             inner = next(a for a in lost.args if a.op != "ones")
-            what = f"the bias {written(inner)} is missing"
+            bias = inner.args[0] if inner.op == "T" else inner
+            what = f"the bias {written(bias)} is missing"
     elif node.op == "matmul" and lost.op == "ones":
         what = "the sum over the batch is missing" if lost.name == "B" else "a sum is missing"
         look, kind, cost = "look at what is summed", "reduction-missing", 1.5

@@ -8,14 +8,16 @@ results equally well, and never whether something is right.
 """
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.grading.search import Explanation, Puzzle, ratio, run
-from runtime.grading.source import Function, assignments
+from runtime.grading.matching import ratio, run
+from runtime.grading.puzzle import Explanation, Puzzle
+from runtime.grading.source import Function, assignments, variables_by_key
 from runtime.grading.tree import Evaluation, Node, reads
 
 Array = NDArray[Any]
@@ -46,6 +48,7 @@ class Evidence:
         self.keys = keys
         self.function = function
         self.written = list(assignments(function)) if function is not None else []
+        self.variables = variables_by_key(function) if function is not None else {}
         self.starts = _starts(function)
         self.lines = [(self.starts.get(line, line), name, value) for line, name, value in lines]
         self.right = run(puzzle.statements, puzzle.trials[0].evaluation)
@@ -79,6 +82,14 @@ class Evidence:
                 continue
             if (line := self._line_of_value(value, key, is_whole=part is new)) is not None:
                 return line
+        if explanation.scale.number < 0 and name in self.right:
+            for line, factor in self._multiples(self.right[name]):
+                if factor < 0:
+                    return line
+        whole = values.get(name)  # up to a factor: the mean may be taken later
+        if whole is not None and whole.size >= 4 and not self._is_multiple(whole, name):
+            for line, _ in self._setting(whole, scaled=True):
+                return line
         # it may be a part of what stands on a later line
         for later, tree in explanation.statements.items():
             if later in self.keys or later == name or later not in values:
@@ -98,7 +109,8 @@ class Evidence:
         noted = list(self._setting(value))
         lines = [line for line, _ in noted]
         if key and is_whole:  # what becomes the result, not what the result is made of
-            lines = [line for line, name in noted if key in name]
+            # dWh and grads["Wh"] are of the key Wh, Wh1 is not
+            lines = [line for line, name in noted if re.search(rf"{re.escape(key)}(?!\w)", name)]
             return lines[0] if lines else None
         if self._is_ordinary(value):  # set once where it is right, and once more in error
             several = len(set(lines)) > 1
@@ -106,9 +118,12 @@ class Evidence:
         return lines[0] if lines else None
 
     def line_of_key(self, key: str) -> int | None:
-        """Return the last line on which a key is set."""
+        """Return the last line on which a key is set, or the variable that is put under it."""
         if not key:
             return None
+        lines = [line for name, line in self.written if name == self.variables.get(key)]
+        if lines:
+            return lines[-1]
         noted = [line for line, name, _ in self.lines if name.endswith(f'["{key}"]')]
         if noted:
             return noted[-1]
@@ -136,11 +151,26 @@ class Evidence:
             for side in (right, right.T)
         )
 
-    def _setting(self, value: Array) -> Iterator[tuple[int, str]]:
+    def _multiples(self, value: Array) -> Iterator[tuple[int, float]]:
+        """Return lines that set something to a multiple of a value, and which."""
+        for line, _, array in self.lines:
+            for side in (array, array.T):
+                factor = ratio(side, value, self.puzzle.tolerance, scaled=True)
+                if factor is not None and value.size >= 4:
+                    yield line, factor
+                    break
+
+    def _is_multiple(self, value: Array, name: str) -> bool:
+        """Whether a value is a multiple of the right one of a statement."""
+        right = self.right.get(name)
+        tolerance = self.puzzle.tolerance
+        return right is None or ratio(value, right, tolerance, scaled=True) is not None
+
+    def _setting(self, value: Array, *, scaled: bool = False) -> Iterator[tuple[int, str]]:
         """Return lines that set something to a value, transposed or not, and what they set."""
         for line, name, array in self.lines:
             for side in (array, array.T):
-                if ratio(side, value, self.puzzle.tolerance, scaled=False) is not None:
+                if ratio(side, value, self.puzzle.tolerance, scaled=scaled) is not None:
                     yield line, name
                     break
 

@@ -13,17 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.grading.answers import Answer, Call, Interview, Round, names_by_key, shapes_of
+from runtime.grading.answers import (
+    Answer,
+    Call,
+    Interview,
+    Round,
+    names_by_key,
+    read_call,
+)
+from runtime.grading.initial import layout_of, settle, sizes_of_value
 from runtime.grading.problem import (
     Layout,
     Trial,
-    find_layout,
     lab_outputs,
     layout_from_keys,
     make_trial,
     sizes_of,
 )
-from runtime.grading.reference import size_names
 from runtime.grading.selection import Selection
 from runtime.grading.session import ChildError, Session
 from runtime.grading.source import (
@@ -32,7 +38,7 @@ from runtime.grading.source import (
     parameter_keys,
     required,
 )
-from runtime.grading.values import Failure, Given, read_failure, read_value
+from runtime.grading.values import Failure, read_failure
 from runtime.grading.ways_to_call import ways_to_call
 
 Array = NDArray[Any]
@@ -216,7 +222,7 @@ class _Talk:
             "watch": self.watching,
         }
         frame = self.session.ask(body, arrays, within=self.patience)
-        return _call_of(frame.body, frame.arrays)
+        return read_call(frame.body, frame.arrays)
 
     def _learn_layout(self) -> None:
         """Call `init_params` at two sizes, and read off keys, shapes, dtype and kind."""
@@ -232,128 +238,94 @@ class _Talk:
                 call = self.call("init_params", arguments, [])
                 if call is None:
                     return
-                layout = self._layout_of(call, sizes.get("nx"))
+                layout = layout_of(call, sizes.get("nx"))
                 if layout is not None and layout.depth + 1 != len(sizes) - 1:
-                    sizes = self._sizes_of_value(call, layout, sizes)
+                    sizes = sizes_of_value(call, layout, sizes)
                 if best is None or layout is not None:
                     best = (sizes, call)
                 if layout is not None:
                     break
             assert best is not None
             self.found.initial.append(best)
-        self._settle(
-            self.found.initial[0], no_sizes=required(function) == 0 and not accepted(function)
-        )
-
-    def _layout_of(self, call: Call, inputs: int | None) -> Layout | None:
-        shapes = shapes_of(call.value)
-        return find_layout(shapes, inputs) if shapes else None
-
-    def _sizes_of_value(
-        self, call: Call, layout: Layout, sizes: Mapping[str, int]
-    ) -> dict[str, int]:
-        """Return the sizes that the parameters themselves have."""
-        shapes = shapes_of(call.value)
-        ends = [tuple(shapes[key])[:: 1 if layout.turned else -1] for key in layout.weights]
-        values = [ends[0][0], *(end[1] for end in ends)]
-        return {"B": sizes["B"], **dict(zip(size_names(layout.depth), values, strict=True))}
-
-    def _settle(self, initial: tuple[dict[str, int], Call], *, no_sizes: bool) -> None:
-        sizes, call = initial
-        found = self.found
-        value = call.value
-        if isinstance(value, dict):
-            arrays = [entry for entry in value.values() if isinstance(entry, Given)]
-            if arrays:
-                found.kind = arrays[0].kind
-                dtypes = [
-                    a.dtype
-                    for a in arrays
-                    if a.dtype in ("float32", "float64", "float16", "bfloat16")
-                ]
-                found.dtype = dtypes[0] if dtypes else "float64"
-        layout = self._layout_of(call, None if no_sizes else sizes.get("nx"))
-        if layout is None:
-            shapes = shapes_of(value)
-            if shapes and len([k for k in shapes if k[:1] in "Ww"]) > 1:
-                found.layout = layout_from_keys(list(shapes))
-            return
-        found.layout = Layout(weights=layout.weights, biases=layout.biases)
-        if no_sizes:
-            fixed = self._sizes_of_value(call, layout, sizes)
-            if fixed["ny"] >= 2 and max(fixed.values()) <= 2_000:
-                found.fixed = fixed
-        if not layout.is_lab:
-            found.own_layout = layout
+        settle(self.found, no_sizes=required(function) == 0 and not accepted(function))
 
     def _round(self, trial: Trial, layout: Layout) -> None:
         calls = dict(self._calls(trial, layout))
         self.found.rounds.append(Round(trial=trial, layout=layout, calls=calls))
 
     def _calls(self, trial: Trial, layout: Layout) -> Iterator[tuple[str, Call]]:
+        parameters = self._by_key(trial.given, layout)
+        slopes = self._by_key(trial.slopes, layout)
+        outputs = self.right_outputs(layout.depth, trial.given, trial.sizes)
+        both = dict(self._forward_and_loss(trial, parameters, outputs["yhat"]))
+        yield from both.items()
+        usable = "forward" in both and _keeps_outputs(both["forward"].value)
         if self.found.is_part_2:
-            yield from self._calls_of_part_2(trial, layout)
+            if usable:
+                yield from self._backward_of_part_2(trial)
+            # `sgd` is asked apart, on gradients that a loss of known slopes has left
+            arguments, arrays = self._described([parameters, slopes])
+            yield from self._steps_of_part_2(trial, arguments, arrays)
             return
-        arguments, arrays = self._described([self._parameters(trial, layout), trial.given["X"]])
+        keys = {key: outputs[key] for key in lab_outputs(layout.depth)}
+        yield from self._backward(trial, parameters, keys, usable=usable)
+        arguments, arrays = self._described([parameters, slopes])
+        arguments.append({"number": trial.rate})
+        sgd = self.call("sgd", arguments, arrays)
+        if sgd is not None:
+            yield "sgd", sgd
+
+    def _forward_and_loss(
+        self, trial: Trial, parameters: Mapping[str, Array], yhat: Array
+    ) -> Iterator[tuple[str, Call]]:
+        """Ask `forward`, and only then `loss_accuracy`, of what a right `forward` gives."""
+        arguments, arrays = self._described(
+            [parameters, trial.given["X"]], tracked=self.found.is_part_2
+        )
         forward = self.call("forward", arguments, arrays, keep="out")
         if forward is not None:
             yield "forward", forward
-        outputs = self.right_outputs(layout.depth, trial.given, trial.sizes)
-        arguments, arrays = self._described([outputs["yhat"], trial.given["Y"]])
+        arguments, arrays = self._described([yhat, trial.given["Y"]])
         loss = self.call("loss_accuracy", arguments, arrays)
         if loss is not None:
             yield "loss_accuracy", loss
-        usable = forward is not None and _keeps_outputs(forward.value)
+
+    def _backward(
+        self,
+        trial: Trial,
+        parameters: Mapping[str, Array],
+        keys: Mapping[str, Array],
+        *,
+        usable: bool,
+    ) -> Iterator[tuple[str, Call]]:
+        """Ask `backward` with what the file's own `forward` kept, and with right outputs."""
         if usable:
             arguments, arrays = self._described([trial.given["Y"]])
             kept = [{"kept": "out.0"}, {"kept": "out", "item": 1}]
             backward = self.call("backward", [*kept, *arguments], arrays)
             if backward is not None:
                 yield "backward", backward
-        keys = {key: outputs[key] for key in lab_outputs(layout.depth)}
-        described, arrays = self._described(
-            [self._parameters(trial, layout), keys, trial.given["Y"]]
-        )
+        described, arrays = self._described([parameters, keys, trial.given["Y"]])
         if usable:
             described[1]["over"] = {"kept": "out", "item": 1}
         backward = self.call("backward", described, arrays)
         if backward is not None:
             yield "backward on right outputs", backward
-        arguments, arrays = self._described(
-            [self._parameters(trial, layout), self._slopes(trial, layout)]
-        )
-        arguments.append({"number": trial.rate})
-        sgd = self.call("sgd", arguments, arrays)
-        if sgd is not None:
-            yield "sgd", sgd
 
-    def _calls_of_part_2(self, trial: Trial, layout: Layout) -> Iterator[tuple[str, Call]]:
-        tracked = self._parameters(trial, layout)
-        arguments, arrays = self._described([tracked, trial.given["X"]], tracked=True)
-        forward = self.call("forward", arguments, arrays, keep="out")
-        if forward is not None:
-            yield "forward", forward
-        outputs = self.right_outputs(layout.depth, trial.given, trial.sizes)
-        arguments, arrays = self._described([outputs["yhat"], trial.given["Y"]])
-        loss = self.call("loss_accuracy", arguments, arrays)
-        if loss is not None:
-            yield "loss_accuracy", loss
-        if forward is not None and _keeps_outputs(forward.value):
-            arguments, arrays = self._described([trial.given["Y"]])
-            first = {"kept": "out", "item": 0}
-            loss = self.call("loss_accuracy", [first, *arguments], arrays, keep="loss")
-            if loss is not None and not isinstance(loss.value, Failure):
-                yield "slopes", self._autograd()
-        # `sgd` is asked apart, on gradients that a loss of known slopes has left
-        arguments, arrays = self._described([tracked, self._slopes(trial, layout)])
-        yield from self._steps_of_part_2(trial, arguments, arrays)
+    def _backward_of_part_2(self, trial: Trial) -> Iterator[tuple[str, Call]]:
+        """Ask for what autograd makes of the loss of what `forward` returned."""
+        arguments, arrays = self._described([trial.given["Y"]])
+        first = {"kept": "out", "item": 0}
+        loss = self.call("loss_accuracy", [first, *arguments], arrays, keep="loss")
+        if loss is not None and not isinstance(loss.value, Failure):
+            yield "slopes", self._autograd()
 
     def _autograd(self) -> Call:
         assert self.session is not None
         self.asked = "loss_accuracy"
         body = {"do": "slopes", "loss": "loss", "parameters": "out.0"}
         frame = self.session.ask(body, within=self.patience)
-        return _call_of(frame.body, frame.arrays)
+        return read_call(frame.body, frame.arrays)
 
     def _steps_of_part_2(
         self, trial: Trial, arguments: list[Any], arrays: list[Array]
@@ -374,12 +346,6 @@ class _Talk:
             second = self.call("sgd", [again, rate], arrays)
             if second is not None:
                 yield "second sgd", second
-
-    def _parameters(self, trial: Trial, layout: Layout) -> dict[str, Array]:
-        return self._by_key(trial.given, layout)
-
-    def _slopes(self, trial: Trial, layout: Layout) -> dict[str, Array]:
-        return self._by_key(trial.slopes, layout)
 
     def _by_key(self, arrays: Mapping[str, Array], layout: Layout) -> dict[str, Array]:
         return {key: layout.stored(key, arrays[name]) for key, name in names_by_key(layout).items()}
@@ -408,32 +374,3 @@ class _Talk:
 
 def _keeps_outputs(value: Answer) -> bool:
     return isinstance(value, list) and len(value) >= 2 and isinstance(value[1], dict)
-
-
-def _call_of(body: Any, arrays: tuple[Array, ...]) -> Call:
-    if not isinstance(body, dict):
-        raise ChildError("sent what is no answer")
-    lines = _lines_of(body.get("lines", []), arrays)
-    if "error" in body:
-        return Call(value=read_failure(body["error"]), lines=lines)
-    after = body.get("arguments", [])
-    return Call(
-        value=read_value(body.get("value"), arrays),
-        arguments=[read_value(a, arrays) for a in after] if isinstance(after, list) else [],
-        lines=lines,
-    )
-
-
-def _lines_of(records: Any, arrays: tuple[Array, ...]) -> list[tuple[int, str, Array]]:
-    if not isinstance(records, list):
-        return []
-    found: list[tuple[int, str, Array]] = []
-    for record in records[:1000]:
-        match record:
-            case [int() as line, str() as name, description]:
-                value = read_value(description, arrays)
-                if isinstance(value, Given):
-                    found.append((line, name, value.array))
-            case _:
-                continue
-    return found

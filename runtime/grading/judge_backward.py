@@ -12,22 +12,23 @@ from runtime.grading.bench import (
     MUST_BE_RIGHT,
     Bench,
     call_problem,
+    deciding,
     diagnoses,
     failure_message,
     first_failure,
     unexplained,
-    working_dtype,
 )
-from runtime.grading.comparing import Comparison, compare, match_tolerance
+from runtime.grading.comparing import Comparison, compare
 from runtime.grading.evidence import Evidence, facts
 from runtime.grading.purity import (
     changed_inputs,
     in_place_line,
     overwritten,
 )
+from runtime.grading.puzzle import Explanation, Observed, Puzzle
 from runtime.grading.scopes import backward_scopes
-from runtime.grading.search import Explanation, Observed, Puzzle, explain
-from runtime.grading.source import assignments
+from runtime.grading.search import explain
+from runtime.grading.source import assignments, variables_by_key
 from runtime.grading.tree import Node, written
 from runtime.grading.values import Failure, Given, Value
 from runtime.grading.verdict import Diagnosis, Judgement
@@ -56,7 +57,7 @@ def judge_backward(
         status = "missing" if problem.status == "missing" else "error"
         return problem, {key: Judgement(status=status, summary=problem.summary) for key in keys}
     failure = first_failure(rounds, asked)
-    deciding = [r for r in rounds if asked in r.calls and r.trial.kind in MUST_BE_RIGHT]
+    decisive = deciding(rounds, asked)
     usable = [
         r for r in rounds if asked in r.calls and not isinstance(r.calls[asked].value, Failure)
     ]
@@ -71,10 +72,10 @@ def judge_backward(
     gradients = _judge_gradients(bench, usable, asked, keys, raised=failure is not None)
     summary = ""
     if failure is not None:
-        sizes = ", ".join(f"{n} = {s}" for n, s in deciding[0].trial.sizes.items())
+        sizes = ", ".join(f"{n} = {s}" for n, s in decisive[0].trial.sizes.items())
         summary = failure_message(bench, name, failure)[:-1] + f", with {sizes}."
     words = ("params", "outputs", "Y")
-    impure = None if failure or asked == "slopes" else changed_inputs(bench, deciding, asked, words)
+    impure = None if failure or asked == "slopes" else changed_inputs(bench, decisive, asked, words)
     bad = [key for key, judgement in gradients.items() if judgement.status != "right"]
     if bad:
         good = [key for key in gradients if key not in bad]
@@ -105,19 +106,19 @@ def _gradients_summary(bad: Sequence[str], good: Sequence[str]) -> str:
 def _judge_gradients(
     bench: Bench, rounds: Sequence[Round], asked: str, keys: Mapping[str, str], *, raised: bool
 ) -> dict[str, Judgement]:
-    deciding = [r for r in rounds if r.trial.kind in MUST_BE_RIGHT and not raised] or list(rounds)
+    decisive = [r for r in rounds if r.trial.kind in MUST_BE_RIGHT and not raised] or list(rounds)
     judged: dict[str, Judgement] = {}
     comparisons: dict[str, list[Comparison]] = {}
     for key, name in keys.items():
-        entries = [_gradient(r, asked, key) for r in deciding]
+        entries = [_gradient(r, asked, key) for r in decisive]
         if any(entry is None for entry in entries):
-            judged[key] = _missing_gradient(deciding, asked, key)
+            judged[key] = _missing_gradient(decisive, asked, key)
             continue
-        comparisons[key] = [_compare_gradient(bench, r, asked, key, name) for r in deciding]
+        comparisons[key] = [_compare_gradient(bench, r, asked, key, name) for r in decisive]
     wrong = [
         key
         for key, found in comparisons.items()
-        if not all(c.numbers_ok for c in found) and _is_array(deciding, asked, key)
+        if not all(c.numbers_ok for c in found) and _is_array(decisive, asked, key)
     ]
     diagnoses = _explain_backward(
         bench, rounds, asked, keys, list(comparisons), wrong, raised=raised
@@ -130,7 +131,12 @@ def _judge_gradients(
             continue
         first = next(c for c in found if not c.ok)
         said = list(diagnoses.get(key, ()))
-        if first.problem.startswith("has the shape") and (key not in wrong or said):
+        explained = key in wrong and not first.same_size  # what was named changes the shape, too
+        if (
+            first.problem.startswith("has the shape")
+            and (key not in wrong or said)
+            and not explained
+        ):
             said.append(_shape_diagnosis(bench, key, first))
         judged[key] = Judgement(
             status="wrong",
@@ -194,7 +200,8 @@ def _shape_diagnosis(bench: Bench, key: str, comparison: Comparison) -> Diagnosi
     function = bench.interview.selection.functions.get("backward")
     line = None
     if function is not None:
-        lines = [at for name, at in assignments(function) if name == f'"{key}"']
+        name = variables_by_key(function).get(key, f'"{key}"')
+        lines = [at for called, at in assignments(function) if called == name]
         line = lines[-1] if lines else None
     place = f" ({bench.place(line)})" if line else ""
     return Diagnosis(
@@ -252,7 +259,7 @@ def _explain_backward(
             right=[name for name in order if name not in bad],
             trials=observed,
             scopes=backward_scopes(bench.right, bench.activation, wide=wide),
-            tolerance=match_tolerance(working_dtype(bench)),
+            tolerance=bench.tolerance,
             pairs=wide,
         )
 

@@ -10,23 +10,22 @@ from numpy.typing import NDArray
 
 from runtime.grading.answers import Call, Round
 from runtime.grading.bench import (
-    MUST_BE_RIGHT,
     Bench,
     call_problem,
+    deciding,
     explained,
     failure_message,
     first_failure,
     unexplained,
-    working_dtype,
 )
-from runtime.grading.comparing import Comparison, compare, match_tolerance
+from runtime.grading.comparing import Comparison, compare
 from runtime.grading.evidence import facts
 from runtime.grading.problem import lab_outputs
 from runtime.grading.purity import (
     changed_inputs,
 )
+from runtime.grading.puzzle import Observed, Puzzle
 from runtime.grading.scopes import forward_scopes
-from runtime.grading.search import Observed, Puzzle
 from runtime.grading.tree import Evaluation, Node, written
 from runtime.grading.values import Failure, Given, Other, Value
 from runtime.grading.verdict import Diagnosis, Judgement
@@ -61,21 +60,21 @@ def judge_forward(bench: Bench, rounds: Sequence[Round], *, explained: bool = Tr
     summary = ""
     if failure is not None:
         summary = failure_message(bench, "forward", failure)
-    deciding = [r for r in rounds if r.trial.kind in MUST_BE_RIGHT]
-    wrong_form = _forward_form(deciding)
+    decisive = deciding(rounds, "forward")
+    wrong_form = _forward_form(decisive)
     if wrong_form and not summary:
         return ForwardCheck(judgement=Judgement(status="wrong", summary=wrong_form), is_right=False)
     if not summary:
-        comparisons = [_compare_output(bench, r, r.calls["forward"]) for r in deciding]
+        comparisons = [_compare_output(bench, r, r.calls["forward"]) for r in decisive]
         if all(c.ok for c in comparisons):
             if any(c.imprecise for c in comparisons):
                 bench.note_imprecise("What forward returns")
-            impure = changed_inputs(bench, deciding, "forward", ("params", "X"))
+            impure = changed_inputs(bench, decisive, "forward", ("params", "X"))
             if impure:
                 summary = "forward changes what it is given."
                 judgement = Judgement(status="wrong", summary=summary, diagnosis=(impure,))
                 return ForwardCheck(judgement=judgement, is_right=True)
-            wrong_key = _wrong_key(bench, deciding)
+            wrong_key = _wrong_key(bench, decisive)
             if wrong_key is not None:
                 return ForwardCheck(
                     judgement=Judgement(status="wrong", summary=wrong_key), is_right=False
@@ -83,15 +82,15 @@ def judge_forward(bench: Bench, rounds: Sequence[Round], *, explained: bool = Tr
             return ForwardCheck(judgement=Judgement(status="right"), is_right=True)
         first = next(c for c in comparisons if not c.ok)
         summary = f"forward is wrong: what it returns {first.problem}."
-        if impure := changed_inputs(bench, deciding, "forward", ("params", "X")):
+        if impure := changed_inputs(bench, decisive, "forward", ("params", "X")):
             judgement = Judgement(status="wrong", summary=summary, diagnosis=(impure,))
             return ForwardCheck(judgement=judgement, is_right=False)
     status = "error" if failure is not None else "wrong"
     diagnosis: tuple[Diagnosis, ...] = ()
     if explained:
-        diagnosis = _explain_return(bench, deciding) or _explain_forward(bench, rounds)
+        diagnosis = _explain_return(bench, decisive) or _explain_forward(bench, rounds)
         if not diagnosis and failure is None:
-            diagnosis = _facts_of_output(bench, deciding)
+            diagnosis = _facts_of_output(bench, decisive)
     return ForwardCheck(
         judgement=Judgement(status=status, summary=summary, diagnosis=diagnosis), is_right=False
     )
@@ -160,7 +159,7 @@ def _explain_forward(bench: Bench, rounds: Sequence[Round]) -> tuple[Diagnosis, 
         right=right,
         trials=[Observed(evaluation=_inputs(r), results=v) for r, v in seen],
         scopes=forward_scopes(bench.right),
-        tolerance=match_tolerance(working_dtype(bench)),
+        tolerance=bench.tolerance,
         scaled=False,
     )
     names = Names(results={n: n for n in statements}, plain={})
@@ -231,7 +230,7 @@ def _parted(
     """Return which results are wrong at some trial, and which are right at all."""
     wrong: list[str] = []
     right: list[str] = []
-    tolerance = match_tolerance(working_dtype(bench))
+    tolerance = bench.tolerance
     for name in names:
         given = [(r, v[name]) for r, v in seen if name in v]
         if not given:
@@ -265,11 +264,11 @@ def cut_off(
     blamed = [name for name in ("forward", "loss_accuracy") if functions[name].status != "right"]
     if not bad or blamed or not init:
         return {}
-    deciding = [r for r in rounds if r.trial.kind in MUST_BE_RIGHT and "forward" in r.calls]
-    value = deciding[0].calls["forward"].value
+    decisive = deciding(rounds, "forward")
+    value = decisive[0].calls["forward"].value
     output = value[0] if isinstance(value, list) and value else None
     follows = isinstance(output, Given) and output.tracked
-    slopes = deciding[0].calls.get("slopes")
+    slopes = decisive[0].calls.get("slopes")
     stopped = slopes is None or isinstance(slopes.value, Failure)
     name = "loss_accuracy" if follows and stopped else "forward"
     told = (

@@ -10,22 +10,21 @@ from numpy.typing import NDArray
 
 from runtime.grading.answers import Round
 from runtime.grading.bench import (
-    MUST_BE_RIGHT,
     Bench,
     call_problem,
+    deciding,
     explained,
     failure_message,
     first_failure,
     unexplained,
-    working_dtype,
 )
-from runtime.grading.comparing import Comparison, compare, match_tolerance
+from runtime.grading.comparing import Comparison, compare
 from runtime.grading.purity import (
     changed_inputs,
 )
+from runtime.grading.puzzle import Observed, Puzzle
 from runtime.grading.reference import right_values
 from runtime.grading.scopes import loss_scopes
-from runtime.grading.search import Observed, Puzzle
 from runtime.grading.source import assignments
 from runtime.grading.tree import Evaluation, written
 from runtime.grading.values import Given
@@ -44,25 +43,25 @@ def judge_loss(bench: Bench, rounds: Sequence[Round]) -> Judgement:
     failure = first_failure(rounds, name)
     if failure is not None:
         return Judgement(status="error", summary=failure_message(bench, name, failure))
-    deciding = [r for r in rounds if r.trial.kind in MUST_BE_RIGHT and name in r.calls]
-    for round_ in deciding:
+    decisive = deciding(rounds, name)
+    for round_ in decisive:
         value = round_.calls[name].value
         if not isinstance(value, list) or len(value) < 2:
             summary = "loss_accuracy must return two things: the loss and the accuracy."
             return Judgement(status="wrong", summary=summary)
-    losses = [_compare_loss(bench, r) for r in deciding]
+    losses = [_compare_loss(bench, r) for r in decisive]
     said: list[str] = []
     diagnosis: tuple[Diagnosis, ...] = ()
     if not all(c.ok for c in losses):
         said.append(f"The loss {next(c for c in losses if not c.ok).problem}.")
-        diagnosis = _explain_loss(bench, deciding)
+        diagnosis = _explain_loss(bench, decisive)
     elif any(c.imprecise for c in losses):
         bench.note_imprecise("The loss")
-    accuracy = _accuracy_problem(bench, deciding)
+    accuracy = _accuracy_problem(bench, decisive)
     if accuracy is not None:
         said.append("The accuracy is wrong.")
         diagnosis = (*diagnosis, accuracy)
-    impure = changed_inputs(bench, deciding, name, ("Yhat", "Y"))
+    impure = changed_inputs(bench, decisive, name, ("Yhat", "Y"))
     if impure:
         said.append("It changes what it is given.")
         diagnosis = (*diagnosis, impure)
@@ -102,7 +101,7 @@ def _explain_loss(bench: Bench, rounds: Sequence[Round]) -> tuple[Diagnosis, ...
         right=[],
         trials=observed,
         scopes=loss_scopes(bench.right),
-        tolerance=match_tolerance(working_dtype(bench)),
+        tolerance=bench.tolerance,
     )
     names = Names(results={"loss": "the loss"}, plain={})
     told = explained(bench, puzzle, "loss_accuracy", rounds[0].calls["loss_accuracy"], names, {})
@@ -224,6 +223,8 @@ _ACCURACIES: dict[str, Callable[[Array, Array], float]] = {
     "The accuracy takes the smallest entry of Yhat, not the largest.": lambda p, y: float(
         (p.argmin(axis=1) == y.argmax(axis=1)).mean() * 100
     ),
+    "The accuracy compares the places of the largest entries of Yhat with the largest entries of "
+    "Y themselves.": lambda p, y: float((p.argmax(axis=1) == y.max(axis=1)).mean() * 100),
     "The accuracy compares rounded entries, not the places of the largest ones.": lambda p, y: (
         float(((p > 0.5) == (y > 0.5)).mean() * 100)
     ),

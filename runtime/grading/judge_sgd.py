@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 
 from runtime.grading.answers import Round, names_by_key
 from runtime.grading.bench import (
-    MUST_BE_RIGHT,
     Bench,
     call_problem,
+    deciding,
     failure_message,
     first_failure,
 )
-from runtime.grading.comparing import coarsest, match_tolerance
+from runtime.grading.comparing import coarsest
 from runtime.grading.evidence import Evidence, choose, step_line
+from runtime.grading.puzzle import Explanation, Observed, Puzzle
 from runtime.grading.scopes import step_scopes
-from runtime.grading.search import Explanation, Observed, Puzzle, explain
+from runtime.grading.search import explain
 from runtime.grading.tree import Evaluation, Node, tensor
 from runtime.grading.values import Failure, Given, Other
 from runtime.grading.verdict import Diagnosis, Judgement
@@ -38,13 +39,16 @@ def judge_sgd(bench: Bench, rounds: Sequence[Round]) -> Judgement:
     failure = first_failure(rounds, "sgd")
     if failure is not None:
         return _raising_step(bench, rounds, failure)
-    deciding = [r for r in rounds if "sgd" in r.calls and r.trial.kind in MUST_BE_RIGHT]
-    keys = names_by_key(deciding[0].layout)
-    for round_ in deciding:
+    decisive = deciding(rounds, "sgd")
+    keys = names_by_key(decisive[0].layout)
+    for round_ in decisive:
         if form := _step_form(bench, round_, keys):
             return form
-    wrong = [key for key in keys if not all(_stepped(bench, r, key) for r in deciding)]
-    if wrong and _returns_gradients(deciding, keys):
+    wrong = [key for key in keys if not all(_stepped(bench, r, key) for r in decisive)]
+    if wrong and (kept := _right_once(bench, rounds, keys)):
+        summary = f"sgd is wrong for {listed(wrong)} from the second call on."
+        return Judgement(status="wrong", summary=summary, diagnosis=(kept,))
+    if wrong and _returns_gradients(decisive, keys):
         summary = "sgd returns the gradients, and not the parameters."
         told = at_return(bench, "sgd", "wrong-return", "sgd", nothing=False)
         return Judgement(status="wrong", summary=summary, diagnosis=(told,))
@@ -52,13 +56,14 @@ def judge_sgd(bench: Bench, rounds: Sequence[Round]) -> Judgement:
         summary = f"sgd is wrong for {listed(wrong)}"
         right = [key for key in keys if key not in wrong]
         summary += f", and right for {listed(right)}." if right else "."
-        if bench.interview.is_part_2 and (early := _zeroed_early(bench, deciding, wrong)):
+        if bench.interview.is_part_2 and (early := _zeroed_early(bench, decisive, wrong)):
             diagnosis: tuple[Diagnosis, ...] = (early,)
         else:
-            diagnosis = _explain_step(bench, deciding, keys, wrong)
+            alone = _step_alone(bench, decisive, keys, wrong)
+            diagnosis = (alone,) if alone else _explain_step(bench, decisive, keys, wrong)
         return Judgement(status="wrong", summary=summary, diagnosis=diagnosis)
     if bench.interview.is_part_2:
-        return _judge_graph(bench, deciding, keys)
+        return _judge_graph(bench, decisive, keys)
     return Judgement(status="right")
 
 
@@ -106,9 +111,64 @@ def _raising_step(bench: Bench, rounds: Sequence[Round], failure: Failure) -> Ju
         keys = names_by_key(usable[0].layout)
         whole = all(_step_form(bench, r, keys) is None for r in usable)
         wrong = [k for k in keys if whole and not all(_stepped(bench, r, k) for r in usable)]
-        if wrong:
+        if kept := _right_once(bench, rounds, keys):
+            diagnosis = (kept,)
+        elif wrong:
             diagnosis = _explain_step(bench, usable, keys, wrong)
     return Judgement(status="error", summary=message, diagnosis=diagnosis)
+
+
+def _step_alone(
+    bench: Bench, rounds: Sequence[Round], keys: Mapping[str, str], wrong: Sequence[str]
+) -> Diagnosis | None:
+    """Return what is said if the step, or its opposite, stands where the parameter belongs."""
+    told: dict[float, str] = {1.0: "eta · grads", -1.0: "−eta · grads"}
+    for round_ in rounds:
+        value = round_.calls["sgd"].value
+        assert isinstance(value, dict)
+        for key in wrong:
+            slope = round_.trial.slopes[keys[key]]
+            step = round_.layout.stored(key, round_.trial.rate * slope)
+            told = {
+                sign: text
+                for sign, text in told.items()
+                if value[key].array.shape == step.shape
+                and np.allclose(value[key].array, sign * step, rtol=bench.tolerance)
+            }
+    if not told:
+        return None
+    line = step_line(bench.interview.selection.functions.get("sgd"))
+    place = f" ({bench.place(line)})" if line else ""
+    (text,) = told.values()
+    return Diagnosis(
+        kind="term-missing",
+        look="Look at the terms of the update.",
+        message=f"In the step of {listed(wrong)}, the parameter itself is missing: what is left is "
+        f"{text}{place}.",
+        formula="Right is params − eta · grads.",
+        line=line,
+    )
+
+
+def _right_once(bench: Bench, rounds: Sequence[Round], keys: Mapping[str, str]) -> Diagnosis | None:
+    """Return what is said of a step that is right in the first call, and in no later one."""
+
+    def is_right(round_: Round) -> bool:
+        whole = _step_form(bench, round_, keys) is None
+        return whole and all(_stepped(bench, round_, key) for key in keys)
+
+    first, *later = [r for r in rounds if "sgd" in r.calls]
+    if not later or not is_right(first) or any(map(is_right, later)):
+        return None
+    line = step_line(bench.interview.selection.functions.get("sgd"))
+    place = f" ({bench.place(line)})" if line else ""
+    return Diagnosis(
+        kind="keeps-state",
+        look="Look at what sgd keeps from one call to the next.",
+        message=f"Only the first call of sgd is right{place}: it keeps something from one call to "
+        "the next, such as a velocity. The lab's step is params − eta · grads, and no more.",
+        line=line,
+    )
 
 
 def _zeroed_early(bench: Bench, rounds: Sequence[Round], wrong: Sequence[str]) -> Diagnosis | None:
@@ -209,7 +269,7 @@ def _explain_step(
         right=[f"new {key}" for key in keys if key not in wrong],
         trials=observed,
         scopes=step_scopes,
-        tolerance=match_tolerance(coarsest(bench.interview.dtype, "float32")),
+        tolerance=bench.tolerance,
     )
     found, rest = explain(puzzle)
     by_result = {f"new {key}": key for key in keys}

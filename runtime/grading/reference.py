@@ -1,7 +1,7 @@
 """The right formulas of a network in the lab's names, as trees, from `derive` alone."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, final
 
@@ -59,7 +59,6 @@ def size_names(depth: int) -> tuple[str, ...]:
     return ("nx", *(f"nh{layer}" for layer in range(1, depth)), "ny")
 
 
-@lru_cache(maxsize=64)
 def reference(
     depth: int, *, hidden: str = "tanh", output: str = "", loss: str = "cross-entropy"
 ) -> Reference:
@@ -74,13 +73,19 @@ def reference(
     loss
         By name.
     """
+    return _reference(depth, hidden, output, loss)
+
+
+@lru_cache(maxsize=64)  # of positions, so that a default that is written out is derived once
+def _reference(depth: int, hidden: str, output: str, loss: str) -> Reference:
     first, *inner, last = size_names(depth)
     end = f"{last}:{output}" if output else last
     text = "-".join([first, *(f"{name}:{hidden}" for name in inner), end])
     raw = derive.gradient_program(derive.loss_program(derive.parse_spec(text, loss=loss)))
     program = lab_names(derive.rewrite_program(raw))
-    trees = _trees(program)
-    early = _trees(lab_names(raw))
+    trees = _trees(program.statements)
+    early = lab_names(replace(raw, steps=()))
+    gone = _trees(s for s in early.statements if s.name not in trees)
     forward = {s.name: trees[s.name] for s in program.forward if s.name in trees}
     backward = {s.name: trees[s.name] for s in program.backward if s.name in trees}
     missing = [name for name in program.gradients.values() if name not in backward]
@@ -91,8 +96,8 @@ def reference(
         forward=forward,
         backward=backward,
         gradients=program.gradients,
-        raw={name: tree for name, tree in early.items() if name not in trees},
-        unfolded=_unfolded(program, {n: t for n, t in early.items() if n not in trees}),
+        raw=gone,
+        unfolded=_unfolded(program, gone),
     )
 
 
@@ -100,7 +105,7 @@ def reference(
 def loss_formula(loss: str) -> Node:
     """Return a loss of softmax's output as a tree; nothing is differentiated."""
     program = derive.loss_program(derive.parse_spec("nx-ny:softmax", loss=loss))
-    return _trees(lab_names(program))["loss"]
+    return _trees(lab_names(program).statements)["loss"]
 
 
 def _unfolded(program: Program, raw: Mapping[str, Node]) -> dict[str, tuple[Node, ...]]:
@@ -116,8 +121,8 @@ def _unfolded(program: Program, raw: Mapping[str, Node]) -> dict[str, tuple[Node
     return found
 
 
-def _trees(program: Program) -> dict[str, Node]:
-    forms = {s.name: matrix_form(s) for s in program.statements}
+def _trees(statements: Iterable[Statement]) -> dict[str, Node]:
+    forms = {s.name: matrix_form(s) for s in statements}
     return {name: from_matrix(form) for name, form in forms.items() if form is not None}
 
 

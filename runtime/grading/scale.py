@@ -10,6 +10,7 @@ from runtime.grading.tree import Node
 
 _NICE = (1.0, 2.0, 0.5, 3.0, 4.0, 10.0, 100.0, 0.1, 0.01, 0.25, 1 / 3)
 _POWERS = (1, -1, 2, -2)
+_ROUNDING = 1e-4  # what float32 may leave of a factor, relative
 
 
 @final
@@ -107,11 +108,20 @@ def find_scale(
         if first == 0 or any(abs(n - first) > tolerance * abs(first) for n in numbers):
             continue
         nice = [n for n in _NICE if abs(abs(first) - n) <= tolerance * n]
-        number = nice[0] if nice else abs(first)
+        number = nice[0] if nice else _shortest(abs(first), min(tolerance, _ROUNDING))
         found = Scale(number=number if first > 0 else -number, powers=powers)
         if best is None or found.cost < best.cost - 1e-9:
             best = found
     return best
+
+
+def _shortest(number: float, tolerance: float) -> float:
+    """Return the number of the fewest digits that is as near as that, as somebody wrote it."""
+    for digits in range(1, 6):
+        short = float(f"{number:.{digits}g}")
+        if abs(short - number) <= tolerance * number:
+            return short
+    return number
 
 
 @lru_cache(maxsize=64)

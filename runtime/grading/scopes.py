@@ -32,6 +32,12 @@ def backward_scopes(right: Reference, activation: str, *, wide: bool) -> Scopes:
     """
     cotangents = set(right.backward)
     anew = tuple(_anew(right)) if wide else ()
+    before = {
+        name: (above, activation)
+        for name, tree in right.backward.items()
+        if own_slope(tree, cotangents) is not None
+        for above in sorted(reads(tree) & cotangents)
+    }
 
     def scope(statement: str, known: Evaluation) -> Scope:
         shapes = {
@@ -47,6 +53,7 @@ def backward_scopes(right: Reference, activation: str, *, wide: bool) -> Scopes:
             own_slope=own,
             activation=activation,
             whole=tuple(_whole(statement, wide=wide)),
+            before=before,
             results=tuple(right.gradients.values()),
             anew=anew,
         )
@@ -139,7 +146,7 @@ def _whole(statement: str, *, wide: bool) -> Iterator[Whole]:
         for edit in (*dropped(statement, tree, empty), *rows_otherwise(statement, tree, empty)):
             yield (
                 "softmax-derivative",
-                f"of the derivative of softmax, written out as {written(tree)}, {edit.what}",
+                f"the derivative of softmax gives {written(tree)}, but {edit.what}",
                 renamed(edit.tree, lab.raw),
                 2.2,
                 False,

@@ -12,8 +12,10 @@ goes on from there for what is still unexplained: a second mistake further down 
 edit of the programme that holds the first. Pairs of edits are tried last.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, compress
 from typing import Any, final
 
 import numpy as np
@@ -21,107 +23,27 @@ from numpy.typing import NDArray
 
 from runtime.grading.edit import Edit, Scope
 from runtime.grading.edits import edits
-from runtime.grading.scale import Scale, find_scale
-from runtime.grading.tree import Evaluation, Node, reads
+from runtime.grading.matching import (
+    computed_from,
+    fingerprint,
+    grouped,
+    ratio,
+    run,
+    same,
+    value_of,
+)
+from runtime.grading.puzzle import Explanation, Puzzle, Statements
+from runtime.grading.scale import find_scale
+from runtime.grading.sieve import Sieve
+from runtime.grading.tree import Node
 
 Array = NDArray[Any]
-Statements = Mapping[str, Node]
 
 _ONLY_HERE = 1.0  # cost of a change that other results, computed from the same, do not show
 _CLOSE = 0.45  # explanations this near in cost are equally simple
 _PAIR_COST = 2.7  # edits that are tried in pairs
 _OWN_PAIR_COST = 2.0  # those of the same statement
-_MOST_PAIRS = 3_000
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """A student's results at one trial.
-
-    Attributes
-    ----------
-    evaluation
-        What the statements read, and the sizes.
-    results
-        What the file gave, by the name of the statement that is meant.
-    """
-
-    evaluation: Evaluation
-    results: Mapping[str, Array]
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Puzzle:
-    """A programme, and results that are not its.
-
-    Attributes
-    ----------
-    statements
-        The right formulas, in order.
-    wrong, right
-        Names of the results that are wrong, and of those that are right.
-    trials
-        What was seen, the first being the one on which candidates are sought.
-    scopes
-        What each statement could read, by its name; made from a trial's evaluation.
-    tolerance
-        Relative; how exact the file's numbers are.
-    scaled
-        Whether a result may be off by a factor.
-    """
-
-    statements: Statements
-    wrong: Sequence[str]
-    right: Sequence[str]
-    trials: Sequence[Observed]
-    scopes: Callable[[str, Evaluation], Scope]
-    tolerance: float
-    scaled: bool = True
-    pairs: bool = True
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
-    """Edits that give the file's numbers on every trial.
-
-    Attributes
-    ----------
-    changes
-        The edits, in order; a statement that is only scaled has an edit of kind ``scale``.
-    scale
-        The factor that comes on top.
-    explains
-        The results that it explains.
-    also_changes
-        Results that it would change too, if the file computed them from the same; they are
-        otherwise in the file.
-    cost
-        How far-fetched it is.
-    after
-        Changes that were found before, and that the programme already held.
-    rivals
-        Others that explain the same at about the same cost.
-    statements, before
-        The whole programme with the changes in it, and without them.
-    """
-
-    changes: tuple[Edit, ...]
-    scale: Scale
-    explains: tuple[str, ...]
-    also_changes: tuple[str, ...] = ()
-    cost: float
-    after: tuple["Explanation", ...] = ()
-    rivals: tuple["Explanation", ...] = ()
-    statements: Statements = field(default_factory=dict)
-    before: Statements = field(default_factory=dict)
-
-    @property
-    def statement(self) -> str:
-        """The statement that is changed first."""
-        return self.changes[0].statement
+_MOST_STACKS = 800  # second edits that are tried with all first ones at once
 
 
 @final
@@ -158,6 +80,11 @@ def explain(puzzle: Puzzle) -> tuple[list[Explanation], list[str]]:
     return found, remaining
 
 
+def _cheap(simple: Sequence[Edit], dearest: float) -> int:
+    """Return how many of edits in the order of their costs cost at most so much."""
+    return bisect_right(simple, dearest + 1e-9, key=lambda edit: edit.cost)
+
+
 def _best(candidates: Sequence[Explanation]) -> Explanation | None:
     if not candidates:
         return None
@@ -188,9 +115,17 @@ class _Searching:
         self.first = puzzle.trials[0]
         self.scopes: dict[str, Scope] = {}
         self.values = [run(base.statements, trial.evaluation) for trial in puzzle.trials]
-        self.below = {name: _computed_from(name, base.statements) for name in self.names}
-        self._sizes: dict[tuple[int, str], float] = {}
-        self._after: dict[Edit, tuple[dict[str, Array], dict[str, Array]] | None] = {}
+        self.below = {name: computed_from(name, base.statements) for name in self.names}
+        self.known = self.first.evaluation.over(self.values[0])
+        self.sieve = Sieve(
+            statements=base.statements,
+            below=self.below,
+            known=self.known,
+            results=self.first.results,
+            floors={name: self._floor(0, name) for name in self.first.results},
+            tolerance=puzzle.tolerance,
+            scaled=puzzle.scaled,
+        )
 
     def singles(
         self, remaining: Sequence[str], found: Sequence[Explanation]
@@ -199,7 +134,9 @@ class _Searching:
         for name in self.names:
             if not self.below[name] & set(remaining):
                 continue
-            for edit in self._edits(name, self.base.statements[name]):
+            changes = list(self._edits(name, self.base.statements[name]))
+            trees = [edit.tree for edit in changes]
+            for edit in compress(changes, self.sieve.singles(name, trees, remaining)):
                 yield from self._tried((edit,), {name: edit.tree}, remaining, found)
 
     def _edits(self, name: str, tree: Node) -> Iterator[Edit]:
@@ -208,8 +145,7 @@ class _Searching:
 
     def _scope(self, name: str) -> Scope:
         if name not in self.scopes:
-            known = self.first.evaluation.over(self.values[0])
-            self.scopes[name] = self.puzzle.scopes(name, known)
+            self.scopes[name] = self.puzzle.scopes(name, self.known)
         return self.scopes[name]
 
     def pairs(
@@ -222,23 +158,46 @@ class _Searching:
                 every = self._edits(name, self.base.statements[name])
                 kept = [e for e in every if e.kind != "scale" and e.cost <= _PAIR_COST]
                 simple[name] = self._distinct(kept)
-        places = list(simple)
-        meant: list[tuple[float, int, Edit, Edit]] = []
-        for number, name in enumerate(places):
-            for other in places[number + 1 :]:
-                if not self.below[other] & self.below[name] & set(remaining):
-                    continue
-                for first in simple[name]:
-                    for second in simple[other]:
-                        meant.append((first.cost + second.cost, len(meant), first, second))
-            for first in simple[name]:
-                if first.cost <= _OWN_PAIR_COST:
-                    scope = self._scope(name)
-                    for second in edits(name, first.tree, scope, at_most=_OWN_PAIR_COST):
-                        meant.append((first.cost + second.cost, len(meant), first, second))
-        for _, _, first, second in sorted(meant)[:_MOST_PAIRS]:
+        passed: list[tuple[float, int, Edit, Edit]] = []
+        for first, second in (*self._apart(simple, remaining), *self._within(simple, remaining)):
+            passed.append((first.cost + second.cost, len(passed), first, second))
+        for _, _, first, second in sorted(passed):
             trees = {first.statement: first.tree, second.statement: second.tree}
             yield from self._tried((first, second), trees, remaining, found)
+
+    def _apart(
+        self, simple: Mapping[str, Sequence[Edit]], remaining: Sequence[str]
+    ) -> Iterator[tuple[Edit, Edit]]:
+        """Return pairs of edits of two statements that pass the sieve."""
+        blocks = [
+            (name, other)
+            for name, other in combinations(simple, 2)
+            if self.below[other] & self.below[name] & set(remaining)
+        ]
+        dearest = _PAIR_COST
+        while sum(_cheap(simple[other], dearest) for _, other in blocks) > _MOST_STACKS:
+            dearest -= 0.1
+        for name, other in blocks:
+            firsts = simple[name][: _cheap(simple[name], dearest)]
+            seconds = simple[other][: _cheap(simple[other], dearest)]
+            trees = [edit.tree for edit in firsts]
+            others = [edit.tree for edit in seconds]
+            mask = self.sieve.pairs(name, trees, other, others, remaining)
+            for row, column in np.argwhere(mask):
+                yield firsts[row], seconds[column]
+
+    def _within(
+        self, simple: Mapping[str, Sequence[Edit]], remaining: Sequence[str]
+    ) -> Iterator[tuple[Edit, Edit]]:
+        """Return pairs of edits of one statement that pass it; the second holds the first."""
+        for name, firsts in simple.items():
+            meant = [
+                (first, second)
+                for first in firsts[: _cheap(firsts, _OWN_PAIR_COST)]
+                for second in edits(name, first.tree, self._scope(name), at_most=_OWN_PAIR_COST)
+            ]
+            trees = [second.tree for _, second in meant]
+            yield from compress(meant, self.sieve.singles(name, trees, remaining))
 
     def terms(
         self, remaining: Sequence[str], found: Sequence[Explanation]
@@ -271,15 +230,14 @@ class _Searching:
                 yield from self._tried((edit,), {name: edit.tree}, remaining, found)
 
     def _distinct(self, kept: Sequence[Edit]) -> list[Edit]:
-        """Return the edits of a statement that give different values at the first trial."""
-        known = self.first.evaluation.over(self.values[0])
+        """Return edits that give different values at the first trial, the cheapest first."""
         seen: set[bytes] = set()
         found: list[Edit] = []
-        for edit in kept:
-            value = _value(edit.tree, known)
+        for edit in sorted(kept, key=lambda edit: edit.cost):
+            value = value_of(edit.tree, self.known)
             if value is None:
                 continue
-            print_ = _fingerprint(value)
+            print_ = fingerprint(value)
             if print_ not in seen:
                 seen.add(print_)
                 found.append(edit)
@@ -293,7 +251,7 @@ class _Searching:
         found: Sequence[Explanation],
     ) -> Iterator[Explanation]:
         """Return what explains some result on the first trial and then on all others."""
-        values = self._both_changed(*changes) if len(trees) > 1 else self._changed(0, trees)
+        values = self._changed(0, trees)
         if values is None:
             return
         matched: list[tuple[str, float]] = []
@@ -303,7 +261,7 @@ class _Searching:
             factor = self._factor(0, name, values[name])
             if factor is not None:
                 matched.append((name, factor))
-        for factor, names in _grouped(matched, self.puzzle.tolerance):
+        for factor, names in grouped(matched, self.puzzle.tolerance):
             if changes[0].kind == "scale" and abs(factor - 1) <= 1e-6:
                 continue
             explanation = self._confirmed(changes, trees, names, values, found)
@@ -312,28 +270,8 @@ class _Searching:
 
     def _changed(self, trial: int, trees: Mapping[str, Node]) -> dict[str, Array] | None:
         """Return what changes at a trial when some statements are changed; None if impossible."""
-        known = self.puzzle.trials[trial].evaluation.over(self.values[trial])
-        return self._carried(known, self.values[trial], trees)
-
-    def _both_changed(self, first: Edit, second: Edit) -> dict[str, Array] | None:
-        """Return what changes at the first trial; what the first edit does is computed once."""
-        if first not in self._after:
-            known = self.first.evaluation.over(self.values[0])
-            once = self._carried(known, self.values[0], {first.statement: first.tree})
-            self._after[first] = None if once is None else (known.values, once)
-        after = self._after[first]
-        if after is None:
-            return None
-        values, once = after
-        known = Evaluation(values, self.first.evaluation.sizes)
-        before = {**self.values[0], **once}
-        twice = self._carried(known, before, {second.statement: second.tree})
-        return None if twice is None else {**once, **twice}
-
-    def _carried(
-        self, known: Evaluation, before: Mapping[str, Array], trees: Mapping[str, Node]
-    ) -> dict[str, Array] | None:
-        """Return what changes from `before` on, and set it in `known`; None if impossible."""
+        before = self.values[trial]
+        known = self.puzzle.trials[trial].evaluation.over(before)
         changed: dict[str, Array] = {}
         touched = set(trees)
         for name in trees:
@@ -342,13 +280,15 @@ class _Searching:
             if name not in touched:
                 continue
             tree = trees.get(name, self.base.statements[name])
-            value = _value(tree, known)
+            value = value_of(tree, known)
             if value is None:
                 if name in trees:
                     return None
                 known.values.pop(name, None)  # what reads it cannot be computed either
                 continue
-            is_same = name in before and _same(value, before[name])
+            # what differs by less than what a result may differ by cannot be told from it
+            near = max(1e-9, 3 * self.puzzle.tolerance) if name in trees else 1e-9
+            is_same = name in before and same(value, before[name], near)
             if is_same and name in trees and tree != self.base.statements[name]:
                 return None  # this edit changes nothing
             known.values[name] = value
@@ -359,13 +299,13 @@ class _Searching:
         given = self.puzzle.trials[trial].results.get(name)
         if given is None:
             return None
-        if (trial, name) not in self._sizes:
-            right = self.values[trial].get(name)
-            self._sizes[trial, name] = 0.0 if right is None else float(np.abs(right).max())
-        floor, tolerance = self._sizes[trial, name], self.puzzle.tolerance
-        return ratio(
-            given, value, tolerance, scaled=self.puzzle.scaled, floor=floor * tolerance * 0.1
-        )
+        floor, tolerance = self._floor(trial, name), self.puzzle.tolerance
+        return ratio(given, value, tolerance, scaled=self.puzzle.scaled, floor=floor)
+
+    def _floor(self, trial: int, name: str) -> float:
+        """Return the size below which a result is nothing but rounding."""
+        right = self.values[trial].get(name)
+        return 0.0 if right is None else float(np.abs(right).max()) * self.puzzle.tolerance * 0.1
 
     def _confirmed(
         self,
@@ -431,108 +371,4 @@ class _Searching:
 
     def _same_at_first(self, name: str, value: Array) -> bool:
         before = self.values[0].get(name)
-        return before is not None and _same(value, before)
-
-
-def run(statements: Statements, evaluation: Evaluation) -> dict[str, Array]:
-    """Return the values of a programme's statements; those that cannot be computed are left out."""
-    known = evaluation.over({})
-    values: dict[str, Array] = {}
-    for name, tree in statements.items():
-        value = _value(tree, known)
-        if value is None:
-            known.values.pop(name, None)
-            continue
-        known.values[name] = values[name] = value
-    return values
-
-
-def _value(tree: Node, known: Evaluation) -> Array | None:
-    try:
-        with np.errstate(all="ignore"):
-            value = known(tree)
-    except (ValueError, KeyError, IndexError):
-        return None
-    return value if value.size else None
-
-
-def ratio(
-    given: Array, value: Array, tolerance: float, *, scaled: bool, floor: float = 0.0
-) -> float | None:
-    """Return by which factor `given` is `value`, axes of length 1 aside; None if by none.
-
-    What is nowhere above `floor` counts as 0: rounding may have left something.
-    """
-    a, b = given.squeeze(), value.squeeze()
-    if a.shape != b.shape or (scaled and _is_no_multiple(a.ravel(), b.ravel(), tolerance, floor)):
-        return None
-    finite = np.isfinite(a)
-    if not finite.all():
-        if not np.array_equal(finite, np.isfinite(b)) or not finite.any():
-            return None
-        a, b = a[finite], b[finite]
-    if not np.isfinite(b).all():
-        return None
-    size = float(np.abs(b).max())
-    seen = float(np.abs(a).max())
-    if size <= floor or seen <= floor:
-        return 1.0 if size <= floor and seen <= floor else None
-    factor = 1.0
-    if scaled:
-        factor = float((a * b).sum() / (b * b).sum())
-        if abs(factor - 1) <= tolerance * 10:
-            factor = 1.0
-    off = float(np.abs(a - factor * b).max())
-    return factor if off <= tolerance * float(np.abs(a).max()) else None
-
-
-def _is_no_multiple(a: Array, b: Array, tolerance: float, floor: float) -> bool:
-    """Tell cheaply that `a` is by far no multiple of `b`, as almost no candidate's is.
-
-    What is left of `a` beside `b` has the length ``√(a·a − (a·b)²/b·b)``; were no entry of it above
-    ``tolerance max|a|``, that would be at most ``√n tolerance |a|``.
-    """
-    length, other = float(a @ a), float(b @ b)
-    if not (length > a.size * floor * floor and 0 < other < np.inf and length < np.inf):
-        return False
-    left = length - float(a @ b) ** 2 / other
-    return left > a.size * (tolerance * tolerance + 1e-13) * length
-
-
-def _grouped(
-    matched: Sequence[tuple[str, float]], tolerance: float
-) -> Iterable[tuple[float, list[str]]]:
-    groups: list[tuple[float, list[str]]] = []
-    for name, factor in matched:
-        for known, names in groups:
-            if abs(factor - known) <= max(tolerance * 10, 1e-6) * abs(known):
-                names.append(name)
-                break
-        else:
-            groups.append((factor, [name]))
-    return groups
-
-
-def _same(a: Array, b: Array) -> bool:
-    if a.shape != b.shape:
-        return False
-    with np.errstate(all="ignore"):
-        off = float(np.abs(a - b).max()) if b.size else 0.0
-        if off <= 1e-9 * (float(np.abs(b).max()) if b.size else 0.0):
-            return True
-    return off != off and np.array_equal(a, b, equal_nan=True)
-
-
-def _fingerprint(value: Array) -> bytes:
-    with np.errstate(all="ignore"):
-        size = float(np.abs(value).max()) or 1.0
-        return np.round(value / size, 9).tobytes() + bytes(f"{value.shape} {size:.9g}", "ascii")
-
-
-def _computed_from(name: str, statements: Statements) -> set[str]:
-    """Return the statements that depend on one, itself included."""
-    found = {name}
-    for other, tree in statements.items():
-        if reads(tree) & found:
-            found.add(other)
-    return found
+        return before is not None and same(value, before)

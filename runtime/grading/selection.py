@@ -3,13 +3,15 @@
 The file's syntax tree decides, before anything is run: the functions that are graded, and the
 imports, constants and definitions that they need, directly or through one another. All else,
 such as the loop that trains, is left out. A constant is an assignment of literals, names,
-arithmetic, and calls of the numerical libraries or of a few harmless built-ins.
+arithmetic, comprehensions, lambdas, and calls: of the numerical libraries, of a few harmless
+built-ins, of methods of other constants, and of the file's own classes and functions, unless
+these use a function that is graded, as what trains does.
 """
 
 import ast
 import builtins
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -75,9 +77,11 @@ def select(source: Source, *, part: int = 1) -> Selection:
     end = _end_of_part_1(body) if part == 1 else len(body)
     providers: dict[str, list[int]] = {}
     run: set[int] = set()
+    callable_ = _Callable(source)
     for number, statement in enumerate(body[:end]):
-        if _is_wanted(statement, source) and _has_all(statement, providers):
+        if _is_wanted(statement, callable_) and _has_all(statement, providers):
             run.add(number)
+            callable_.learn(statement)
             for name in _bound(statement):
                 if isinstance(statement, _ANYTHING):
                     providers[name] = []  # a definition takes the place of those before
@@ -163,7 +167,7 @@ def _functions(body: Sequence[ast.stmt], providers: dict[str, list[int]]) -> dic
     return found
 
 
-def _is_wanted(statement: ast.stmt, source: Source) -> bool:
+def _is_wanted(statement: ast.stmt, known: "_Callable") -> bool:
     """Tell whether a statement is an import, a constant, a definition or a library's setting."""
     match statement:
         case ast.Import() | ast.ImportFrom():
@@ -174,18 +178,18 @@ def _is_wanted(statement: ast.stmt, source: Source) -> bool:
             return True
         case ast.Assign(targets=targets, value=value):
             plain = all(isinstance(t, ast.Name | ast.Tuple | ast.List) for t in targets)
-            return plain and _is_constant(value, source)
+            return plain and _is_constant(value, known)
         case ast.AnnAssign(target=ast.Name(), value=ast.expr() as value):
-            return _is_constant(value, source)
+            return _is_constant(value, known)
         case ast.AugAssign(target=ast.Name(), value=value):
-            return _is_constant(value, source)
+            return _is_constant(value, known)
         case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=final_):
             parts = [*body, *(s for h in handlers for s in h.body), *orelse, *final_]
-            return all(isinstance(s, ast.Pass) or _is_wanted(s, source) for s in parts)
+            return all(isinstance(s, ast.Pass) or _is_wanted(s, known) for s in parts)
         case ast.If(test=test, body=body, orelse=orelse) if "__name__" not in _read(test):
             parts = [*body, *orelse]
-            return _is_constant(test, source) and all(
-                isinstance(s, ast.Pass) or _is_wanted(s, source) for s in parts
+            return _is_constant(test, known) and all(
+                isinstance(s, ast.Pass) or _is_wanted(s, known) for s in parts
             )
         case _:
             return False
@@ -197,33 +201,64 @@ def _has_all(statement: ast.stmt, known: Mapping[str, object]) -> bool:
         return True
     if isinstance(statement.value, ast.Lambda) or statement.value is None:
         return True
-    free = _read(statement.value)
+    free = _read_at_once(statement.value)
     return all(name in known or hasattr(builtins, name) for name in free)
 
 
-def _is_constant(value: ast.expr, source: Source) -> bool:
-    libraries = _libraries(source)
-    for node in ast.walk(value):
-        if isinstance(node, ast.Call) and not _is_harmless(node.func, libraries):
-            return False
-        if isinstance(node, ast.Lambda | ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr):
-            return False
-        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-            return False
-    return True
-
-
-def _is_harmless(called: ast.expr, libraries: set[str]) -> bool:
-    """Tell whether a call is of a numerical library, and neither reads nor writes files."""
-    names: list[str] = []
-    while isinstance(called, ast.Attribute):
-        names.append(called.attr)
-        called = called.value
-    if not isinstance(called, ast.Name):
+def _is_constant(value: ast.expr, known: "_Callable") -> bool:
+    if isinstance(value, ast.Lambda):
+        return True  # what it calls, it calls later
+    if isinstance(value, ast.Call) and not known.is_harmless(value.func):
         return False
-    if not names:
-        return called.id in _HARMLESS or called.id in libraries
-    return called.id in libraries and not any(_READING.search(name) for name in names)
+    if isinstance(value, ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr):
+        return False
+    return all(_is_constant(part, known) for part in _expressions(value))
+
+
+def _expressions(node: ast.AST) -> Iterator[ast.expr]:
+    """Return the expressions right below a node: through keywords, comprehensions and slices."""
+    for part in ast.iter_child_nodes(node):
+        if isinstance(part, ast.expr):
+            yield part
+        else:
+            yield from _expressions(part)
+
+
+@final
+class _Callable:
+    """What a constant may call: the names that the statements before it set."""
+
+    def __init__(self, source: Source) -> None:
+        self.libraries = _libraries(source)
+        self.loud = {*FUNCTIONS}  # what is graded, and own classes and functions that use it
+        self.quiet: set[str] = set()  # the others
+        self.constants: set[str] = set()
+
+    def learn(self, statement: ast.stmt) -> None:
+        """Note what a statement that may be run defines."""
+        names = set(_bound(statement))
+        self.quiet -= names
+        self.constants -= names
+        if isinstance(statement, _ANYTHING):
+            kind = self.loud if (_read(statement) | names) & self.loud else self.quiet
+            kind |= names
+        elif not isinstance(statement, ast.Import | ast.ImportFrom):
+            self.constants |= names
+
+    def is_harmless(self, called: ast.expr) -> bool:
+        """Tell whether a call neither trains, nor reads or writes files."""
+        names: list[str] = []
+        while isinstance(called, ast.Attribute):
+            names.append(called.attr)
+            called = called.value
+        if isinstance(called, ast.Constant):
+            return True  # "Wh bh Wy by".split()
+        if not isinstance(called, ast.Name):
+            return False
+        if not names:
+            return called.id in _HARMLESS or called.id in self.libraries | self.quiet
+        known = called.id in self.libraries | self.constants | self.quiet
+        return known and not any(_READING.search(name) for name in names)
 
 
 def _libraries(source: Source) -> set[str]:
@@ -286,6 +321,22 @@ def _bound(statement: ast.stmt) -> list[str]:
                 pass
         pending += ast.iter_child_nodes(node)
     return found
+
+
+def _read_at_once(node: ast.AST) -> set[str]:
+    """Return the names that an expression reads from outside when it is evaluated."""
+    if isinstance(node, ast.Lambda):
+        return set()
+    if isinstance(node, ast.Name):
+        return {node.id} if isinstance(node.ctx, ast.Load) else set()
+    found = {name for part in ast.iter_child_nodes(node) for name in _read_at_once(part)}
+    if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        found -= {name for part in node.generators for name in _bound_by(part.target)}
+    return found
+
+
+def _bound_by(target: ast.expr) -> set[str]:
+    return {inner.id for inner in ast.walk(target) if isinstance(inner, ast.Name)}
 
 
 def _read(node: ast.AST) -> set[str]:

@@ -181,6 +181,29 @@ def assignments(function: Function) -> Iterator[tuple[str, int]]:
     return iter((name, line) for line, name in sorted(found))
 
 
+def variables_by_key(function: Function) -> dict[str, str]:
+    """Return which variable a function puts under which key: ``{"by": dby}``, ``g["by"] = dby``."""
+    found: dict[str, str] = {}
+    for node in ast.walk(function):
+        match node:
+            case ast.Dict(keys=keys, values=values):
+                for key, value in zip(keys, values, strict=True):
+                    if isinstance(key, ast.Constant) and isinstance(value, ast.Name):
+                        found[str(key.value)] = value.id
+            case ast.Call(func=ast.Name(id="dict"), keywords=keywords):
+                for word in keywords:
+                    if word.arg is not None and isinstance(word.value, ast.Name):
+                        found[word.arg] = word.value.id
+            case ast.Assign(
+                targets=[ast.Subscript(slice=ast.Constant(value=str() as under))],
+                value=ast.Name(id=name),
+            ):
+                found[under] = name
+            case _:
+                pass
+    return found
+
+
 def _name(called: ast.expr) -> str:
     return called.id if isinstance(called, ast.Name) else ""
 

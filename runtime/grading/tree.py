@@ -2,7 +2,7 @@
 
 Grammar::
 
-    Node = name | size | number | ones(size)       leaves; every array has two axes
+    Node = name | size | number | ones(size)       leaves; the last two axes count
          | T(x) | neg(x) | matmul(x…) | mul(x…) | div(x, y) | plus(x…)
          | pow(x) number | fn(x) name | where(a, b, then, otherwise) relation
          | total(x) | largest(x) | pick(x) number  and other things that only mistakes contain
@@ -15,6 +15,7 @@ broadcast as NumPy does, since that is what a student's line would do.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, final
 
 import numpy as np
@@ -59,6 +60,7 @@ class Node:
         return self._hash
 
 
+@lru_cache(maxsize=4096)
 def tensor(name: str) -> Node:
     """Return a leaf that reads a tensor."""
     return Node("name", name=name)
@@ -179,7 +181,8 @@ _FUNCTIONS: dict[str, Callable[..., Array]] = {
     "guarded log": lambda x: np.log(x + 1e-8),
     "relu": lambda x: np.maximum(x, 0),
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "softmax rows": lambda x: np.exp(x) / np.exp(x).sum(axis=1, keepdims=True),
+    "choice rows": lambda x: (x == x.max(axis=-1, keepdims=True)).astype(float),
+    "softmax rows": lambda x: np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True),
 }
 _RELATIONS: dict[str, Callable[[Array, Array], Array]] = {
     ">": np.greater,
@@ -201,7 +204,8 @@ class Evaluation:
     Attributes
     ----------
     values
-        Arrays with two axes by name.
+        Arrays by name. Two axes count, the last; those before them are values of as many
+        programmes at once, which every operation carries along.
     sizes
         Integers by name, B among them.
     """
@@ -253,7 +257,7 @@ class Evaluation:
         first = values[0]
         match node.op:
             case "T":
-                return first.T
+                return first.swapaxes(-1, -2)
             case "neg":
                 return -first
             case "matmul":
@@ -278,23 +282,23 @@ class Evaluation:
                 test = _RELATIONS[node.name](values[0], values[1])
                 return np.where(test, values[2], values[3])
             case "total":
-                return first.sum(keepdims=True)
+                return first.sum(axis=(-2, -1), keepdims=True)
             case "across":
-                return first.sum(axis=1, keepdims=True)
+                return first.sum(axis=-1, keepdims=True)
             case "down":
-                return first.sum(axis=0, keepdims=True)
+                return first.sum(axis=-2, keepdims=True)
             case "largest":
-                return first.max(axis=0, keepdims=True)
+                return first.max(axis=-2, keepdims=True)
             case "largestrow":
-                return first.max(axis=1, keepdims=True).T
+                return first.max(axis=-1, keepdims=True).swapaxes(-1, -2)
             case "pick":
-                return first[[int(node.number)], :]
+                return first[..., [int(node.number)], :]
             case "skip":
                 rest = first.copy()
-                rest[int(node.number)] = 0
+                rest[..., int(node.number), :] = 0
                 return rest
             case "diagonal":
-                return first.diagonal()[:, None]
+                return first.diagonal(axis1=-2, axis2=-1)[..., None]
             case _:
                 raise InternalError(f"{node.op} has no value")
 
@@ -302,6 +306,7 @@ class Evaluation:
 _TIGHT = {"name", "size", "number", "T", "ones", "fn", "total", "pick", "largest", "where"}
 
 
+@lru_cache(maxsize=4096)  # a search writes the same parts a hundred times
 def written(node: Node) -> str:
     """Return a formula on one line: ``dhtildeᵀ X``, ``dh ∘ (1 − h ∘ h)``."""
     args = node.args
@@ -317,6 +322,8 @@ def written(node: Node) -> str:
         case "neg":
             return f"−{_tight(args[0])}"
         case "matmul":
+            if summed := _summed(node):
+                return f"{summed[0]}({written(summed[1])})"
             return " ".join(_tight(a) for a in args)
         case "mul":
             return " ∘ ".join(_factor(a) for a in args)
@@ -343,8 +350,20 @@ def written(node: Node) -> str:
             return f"{head}({', '.join(written(a) for a in args)})"
 
 
+def _summed(node: Node) -> tuple[str, Node] | None:
+    """Return what is summed by a product with ones, and how: ``A 1 1ᵀ``, ``1ᵀ A 1``."""
+    match node.args:
+        case (Node(op=op) as inner, Node(op="ones"), Node(op="T", args=(Node(op="ones"),))):
+            return ("rowsum", inner) if op != "ones" else None
+        case (Node(op="T", args=(Node(op="ones"),)), inner, Node(op="ones")):
+            return "sum", inner
+        case _:
+            return None
+
+
 def _tight(node: Node) -> str:
-    return written(node) if node.op in _TIGHT else f"({written(node)})"
+    tight = node.op in _TIGHT or (node.op == "matmul" and _summed(node) is not None)
+    return written(node) if tight else f"({written(node)})"
 
 
 def _factor(node: Node) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
+from runtime.grading.puzzle import Explanation
 from runtime.grading.scale import Scale
-from runtime.grading.search import Explanation
 from runtime.grading.tree import Node, reads, written
 from runtime.grading.verdict import Diagnosis
 
@@ -72,9 +72,14 @@ def diagnosis_of(
         Whether nothing else is as simple, and else whether this one is told first.
     """
     clauses, looks, kinds = [], [], []
+    user = ""
+    if explanation.also_changes:  # elsewhere the file has it right
+        verb = "uses" if len(explanation.explains) == 1 else "use"
+        user = f", as {_together([names.word(n) for n in explanation.explains])} {verb} it"
     for edit in explanation.changes:
         if edit.kind != "scale":
-            clauses.append(_clause(edit.statement, edit.what, names))
+            used = user if edit.statement not in names.results else ""
+            clauses.append(_clause(edit.statement, edit.what, names, used))
             looks.append(edit.look)
             kinds.append(edit.kind)
     if not explanation.scale.is_one:
@@ -87,7 +92,7 @@ def diagnosis_of(
             clauses.append(f"{_together(words)} {_plural(clause) if len(words) > 1 else clause}")
         else:
             every = _together([names.word(name) for name in explanation.explains])
-            clauses.append(f"{names.word(subject)} {clause}, and with it {every}")
+            clauses.append(f"{names.word(subject)}, and with it {every}, {clause}")
         looks.append(look)
         kinds.append(kind)
     if explanation.after:
@@ -136,10 +141,10 @@ def _together(words: Sequence[str]) -> str:
     return listed(words)
 
 
-def _clause(statement: str, what: str, names: Names) -> str:
-    word = names.word(statement)
+def _clause(statement: str, what: str, names: Names, used: str) -> str:
+    word = f"{names.word(statement)}{used}"
     if what.startswith("it "):
-        return f"{word} {what.removeprefix('it ')}"
+        return f"{word}{',' if used else ''} {what.removeprefix('it ')}"
     return f"in {word}, {what}"
 
 
@@ -163,7 +168,7 @@ def scale_words(scale: Scale) -> tuple[str, str, str]:
         case ():
             return (
                 "constant-factor",
-                f"is {scale.text()} times what it should be: a factor {scale.text()} too many",
+                f"is {scale.text()} times what it should be: a factor {scale.text()} is too many",
                 look,
             )
         case (("B", 1),) if size == 1:

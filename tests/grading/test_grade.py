@@ -163,3 +163,52 @@ def test_a_file_that_keeps_its_input_in_float32_is_right(tmp_path: Path) -> None
     verdict = grade(file)
     assert verdict.ok, verdict_text(verdict, 3)
     assert any("digits of float32" in warning for warning in verdict.warnings)
+
+
+RIGHT_FILE = (STUDENTS / "right" / "s3_09.py").read_text("utf-8")
+MISTAKES = {
+    "complement": (
+        "np.log(p[t.argmax()])",
+        "np.log(1 - p[t.argmax()])",
+        "In the loss, 1 − yhat stands where yhat belongs",
+    ),
+    "accuracy of values": (
+        "p.argmax() == t.argmax()",
+        "p.argmax() == t.max()",
+        "compares the places of the largest entries of Yhat with the largest entries of Y",
+    ),
+    "function below": (
+        "np.exp(S[-1]).sum(1, keepdims=True)",
+        "S[-1].sum(1, keepdims=True)",
+        "In yhat, exp is missing below the fraction line",
+    ),
+    "function everywhere": (
+        "np.exp(S[-1]) / np.exp(S[-1]).sum(1, keepdims=True)",
+        "S[-1] / S[-1].sum(1, keepdims=True)",
+        "In yhat, exp is missing.",
+    ),
+    "step alone": (
+        "params[k] - eta * grads[k]",
+        "eta * grads[k]",
+        "In the step of Wh, bh, Wy and by, the parameter itself is missing",
+    ),
+    "bias not made": ('    params["by"] = np.zeros((ny, 1))\n', "", 'params["by"] is missing.'),
+    "velocity": (
+        "def sgd(params, grads, eta):\n    for k in grads:\n",
+        "v = {}\n\ndef sgd(params, grads, eta):\n    for k in grads:\n"
+        "        grads[k] = v[k] = 0.9 * v.get(k, 0) + grads[k]\n",
+        "Only the first call of sgd is right",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_what_is_said_of_a_mistake(name: str, tmp_path: Path) -> None:
+    right, wrong, told = MISTAKES[name]
+    file = tmp_path / "mine.py"
+    assert RIGHT_FILE.count(right) == 1
+    file.write_text(RIGHT_FILE.replace(right, wrong), "utf-8")
+    verdict = grade(file)
+    assert told in verdict_text(verdict)
+    bad = [n for n, judgement in verdict.functions.items() if judgement.status != "right"]
+    assert len(bad) == 1

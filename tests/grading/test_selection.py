@@ -52,6 +52,32 @@ def test_only_what_the_functions_need_is_run(tmp_path: Path) -> None:
     assert not selection.uses_torch
 
 
+OWN = """\
+import numpy as np
+KEYS = "Wh bh".split()
+SLOPES = {"tanh": lambda a: 1 - a * a}
+class Layer:
+    def __init__(self, key): self.key = key
+def keyed(key): return Layer(key)
+LAYERS = [keyed(key) for key in KEYS if key != ""]
+rng = np.random.default_rng(0)
+START = rng.normal(size=3)
+def steps(n): return [sgd({}, {}, n)]
+def train(n): return steps(n)
+TRAINED = train(3)
+def sgd(params, grads, eta):
+    return [layer.key for layer in LAYERS], SLOPES, START, TRAINED
+"""
+
+
+def test_own_classes_and_functions_make_constants_but_do_not_train(tmp_path: Path) -> None:
+    source = read(tmp_path, OWN)
+    selection = select(source)
+    lines = [source.tree.body[number].lineno for number in selection.statements]
+    assert lines == [1, 2, 3, 4, 6, 7, 8, 9, 13]
+    assert selection.left_out == {"TRAINED": 12}
+
+
 def test_assignments_come_with_their_lines(tmp_path: Path) -> None:
     source = read(tmp_path, FILE)
     found = list(assignments(select(source).functions["backward"]))
