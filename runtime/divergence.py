@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.data.dataset import Dataset
+from runtime.blocks.streamed import AnyDataset
 from runtime.errors import RunError
 from runtime.history import History
-from runtime.position import Course, Position
+from runtime.position import AnyCourse, Course, Position
 from runtime.result import Model, TrainResult
 from runtime.settings import Settings
 
@@ -33,7 +33,7 @@ class DivergenceError(RunError):
         self.result = result
 
 
-def refuse_divergence(history: History, model: Model, data: Dataset, settings: Settings) -> None:
+def refuse_divergence(history: History, model: Model, data: AnyDataset, settings: Settings) -> None:
     """Raise unless the run ended with numbers, and with some that an attempt could give."""
     losses = history.train_loss
     bad = np.flatnonzero(~np.isfinite(losses))
@@ -63,15 +63,15 @@ def refuse_divergence(history: History, model: Model, data: Dataset, settings: S
     )
 
 
-def hopeless_loss(model: Model, data: Dataset, settings: Settings) -> float:
+def hopeless_loss(model: Model, data: AnyDataset, settings: Settings) -> float:
     """Return the loss above which a run is given up, `HOPELESS` at least."""
     before = _loss_before(model, data, settings)
     return HOPELESS * max(1.0, before) if math.isfinite(before) else HOPELESS
 
 
-def _loss_before(model: Model, data: Dataset, settings: Settings) -> float:
-    params = model.module.init_params(settings.seed, settings.init_scale)
-    return float(model.module.loss(params, data.X_train[:_FEW], data.Y_train[:_FEW]))
+def _loss_before(model: Model, data: AnyDataset, settings: Settings) -> float:
+    params, few = model.module.init_params(settings.seed, settings.init_scale), data.sample
+    return float(model.module.loss(params, few.X_train[:_FEW], few.Y_train[:_FEW]))
 
 
 def broken_arrays(params: Mapping[str, NDArray[Any]]) -> list[str]:
@@ -79,12 +79,15 @@ def broken_arrays(params: Mapping[str, NDArray[Any]]) -> list[str]:
     return [name for name, value in params.items() if not np.isfinite(value).all()]
 
 
-def failure_text(course: Course, good: Position) -> str:
+def failure_text(course: AnyCourse, good: Position) -> str:
     """Return in which step of the epoch after `good`, and in which layer, numbers ran away.
 
     The step is found by bisection. The epoch's order is drawn again, and its first steps are
-    an epoch of their own over fewer samples.
+    an epoch of their own over fewer samples. Of a set that is read block by block the step is
+    not told.
     """
+    if not isinstance(course, Course):
+        return _largest(good, f" After epoch {good.epoch}") if good.epoch else ""
     batch, samples = course.settings.batch, len(course.data.X_train)
     order = course.module.epoch_order(samples, good.epoch, course.settings.seed)
 

@@ -1,7 +1,7 @@
 """How well a trained network does on a set: loss and accuracy, or how far it is off."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, final
@@ -9,6 +9,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.blocks.column_statistics import ColumnStatistics
 from runtime.data.dataset import labels_of
 from runtime.errors import RunError
 
@@ -56,23 +57,23 @@ def outputs_of(
     params: dict[str, Array],
     X: Array,
     place: Callable[[int], str] = "sample {} (counted from 0)".format,
+    first: int = 0,
 ) -> Array:
     """Return the outputs (rows, k) of a network, computed in blocks.
 
     Raises
     ------
     RunError
-        If one is not finite: no class follows from it. `place` names the sample.
+        If one is not finite: no class follows from it. `place` names the sample, `first` being
+        the number of the first.
     """
-    blocks = [
-        module.forward(params, X[first : first + _BLOCK]) for first in range(0, len(X), _BLOCK)
-    ]
+    blocks = [module.forward(params, X[at : at + _BLOCK]) for at in range(0, len(X), _BLOCK)]
     P: Array = np.concatenate(blocks)
     if not (finite := np.isfinite(P).all(axis=1)).all():
         row = int(finite.argmin())
         raise RunError(
-            f"the network's output for {place(row)} is {P[row].tolist()}: its inputs are far "
-            "outside of those that it was trained with. Scale or check them."
+            f"the network's output for {place(first + row)} is {P[row].tolist()}: its inputs are "
+            "far outside of those that it was trained with. Scale or check them."
         )
     return P
 
@@ -96,8 +97,7 @@ def predicted_labels(P: Array, output: str) -> NDArray[np.integer[Any]]:
 def evaluate(
     module: ModuleType,
     params: dict[str, Array],
-    X: Array,
-    Y: Array,
+    samples: Iterable[tuple[Array, Array]],
     *,
     output: str,
     classes: int,
@@ -108,8 +108,8 @@ def evaluate(
     ----------
     module, params
         The kernels and the parameters.
-    X, Y
-        Inputs as the network takes them, and targets as it was trained with.
+    samples
+        Block by block, inputs as the network takes them, and targets as it was trained with.
     output
         Activation of the output.
     classes
@@ -120,27 +120,70 @@ def evaluate(
     RunError
         If an output is not finite.
     """
-    P = outputs_of(module, params, X)
-    blocks = [slice(first, first + _BLOCK) for first in range(0, len(X), _BLOCK)]
-    losses = [len(X[b]) * module.loss(params, X[b], Y[b]) for b in blocks]
-    loss = math.fsum(losses) / len(X) if np.isfinite(losses).all() else float(np.sum(losses))
+    losses: list[float] = []
+    confusion = np.zeros((classes, classes), np.int64)
+    scores, rows = Scores(), 0
+    for X, Y in samples:
+        P = outputs_of(module, params, X, first=rows)
+        for first in range(0, len(X), _BLOCK):
+            block = slice(first, first + _BLOCK)
+            losses.append(len(X[block]) * module.loss(params, X[block], Y[block]))
+        rows += len(X)
+        if classes:
+            np.add.at(confusion, (labels_of(Y), predicted_labels(P, output)), 1)
+        else:
+            scores.add(P, Y)
+    loss = math.fsum(losses) / rows if np.isfinite(losses).all() else float(np.sum(losses))
     if classes:
-        confusion = np.zeros((classes, classes), np.int64)
-        np.add.at(confusion, (labels_of(Y), predicted_labels(P, output)), 1)
-        return Evaluation(samples=len(X), loss=loss, confusion=confusion)
-    rmse, r2 = regression_scores(P, Y)
-    return Evaluation(samples=len(X), loss=loss, rmse=rmse, r2=r2)
+        return Evaluation(samples=rows, loss=loss, confusion=confusion)
+    rmse, r2 = scores.rmse_and_r2()
+    return Evaluation(samples=rows, loss=loss, rmse=rmse, r2=r2)
 
 
-def regression_scores(P: Array, Y: Array) -> tuple[float, float]:
-    """Return the root mean squared error and R² of outputs for real targets (rows, k)."""
-    P, Y = P.astype(np.float64), Y.astype(np.float64)
-    squares = float(np.sum((Y - P) ** 2))
-    spread = total_spread(Y)
-    return math.sqrt(squares / Y.size), 1 - squares / spread if spread > 0 else math.nan
+@final
+class Scores:
+    """How far outputs are off real targets, block by block."""
+
+    def __init__(self) -> None:
+        self.squares = 0.0
+        self.targets: ColumnStatistics | None = None
+
+    def add(self, P: Array, Y: Array) -> None:
+        """Take further outputs and targets (rows, k) into account."""
+        self.targets = self.targets or ColumnStatistics.of_nothing(Y.shape[1])
+        self.targets.add(Y)
+        self.squares += float(np.sum((Y.astype(np.float64) - P.astype(np.float64)) ** 2))
+
+    def rmse_and_r2(self) -> tuple[float, float]:
+        """Return the root mean squared error and R²."""
+        assert self.targets is not None
+        spread = float(self.targets.squares.sum())
+        number = self.targets.rows * len(self.targets.squares)
+        r2 = 1 - self.squares / spread if spread > 0 else math.nan
+        return math.sqrt(self.squares / number), r2
 
 
-def total_spread(Y: Array) -> float:
-    """Return the sum of squared distances of the targets from their mean, by output."""
-    Y = Y.astype(np.float64)
-    return float(np.sum((Y - Y.mean(axis=0)) ** 2))
+def regression_scores(
+    module: ModuleType, params: dict[str, Array], samples: Iterable[tuple[Array, Array]]
+) -> tuple[float, float]:
+    """Return the root mean squared error and R² for samples with real targets, block by block.
+
+    Raises
+    ------
+    RunError
+        If an output is not finite.
+    """
+    scores = Scores()
+    for X, Y in samples:
+        scores.add(outputs_of(module, params, X), Y)
+    return scores.rmse_and_r2()
+
+
+def mean_spread(samples: Iterable[tuple[Array, Array]]) -> float:
+    """Return the mean squared distance of real targets from the mean of their output."""
+    targets: ColumnStatistics | None = None
+    for _, Y in samples:
+        targets = targets or ColumnStatistics.of_nothing(Y.shape[1])
+        targets.add(Y)
+    assert targets is not None
+    return float(targets.squares.mean() / targets.rows)

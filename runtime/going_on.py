@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from runtime.blocks.streamed import AnyDataset
 from runtime.checkpoint import NAME, Checkpoint, load_checkpoint, refuse_misfit, source_checksum
 from runtime.data.dataset import Dataset
 from runtime.errors import InputError
@@ -52,7 +53,7 @@ def refuse_other_run(
     resume: Resume,
     start: Checkpoint,
     model: Model,
-    data: Dataset,
+    data: AnyDataset,
     settings: Settings,
     data_seed: int,
 ) -> None:
@@ -78,9 +79,10 @@ def refuse_other_run(
         refuse(name, then.settings.get(name), now.settings.get(name))
     for name in sorted(now.seeds):
         refuse(name, then.seeds.get(name), now.seeds[name])
-    if isinstance(resume, TrainResult):
+    both = (resume.data, data) if isinstance(resume, TrainResult) else ()
+    if both and all(isinstance(one, Dataset) for one in both):
         for name in ("X_train", "Y_train", "X_test", "Y_test"):
-            if not np.array_equal(getattr(resume.data, name), getattr(data, name)):
+            if not np.array_equal(*(getattr(one, name) for one in both)):
                 raise InputError(f"{where}: {name} is not that of the run. Give the same data.")
     else:
         refuse_other_data(data, then, where)

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import sys
+import time
 import warnings
 from importlib import import_module
 from types import TracebackType
@@ -22,6 +23,8 @@ _BAR_IN_NOTEBOOK = "{percentage:3.0f} % {bar} {n_fmt} of {total_fmt} epochs{post
 _WIDE = 140  # columns that the whole line needs
 LINES = 10  # at most so many, one for each tenth of the epochs
 
+_OFTEN, _LONG = 0.1, 3.0  # seconds between two looks at an epoch; and of a reading to be told of
+
 Style = Literal["bar", "notebook", "lines", "json", "none"]
 
 
@@ -38,6 +41,7 @@ class LiveProgress:
         """Prepare to show `epochs` epochs, of which some were done before."""
         self.style = style or ("bar" if is_live() else "lines")
         self._told = done * LINES // epochs
+        self._at = time.perf_counter()
         self._bar: Any = None
         self._is_narrow = self.style == "bar" and _columns() < _WIDE
         if self.style in ("bar", "notebook"):  # else tqdm need not be imported
@@ -74,6 +78,32 @@ class LiveProgress:
             if tenths > self._told:
                 self._told = tenths
                 say(f"epoch {progress.epoch} of {progress.epochs}: {_figures(progress)}")
+
+    def show_within(self, epoch: int, share: float) -> None:
+        """Show how much of a long epoch is done: of one that data are read anew for."""
+        if self._bar is None or time.perf_counter() - self._at < _OFTEN:
+            return
+        self._at = time.perf_counter()
+        with contextlib.suppress(OSError):
+            self._bar.set_postfix_str(f"epoch {epoch}: {100 * share:.0f} %")
+
+
+@final
+class Reading:
+    """Tells how much of a large set has been read, if that takes long."""
+
+    def __init__(self, name: str) -> None:
+        """Prepare to tell of the set of a name."""
+        self._name = name
+        self._began = time.perf_counter()
+        self._told = 0.0
+
+    def __call__(self, share: float) -> None:
+        """Take notice of the share that has been read."""
+        seconds = time.perf_counter() - self._began
+        if seconds > _LONG and share >= self._told + 1 / LINES and share < 1:
+            self._told = share
+            say(f"{self._name}: {100 * share:.0f} % read and checked")
 
 
 def json_line(content: dict[str, Any]) -> None:

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from derive.spec import NetworkSpec
 from runtime import machine
+from runtime.blocks.streamed import AnyDataset
 from runtime.data.catalogue import Choice
-from runtime.data.dataset import Dataset
 from runtime.data.labels import REGRESSION_LOSSES, Aim
 from runtime.errors import InputError
 
@@ -57,15 +57,15 @@ def _has_one_output(network: NetworkSpec, shape: tuple[int, int]) -> bool:
     return (network.sizes[0], network.sizes[-1], classes) == (inputs, 1, 2) and not to_a_number
 
 
-def default_network(data: Dataset, read: Read) -> NetworkSpec:
+def default_network(data: AnyDataset, read: Read) -> NetworkSpec:
     """Return the network for data that nobody named one for: one hidden layer."""
     inputs, classes = shape_of(data)
     return read(f"{inputs}-{HIDDEN}-{classes}")
 
 
-def shape_of(data: Dataset) -> tuple[int, int]:
+def shape_of(data: AnyDataset) -> tuple[int, int]:
     """Return the number of input columns, and of outputs that the targets need."""
-    return data.X_train.shape[1], data.Y_train.shape[1]
+    return data.inputs, data.outputs
 
 
 def refuse_misfit(

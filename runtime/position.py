@@ -11,17 +11,20 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Self, final
+from typing import TYPE_CHECKING, Any, Self, Union, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.blocks.streamed import AnyDataset
 from runtime.data.dataset import Dataset
+from runtime.errors import InputError
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from runtime.blocks.streamed_course import StreamedCourse
     from runtime.ranks.communicator import Ranks
 
 Array = NDArray[np.floating[Any]]
@@ -135,6 +138,41 @@ class Course:
         if epoch > again.epoch:
             self.advance(again, epoch - again.epoch)
         return again
+
+
+def refuse_sharing(data: AnyDataset) -> None:
+    """Raise `InputError` for a set that several processes cannot train on together."""
+    if not isinstance(data, Dataset):
+        raise InputError(
+            f"{data.name}: it is larger than memory, and several processes train together on data "
+            "in memory alone. Give more --memory, or train in one process."
+        )
+
+
+AnyCourse = Union[Course, "StreamedCourse"]
+
+
+def course_of(
+    module: ModuleType,
+    data: AnyDataset,
+    settings: Settings,
+    within: Callable[[int, float], object] | None = None,
+    ranks: "Ranks | None" = None,
+) -> AnyCourse:
+    """Return what carries a run over a set on; `within` is told how far a long epoch is.
+
+    Raises
+    ------
+    InputError
+        If there is too little memory for the batches, or several processes were to share blocks.
+    """
+    if isinstance(data, Dataset):
+        return Course(module=module, data=data, settings=settings, ranks=ranks)
+    from runtime.blocks.streamed_course import StreamedCourse
+
+    if ranks is not None:
+        refuse_sharing(data)
+    return StreamedCourse(module=module, data=data, settings=settings, within=within)
 
 
 def threads_used(module: ModuleType, settings: Settings, samples: int) -> int:

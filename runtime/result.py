@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from derive.spec import NetworkSpec
-from runtime.data.dataset import Dataset
-from runtime.evaluation import outputs_of, regression_scores, total_spread
+from runtime.blocks.streamed import AnyDataset
+from runtime.evaluation import mean_spread, regression_scores
 from runtime.files import write_atomically
 from runtime.history import History, figure_text
 from runtime.position import Position
@@ -90,7 +90,8 @@ class TrainResult:
     history
         Loss and accuracy after each epoch.
     data
-        What it was trained on, in the type it was trained in.
+        What it was trained on, in the type it was trained in; a `StreamedDataset` if it is
+        larger than memory.
     settings
         What it was trained with.
     state
@@ -116,7 +117,7 @@ class TrainResult:
 
     model: Model
     history: History
-    data: Dataset
+    data: AnyDataset
     settings: Settings
     state: dict[str, Array] = field(default_factory=dict, repr=False)
     threads: int | None = None
@@ -172,18 +173,18 @@ class TrainResult:
         found: dict[str, NDArray[np.float64]] = {}
         follows = self.model.loss_is_mean_square
         for place, part in enumerate(("train", "test")):
-            X, Y = getattr(self.data, f"X_{part}"), getattr(self.data, f"Y_{part}")
             losses = getattr(self.history, f"{part}_loss")
             squares = losses.copy() if follows else np.full(len(losses), np.nan)
-            spread = total_spread(Y) / Y.size
+            spread = mean_spread(self.data.blocks(part))
             rmse = np.sqrt(squares)
             r2 = 1 - squares / spread if spread > 0 else np.full(len(losses), np.nan)
             for epoch, errors in self.errors.items():
                 rmse[epoch - 1], r2[epoch - 1] = errors[2 * place : 2 * place + 2]
             if len(losses):
-                P = outputs_of(self.model.module, self.model.params, X)
                 at = self.epoch - 1
-                rmse[at], r2[at] = regression_scores(P, Y)
+                rmse[at], r2[at] = regression_scores(
+                    self.model.module, self.model.params, self.data.blocks(part)
+                )
             found |= {f"{part}_rmse": rmse, f"{part}_r2": r2}
         return found
 

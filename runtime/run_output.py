@@ -10,8 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from runtime.blocks.streamed import AnyDataset
 from runtime.checkpoint import NAME, NEW_NAME
-from runtime.data.dataset import Dataset
 from runtime.errors import RunError
 from runtime.files import path_error, shown, write_atomically
 from runtime.model_file import model_bytes
@@ -167,7 +167,7 @@ def _record(result: TrainResult, data_seed: int, stopped_by: int | None) -> RunR
 
 
 def record_without_results(
-    model: Model, data: Dataset, settings: Settings, data_seed: int
+    model: Model, data: AnyDataset, settings: Settings, data_seed: int
 ) -> RunRecord:
     """Return what ``run.json`` says of a run that has not ended yet."""
     chosen = _settings(model, settings)

@@ -25,7 +25,7 @@ _BLOCK = 1 << 12  # samples; kernels copy what they are given
 def picture_names(result: TrainResult) -> list[str]:
     """Return the pictures that there are of a run, by the stems of their files."""
     data = result.data
-    inputs, classes = data.X_train.shape[1], len(data.classes)
+    inputs, classes = data.inputs, len(data.classes)
     of_images = inputs == _PIXELS
     names = ["curves"]
     if inputs == 2 and classes:
@@ -83,7 +83,7 @@ def drawn(result: TrainResult, name: str, *, log: bool = False) -> "AbstractCont
 
         return decision_figure(
             result.predict,
-            result.data.in_own_units(),
+            result.data.sample.in_own_units(),
             result.title,
             probabilities=result.model.network.activations[-1] in _SURE,
         )
@@ -92,7 +92,7 @@ def drawn(result: TrainResult, name: str, *, log: bool = False) -> "AbstractCont
 
         if not result.data.is_regression:
             raise InputError(f"{result.data.name}: {result.data.target_text}, no real targets.")
-        return regression_figure(result.predict, result.data.in_own_units(), result.title)
+        return regression_figure(result.predict, result.data.sample.in_own_units(), result.title)
     if name == "gradient_norms":
         from runtime.gradient_picture import gradient_norms_figure
 
@@ -116,7 +116,7 @@ def decision_animation(result: TrainResult) -> bytes:
     """Return the network's decision at the epochs that were kept, as a GIF."""
     from runtime.animation import decision_gif
 
-    forward, own = result.model.module.forward, result.data.in_own_units()
+    forward, own = result.model.module.forward, result.data.sample.in_own_units()
     last = max(result.copies, default=0)
     start = f"{result.data.name}, {result.model.spec}"
     frames = [
@@ -140,8 +140,8 @@ def _mistakes(result: TrainResult) -> "Iterator[Figure]":
             f"{result.model.spec}: its outputs are no probabilities of classes, so there is no "
             "saying which mistakes are the worst."
         )
-    data = result.data
-    labels, P = labels_of(data.Y_test), _outputs(result)
+    data = result.data.sample
+    labels, P = labels_of(data.Y_test), _outputs(result, data.X_test)
     with mistakes_figure(data.X_test, P, labels, data.classes, result.title) as figure:
         yield figure
 
@@ -157,16 +157,17 @@ def _confusion(result: TrainResult) -> "Iterator[Figure]":
             f"{data.name}: {data.target_text}; a confusion matrix is drawn of 2 to "
             f"{MOST_CLASSES} classes."
         )
-    said = predicted_labels(_outputs(result), result.model.network.activations[-1])
     confusion = np.zeros((number, number), np.int64)
-    np.add.at(confusion, (labels_of(data.Y_test), said), 1)
+    for X, Y in data.blocks("test"):
+        said = predicted_labels(_outputs(result, X), result.model.network.activations[-1])
+        np.add.at(confusion, (labels_of(Y), said), 1)
     with confusion_figure(confusion, data.classes, result.title) as figure:
         yield figure
 
 
-def _outputs(result: TrainResult) -> Array:
-    """Return the outputs for the test set; what is not a number stands below all others."""
-    forward, X = result.model.module.forward, result.data.X_test
+def _outputs(result: TrainResult, X: Array) -> Array:
+    """Return the outputs for inputs; what is not a number stands below all others."""
+    forward = result.model.module.forward
     blocks = [
         forward(result.model.params, X[first : first + _BLOCK])
         for first in range(0, len(X), _BLOCK)
@@ -177,10 +178,10 @@ def _outputs(result: TrainResult) -> Array:
 
 def _has_probabilities(result: TrainResult) -> bool:
     sure = result.model.network.activations[-1] in _SURE
-    return sure and len(result.data.classes) == result.data.Y_test.shape[1]
+    return sure and len(result.data.classes) == result.data.outputs
 
 
 def _refuse_other_than_images(result: TrainResult) -> None:
-    inputs = result.data.X_train.shape[1]
+    inputs = result.data.inputs
     if inputs != _PIXELS:
         raise InputError(f"{result.data.name}: {inputs} inputs, an image has {_PIXELS} pixels.")

@@ -29,7 +29,7 @@ _PACKAGES = (
 _RESTORE = "Restore the file as gradwright wrote it, or start a new run"
 
 Label = int | str
-Option = str | float | tuple[str, ...] | None
+Option = str | int | float | tuple[str, ...] | None
 _Kind = TypeVar("_Kind")
 
 
@@ -185,6 +185,8 @@ def _data_options(data: "_Reader") -> dict[str, Option]:
             found[name] = options.take(name, str)
     if "test_fraction" in content:
         found["test_fraction"] = options.take("test_fraction", float)
+    if "memory" in content:
+        found["memory"] = options.take("memory", int)
     if "columns" in content:
         found["columns"] = tuple(map(str, options.labels("columns")))
     options.finish()

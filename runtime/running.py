@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Never, final
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.blocks.streamed import AnyDataset
 from runtime.checkpoint import Checkpoint, Keeper
-from runtime.data.dataset import Dataset
 from runtime.divergence import (
     HOPELESS,
     DivergenceError,
@@ -30,7 +30,7 @@ from runtime.divergence import (
 )
 from runtime.errors import RunError
 from runtime.history import History
-from runtime.position import Course, Position, threads_used
+from runtime.position import AnyCourse, Position, course_of, threads_used
 from runtime.result import Model, TrainResult
 from runtime.settings import Settings
 from runtime.snapshots import Snapshots
@@ -80,7 +80,7 @@ REPORT_SECONDS = 0.04  # at least, between two reports; a kernel makes 20 a seco
 
 def run(
     model: Model,
-    data: Dataset,
+    data: AnyDataset,
     settings: Settings,
     report: Report | None = None,
     *,
@@ -88,6 +88,7 @@ def run(
     start: Checkpoint | None = None,
     snapshots: Snapshots | None = None,
     ranks: "Ranks | None" = None,
+    within: Callable[[int, float], object] | None = None,
 ) -> TrainResult:
     """Train a prepared network; its parameters are updated in place.
 
@@ -107,6 +108,9 @@ def run(
     ranks
         The processes that train together: all call this alike, and the first alone may have a
         `keeper` and `snapshots`. None: there is one.
+    within
+        Called with an epoch, counted from 1, and the share of it that is done, where the set is
+        read block by block.
 
     Raises
     ------
@@ -118,10 +122,8 @@ def run(
     """
     threads = settings.threads
     if start is None or threads is None:
-        threads = threads_used(model.module, settings, len(data.X_train))
-    course = Course(
-        module=model.module, data=data, settings=replace(settings, threads=threads), ranks=ranks
-    )
+        threads = threads_used(model.module, settings, data.train_rows)
+    course = course_of(model.module, data, replace(settings, threads=threads), within, ranks)
     stopping = Stopping(patience=settings.patience, target=settings.target_accuracy)
     position = Position(epoch=0, params=model.params, state={})
     history = History.empty()
@@ -163,7 +165,7 @@ def run(
 class _Loop:
     """A run between two calls of the kernel; attributes as in `Checkpoint`."""
 
-    course: Course
+    course: AnyCourse
     settings: Settings  # as they were given: without a number of threads, perhaps
     model: Model
     position: Position
@@ -254,7 +256,7 @@ class _Loop:
             stopping=self.stopping,
             limit=self.limit,
             accuracy=not self.course.data.is_regression,
-            samples=len(self.course.data.X_train),
+            samples=self.course.data.train_rows,
             earlier=float(self.history.seconds[-1]) if self.history.epochs else 0.0,
         )
         if self.keeper is not None:
@@ -357,7 +359,7 @@ class _Loop:
             errors=self.snapshots.errors,
             position=last,
             before_best=self.before_best,
-            gradient_norms=self.snapshots.measured(len(self.course.data.X_train)),
+            gradient_norms=self.snapshots.measured(self.course.data.train_rows),
         )
 
 

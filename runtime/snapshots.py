@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import RunError
-from runtime.evaluation import outputs_of, regression_scores
-from runtime.position import Course, Position
+from runtime.evaluation import regression_scores
+from runtime.position import AnyCourse, Position
 
 if TYPE_CHECKING:
     from runtime.result import TrainResult
@@ -95,7 +95,7 @@ class Snapshots:
                 wanted.append(next(e for e in _spread(self.epochs, number) if e > epoch))
         return min(wanted)
 
-    def look(self, position: Position, course: Course, *, last: bool = False) -> None:
+    def look(self, position: Position, course: AnyCourse, *, last: bool = False) -> None:
         """Look at a position, if it is at an epoch to look at or the last of the run."""
         epoch = position.epoch
         if self.animate and (last or epoch in _spread(self.epochs, FRAMES)):
@@ -126,19 +126,19 @@ def _spread(epochs: int, number: int) -> list[int]:
     return [round(k * epochs / number) for k in range(number + 1)]
 
 
-def _errors(position: Position, course: Course) -> tuple[float, ...]:
+def _errors(position: Position, course: AnyCourse) -> tuple[float, ...]:
     data = course.data
     found: list[float] = []
-    for X, Y in ((data.X_train, data.Y_train), (data.X_test, data.Y_test)):
+    for part in ("train", "test"):
         try:
-            found += regression_scores(outputs_of(course.module, position.params, X), Y)
+            found += regression_scores(course.module, position.params, data.blocks(part))
         except RunError:  # not finite
             found += [math.nan, math.nan]
     return tuple(found)
 
 
-def _norms(position: Position, course: Course) -> tuple[float, ...]:
-    data = course.data
+def _norms(position: Position, course: AnyCourse) -> tuple[float, ...]:
+    data = course.data.sample
     rows = np.arange(len(data.X_train))
     if len(rows) > SAMPLES:  # from all over the set: it may be in order of the classes
         rows = np.linspace(0, len(rows) - 1, SAMPLES).astype(np.int64)

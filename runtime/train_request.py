@@ -12,8 +12,8 @@ from typing import Any, Protocol, final
 
 from codegen.optimizers import OPTIONS
 from derive.spec import DEFAULT_LOSS, NetworkSpec, parse_spec
+from runtime.blocks.streamed import AnyDataset
 from runtime.data.catalogue import SETS, Choice
-from runtime.data.dataset import Dataset
 from runtime.errors import InputError
 from runtime.network_choice import choose_network
 from runtime.run_record import RunRecord, platform_facts, versions
@@ -22,7 +22,7 @@ from runtime.training import refuse_options
 
 _OF_SETTINGS = {field.name for field in fields(Settings)}
 _OF_NETWORK = ("loss", "define", "l2", "labels")
-_OF_DATA = {"label": None, "test_fraction": None, "scale": "none"}
+_OF_DATA = {"label": None, "test_fraction": None, "scale": "none", "memory": None}
 # what the bits of a result can depend on besides the record
 _MATTERS = ("gradwright", "llvmlite", "numba", "numpy", "scipy")
 
@@ -177,7 +177,7 @@ def refuse_other_run(
         )
 
 
-def refuse_other_data(data: Dataset, record: RunRecord, where: str) -> None:
+def refuse_other_data(data: AnyDataset, record: RunRecord, where: str) -> None:
     """Raise `InputError` unless the data have the record's checksums."""
     if text := changed_data(data, record):
         raise InputError(
@@ -186,7 +186,7 @@ def refuse_other_data(data: Dataset, record: RunRecord, where: str) -> None:
         )
 
 
-def changed_data(data: Dataset, record: RunRecord) -> str:
+def changed_data(data: AnyDataset, record: RunRecord) -> str:
     """Return in words which data have other checksums than the record's; empty if none."""
     then, now = record.data.sha256, data.sources
     changed = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))

@@ -5,7 +5,7 @@ in ``run.json``, which is compared with what the weights say of themselves, and 
 are generated again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -244,10 +244,28 @@ def load_samples(
         return _of_parts(trained, parts, part, labels=labels)
 
 
+def samples_by_block(
+    trained: Trained, data: str, options: DataOptions, *, part: str | None, labels: bool
+) -> Iterator[Samples]:
+    """Give what `load_samples` returns; block by block if the data may be larger than memory.
+
+    Parameters and errors are as there.
+    """
+    from runtime.blocks.applied import block_samples
+    from runtime.blocks.loading import block_format
+
+    path = None if data in SETS else choose(data).path
+    kind = None if path is None else block_format(path)
+    if path is None or kind is None:
+        yield load_samples(trained, data, options, part=part, labels=labels)
+    else:
+        yield from block_samples(trained, path, kind, options, part=part, labels=labels)
+
+
 def _of_named_set(
     trained: Trained, name: str, options: DataOptions, part: str | None, *, labels: bool
 ) -> Samples:
-    _refuse_misfit(trained, name, (SETS[name].shape or (0, 0))[0])
+    refuse_misfit(trained, name, (SETS[name].shape or (0, 0))[0])
     data: Dataset = SETS[name].load(options)
     if labels and data.classes != trained.classes:
         raise InputError(
@@ -310,7 +328,7 @@ def _drawn_rows(trained: Trained, parts: Parts, part: str) -> NDArray[np.bool_]:
 
 
 def _inputs(trained: Trained, table: Table) -> Array:
-    _refuse_misfit(trained, table.where, table.columns)
+    refuse_misfit(trained, table.where, table.columns)
     return read_inputs(table, np.dtype(trained.dtype))
 
 
@@ -331,7 +349,8 @@ def _targets(trained: Trained, table: Table) -> Array:
     return Y
 
 
-def _refuse_misfit(trained: Trained, where: str, columns: int) -> None:
+def refuse_misfit(trained: Trained, where: str, columns: int) -> None:
+    """Raise `InputError` unless a network has as many inputs as data have columns."""
     inputs = trained.network.sizes[0]
     if columns != inputs:
         raise InputError(

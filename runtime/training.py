@@ -6,11 +6,13 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from derive.spec import DEFAULT_LOSS, NetworkSpec, parse_spec
+from runtime.blocks.memory import memory_size
+from runtime.blocks.streamed import AnyDataset, StreamedDataset
 from runtime.data.catalogue import Choice, choose
 from runtime.data.dataset import Dataset
 from runtime.data.options import DataOptions
@@ -38,11 +40,13 @@ if TYPE_CHECKING:
     from runtime.going_on import Resume
     from runtime.live_progress import LiveProgress
 
+AnySet = TypeVar("AnySet", Dataset, AnyDataset)
+
 __all__ = ["Progress", "Report", "check_kernels", "in_dtype", "prepare", "run", "train"]
 
 
 def train(
-    data: Dataset | str | os.PathLike[str] | Sequence[Any] | Mapping[str, Any],
+    data: AnyDataset | str | os.PathLike[str] | Sequence[Any] | Mapping[str, Any],
     spec: str | None = None,
     *,
     loss: str = DEFAULT_LOSS,
@@ -73,6 +77,7 @@ def train(
     label: str | None = None,
     test_fraction: float | None = None,
     scale: str = "none",
+    memory: int | str | None = None,
     check: bool = False,
     callback: Report | None = None,
     watch: Callable[[TrainResult], object] | None = None,
@@ -90,7 +95,8 @@ def train(
     ----------
     data
         The name of a set, such as ``"circles"`` or ``"mnist"``; the path of a file; a
-        `Dataset`; or arrays, ``(X, y)`` or ``(X, y, X_test, y_test)``. With the loss
+        `Dataset`; or arrays, ``(X, y)`` or ``(X, y, X_test, y_test)``, also of Dask, of Zarr or
+        mapped by NumPy. With the loss
         ``"mse"``, ``"mae"`` or ``"huber"`` labels that are numbers are real targets.
     spec
         The network, such as ``"2-10:relu-2"``: its first size is the number of inputs, its
@@ -117,6 +123,9 @@ def train(
         Never use the network.
     label, test_fraction, scale
         As for `runtime.data.options.DataOptions`.
+    memory
+        What data in NPY, Parquet, Zarr or Dask may take, such as ``"2GB"``; what is larger is read
+        block by block, shuffled some blocks at a time. By default half of what is free.
     check
         First compare the kernels with PyTorch autograd, and refuse to train if they differ.
     callback
@@ -179,7 +188,7 @@ def train(
         data = os.path.join(os.curdir, data)  # noqa: PTH118  (Path would drop the dot)
     if isinstance(data, str):
         choice = choose(data)
-    elif isinstance(data, Dataset):
+    elif isinstance(data, Dataset | StreamedDataset):
         choice = Choice(name=data.name, shape=shape_of(data))
     else:
         choice = Choice(name="arrays")
@@ -190,6 +199,8 @@ def train(
         start = checkpoint_of(resume, data_seed)
         epochs = start.record.settings.get("epochs") if epochs is None else epochs
         threads = start.record.settings.get("threads") if threads is None else threads
+        held = start.record.data.options.get("memory")
+        memory = held if memory is None and isinstance(held, int) else memory
     settings = Settings(
         epochs=choice.epochs if epochs is None else epochs,
         batch=choice.batch if batch is None else batch,
@@ -219,11 +230,14 @@ def train(
         label=label,
         test_fraction=test_fraction,
         scale=scale,
+        memory=None if memory is None else memory_size(memory),
         dtype=settings.dtype,
         aim=aim_of(network, read),
     )
     if isinstance(data, str):
-        data = choice.load(options)
+        data = choice.open(options)
+    elif isinstance(data, StreamedDataset):
+        refuse_other_reading(data, options)
     elif isinstance(data, Dataset):
         data = data.with_one_output() if options.aim.outputs == 1 else data
         data = scaled(data, scale) if scale != "none" else data
@@ -266,6 +280,16 @@ def _shown(
     return LiveProgress(epochs, done, style="notebook" if in_cell else None)
 
 
+def refuse_other_reading(data: StreamedDataset, options: DataOptions) -> None:
+    """Raise `InputError` if a set was opened in another way than it is asked for now."""
+    for name in ("scale", "test_fraction", "memory"):
+        asked, found = getattr(options, name), data.options.get(name)
+        if asked not in (None, "none", found):
+            raise InputError(f"{name}: {data.name} was opened with {found}, not {asked}.")
+    if data.dtype != options.dtype:
+        raise InputError(f"dtype: {data.name} was opened in {data.dtype}, not {options.dtype}.")
+
+
 def refuse_options(test_fraction: float | None, scale: str) -> None:
     """Raise `InputError` for a share or a scaling that cannot be, before data are loaded."""
     checked_fraction(test_fraction)
@@ -273,7 +297,7 @@ def refuse_options(test_fraction: float | None, scale: str) -> None:
         raise InputError(f"scale: {scale} is not known. Known: {', '.join(SCALES)}.")
 
 
-def in_dtype(data: Dataset, settings: Settings) -> Dataset:
+def in_dtype(data: AnySet, settings: Settings) -> AnySet:
     """Return the set in the type of the settings, itself if it is in that type already.
 
     Raises
@@ -281,6 +305,8 @@ def in_dtype(data: Dataset, settings: Settings) -> Dataset:
     InputError
         If a value is too large for the type.
     """
+    if not isinstance(data, Dataset):  # it is read into the type
+        return data
     arrays = (data.X_train, data.Y_train, data.X_test, data.Y_test)
     same = all(array.dtype == settings.dtype for array in arrays)
     return data if same else data.astype(settings.dtype)
@@ -288,7 +314,7 @@ def in_dtype(data: Dataset, settings: Settings) -> Dataset:
 
 def prepare(
     network: NetworkSpec,
-    data: Dataset,
+    data: AnyDataset,
     settings: Settings,
     *,
     labels: str = "one-hot",

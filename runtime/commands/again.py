@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from runtime.data.dataset import Dataset
+    from runtime.blocks.streamed import AnyDataset
     from runtime.ranks.communicator import Ranks
     from runtime.run_folder import RunFolder
     from runtime.run_record import RunRecord
@@ -35,7 +35,9 @@ def from_record(
     return record, data or data_of(record), spec or record.spec, merged(recorded, chosen)
 
 
-def compare_data(record: "RunRecord", dataset: "Dataset", path: str, *, data_given: bool) -> None:
+def compare_data(
+    record: "RunRecord", dataset: "AnyDataset", path: str, *, data_given: bool
+) -> None:
     """Tell, or refuse, what makes a run of a record another run."""
     from runtime.train_request import changed_data, differences, refuse_other_data
 

@@ -13,7 +13,7 @@ from runtime.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runtime.data.dataset import Dataset
+    from runtime.blocks.streamed import AnyDataset
     from runtime.live_progress import Style
     from runtime.result import TrainResult
     from runtime.snapshots import Snapshots
@@ -95,9 +95,9 @@ class Display:
             "log_scale": self.log_scale,
         }
 
-    def refuse_misfit(self, dataset: "Dataset") -> None:
+    def refuse_misfit(self, dataset: "AnyDataset") -> None:
         """Raise `InputError` if there is nothing to animate in a set."""
-        inputs = dataset.X_train.shape[1]
+        inputs = dataset.inputs
         if self.animate and (inputs != 2 or dataset.is_regression):
             what = "real targets" if inputs == 2 else f"{inputs} inputs"
             raise InputError(

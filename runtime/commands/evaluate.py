@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -55,24 +56,23 @@ def command(
     from pathlib import Path
 
     from runtime.evaluation import evaluate
-    from runtime.trained import kernels_of, load_samples, load_trained
+    from runtime.trained import kernels_of, load_trained, samples_by_block
 
     trained = load_trained(Path(folder))
     options = data_options(trained, label, data_seed, data_dir, offline)
-    samples = load_samples(trained, data, options, part=part, labels=True)
-    assert samples.Y is not None
+    samples = samples_by_block(trained, data, options, part=part, labels=True)
+    first = next(samples)
     found = evaluate(
         kernels_of(trained),
         trained.params,
-        samples.X,
-        samples.Y,
+        ((some.X, some.Y) for some in chain([first], samples) if some.Y is not None),
         output=trained.output,
         classes=len(trained.classes),
     )
     if form == "json":
         click.echo(json.dumps(to_json(found, trained.classes), indent=2, ensure_ascii=False))
     else:
-        click.echo(f"{trained.record.spec} on {samples.name}: {found.samples} samples")
+        click.echo(f"{trained.record.spec} on {first.name}: {found.samples} samples")
         click.echo(to_text(found, trained.classes))
     return 0
 

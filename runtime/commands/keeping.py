@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from runtime.blocks.streamed import AnyDataset
     from runtime.checkpoint import Checkpoint, Keeper
     from runtime.data.catalogue import Choice
-    from runtime.data.dataset import Dataset
     from runtime.result import Model, TrainResult
     from runtime.run_folder import RunFolder
     from runtime.settings import Settings
@@ -154,7 +154,7 @@ class Keeping:
     def begin(
         self,
         model: "Model",
-        dataset: "Dataset",
+        dataset: "AnyDataset",
         settings: "Settings",
         data_seed: int,
         every: int | None,
@@ -179,7 +179,7 @@ class Keeping:
             if start.kernels != kernels:
                 say("note: the last digits may differ: the kernels are generated in another way")
         if start is None:
-            threads = threads_used(model.module, settings, len(dataset.X_train))
+            threads = threads_used(model.module, settings, dataset.train_rows)
             settings = replace(settings, threads=threads)
         self.keeper = Keeper(
             write=lambda content: self.folder.write(self._name, content),

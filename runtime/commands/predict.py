@@ -1,5 +1,6 @@
 """``gradwright predict``: what a trained network says about data, as CSV."""
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -8,6 +9,8 @@ from runtime.commands import completing
 from runtime.commands.applied import applied_options, data_options
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from runtime.trained import Samples, Trained
 
 EPILOG = """\b
@@ -53,24 +56,33 @@ def command(
     """
     from pathlib import Path
 
-    from runtime.files import shown, write_atomically
+    from runtime.files import replacing, shown
     from runtime.messages import say
-    from runtime.trained import load_samples, load_trained
+    from runtime.trained import kernels_of, load_trained, samples_by_block
 
     trained = load_trained(Path(folder))
     options = data_options(trained, label, data_seed, data_dir, offline)
-    samples = load_samples(trained, data, options, part=part, labels=False)
-    text = prediction_csv(trained, samples)
+    samples = samples_by_block(trained, data, options, part=part, labels=False)
+    first, module = next(samples), kernels_of(trained)
+    texts = (
+        prediction_csv(trained, module, some, header=some is first)
+        for some in chain([first], samples)
+    )
     if output is None:
-        click.echo(text, nl=False, color=True)  # else it would take codes out of labels
-    else:
-        write_atomically(output, text)
-        say(f"{shown(output)} is written")
+        for text in texts:
+            click.echo(text, nl=False, color=True)  # else it would take codes out of labels
+        return 0
+    with replacing(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        for text in texts:
+            file.write(text)
+    say(f"{shown(output)} is written")
     return 0
 
 
-def prediction_csv(trained: "Trained", samples: "Samples") -> str:
-    """Return the predictions for all samples as CSV.
+def prediction_csv(
+    trained: "Trained", module: "ModuleType", samples: "Samples", *, header: bool
+) -> str:
+    """Return the predictions for samples as CSV, with a header or without.
 
     Raises
     ------
@@ -83,14 +95,14 @@ def prediction_csv(trained: "Trained", samples: "Samples") -> str:
     import numpy as np
 
     from runtime.evaluation import outputs_of, predicted_labels
-    from runtime.trained import kernels_of
 
-    P = outputs_of(kernels_of(trained), trained.params, samples.X, samples.place)
+    P = outputs_of(module, trained.params, samples.X, samples.place)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if not trained.classes:
         k = P.shape[1]
-        writer.writerow(["prediction"] if k == 1 else [f"prediction_{n + 1}" for n in range(k)])
+        names = ["prediction"] if k == 1 else [f"prediction_{n + 1}" for n in range(k)]
+        writer.writerows([names] if header else [])
         writer.writerows(map(str, row) for row in P)  # str of a NumPy float: as short as exact
         return text.getvalue()
     predicted = predicted_labels(P, trained.output)
@@ -104,7 +116,7 @@ def prediction_csv(trained: "Trained", samples: "Samples") -> str:
         columns = [f"p({label})" for label in trained.classes]
     else:
         columns = [str(label) for label in trained.classes]
-    writer.writerow(["class", *columns])
+    writer.writerows([["class", *columns]] if header else [])
     for label, row in zip(predicted.tolist(), P, strict=True):
         writer.writerow([trained.classes[label], *map(str, row)])
     return text.getvalue()

@@ -13,8 +13,8 @@ _DATA = (
     click.option(
         "--label",
         metavar="NAME",
-        help="Column of the labels in a CSV file: its name, or its number from 1 where there is no "
-        "header. [the last]",
+        help="Column of the labels in CSV or Parquet: its name, or its number from 1 where there "
+        "is no header [the last]; for an NPY file the file of the labels. [y.npy beside X.npy]",
     ),
     click.option(
         "--test-fraction",
@@ -65,6 +65,26 @@ _FOLDER = (
         "training up. [by time: every 2 seconds at most, and at the end]",
     ),
 )
+
+
+def memory_option(command: Command) -> Command:
+    """Add the option that says how much memory data may take."""
+    return click.option(
+        "--memory",
+        metavar="SIZE",
+        callback=_memory,
+        help="What data in NPY, Parquet or Zarr may take, such as 2GB; a larger set is read block "
+        "by block. [half of what is free]",
+    )(command)
+
+
+def _memory(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    del context, parameter
+    if value is None:
+        return None
+    from runtime.blocks.memory import memory_size
+
+    return memory_size(value)
 
 
 def data_options(command: Command) -> Command:

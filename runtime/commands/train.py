@@ -14,7 +14,7 @@ from runtime.commands.display import Display, display_options
 from runtime.commands.keeping import Keeping
 from runtime.commands.objective import objective_options
 from runtime.commands.optimizer import optimizer_options, optimizer_text
-from runtime.commands.run_options import data_options, folder_options
+from runtime.commands.run_options import data_options, folder_options, memory_option
 from runtime.errors import InputError
 from runtime.files import shown
 from runtime.interruption import StopRequest, signals_kill
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from derive.spec import NetworkSpec
+    from runtime.blocks.streamed import AnyDataset
     from runtime.checkpoint import Checkpoint
     from runtime.data.catalogue import Choice
-    from runtime.data.dataset import Dataset
     from runtime.ranks.communicator import Ranks
     from runtime.result import Model, TrainResult
     from runtime.run_folder import RunFolder
@@ -43,6 +43,8 @@ Examples:
   gradwright train iris.csv --label species --scale standard
   gradwright train house.csv --label price --loss mse --scale standard
   gradwright train measured.npz 64-100:relu-10 --test-fraction 0.25
+  gradwright train big/X.npy 100-64:relu-10 --memory 2GB
+  gradwright train big.parquet --label class --scale standard
   gradwright train mnist --optimizer adam --eta 0.001 --schedule cosine
   gradwright train circles --optimizer momentum --momentum 0.95 --clip-norm 1
   gradwright train circles --check --dtype float64 --out runs/checked
@@ -118,6 +120,7 @@ run is that of one process, but for rounding. pip install 'gradwright[mpi]'
     help="Whether the first layer of a wide network skips inputs that are 0.",
 )
 @data_options
+@memory_option
 @folder_options
 @click.option(
     "--patience",
@@ -161,10 +164,13 @@ def command(
 
     DATA is circles, moons, spirals, blobs, xor, mnist or fashion-mnist; or the path of a CSV
     file, an NPZ archive (X and y, or Xtrain, Ytrain, Xtest and Ytest), a MATLAB file with the
-    latter four, or a folder of IDX files. SPEC is the network, such as 2-10-2 or
-    784-100:relu-10; the default is the set's own, and one hidden layer of 32 units for a file.
-    Labels are classes: integers or texts. Under --loss mse, mae or huber numbers are real
-    targets, and RMSE and R squared are printed in place of the accuracy.
+    latter four, or a folder of IDX files. A folder of NPY files with such names, X.npy with y.npy
+    beside it, Parquet files or a Zarr store may be larger than memory.
+
+    SPEC is the network, such as 2-10-2 or 784-100:relu-10; the default is the set's own, and one
+    hidden layer of 32 units for a file. Labels are classes: integers or texts. Under --loss mse,
+    mae or huber numbers are real targets, and RMSE and R squared are printed in place of the
+    accuracy.
 
     The folder then holds model.safetensors (weights), history.csv, run.json (all that is
     needed to do it again), checkpoint.safetensors (to go on from), kernels.py (the generated
@@ -227,7 +233,9 @@ def _train(
     from runtime.data.catalogue import choose
     from runtime.data.options import DataOptions
     from runtime.divergence import DivergenceError
+    from runtime.live_progress import Reading
     from runtime.network_choice import aim_of, default_network
+    from runtime.position import refuse_sharing
     from runtime.ranks.leading import lead, plan_of
     from runtime.run_folder import open_run_folder
     from runtime.settings import whole_number
@@ -269,7 +277,7 @@ def _train(
         settings, options = request.settings, dict(request.options)
         if ranks is not None and "threads" not in given:
             settings = replace(settings, threads=1)  # a processor for each process
-        dataset = choice.load(
+        dataset = choice.open(
             DataOptions(
                 data_seed=options["data_seed"],
                 data_dir=data_dir,
@@ -277,10 +285,14 @@ def _train(
                 label=options["label"],
                 test_fraction=options["test_fraction"],
                 scale=options["scale"],
+                memory=options["memory"],
                 dtype=settings.dtype,
                 aim=aim_of(request.network, request.read),
-            )
+            ),
+            Reading(choice.name),
         )
+        if ranks is not None:
+            refuse_sharing(dataset)
         if start is not None:
             refuse_other_data(dataset, start.record, keeping.where)
         if record is not None:
@@ -366,7 +378,7 @@ def _tell(
         say(f"the weights are those after epoch {result.best}, with the lowest test loss")
 
 
-def _refuse_target(dataset: "Dataset", settings: "Settings") -> None:
+def _refuse_target(dataset: "AnyDataset", settings: "Settings") -> None:
     if dataset.is_regression and settings.target_accuracy is not None:
         raise InputError(
             f"--target-accuracy: {dataset.name} has real targets, and no accuracy. Use --patience."
@@ -378,7 +390,7 @@ def _let_go(folder: "RunFolder") -> None:
 
 
 def _announce(
-    dataset: "Dataset",
+    dataset: "AnyDataset",
     network: "NetworkSpec",
     settings: "Settings",
     unused: list[str],
@@ -388,9 +400,13 @@ def _announce(
     from runtime.network_choice import parameter_count
 
     say(
-        f"{dataset.name}: {len(dataset.X_train)} training and {len(dataset.X_test)} test samples, "
+        f"{dataset.name}: {dataset.train_rows} training and {dataset.test_rows} test samples, "
         f"{dataset.input_text}, {dataset.target_text}"
     )
+    if "memory" in dataset.options:
+        from runtime.blocks.loading import memory_text
+
+        say(f"{dataset.name}: {memory_text(dataset)}")
     say(f"{network}: {parameter_count(network)} parameters, {network.loss}, {settings.dtype}")
     say(
         f"training: {settings.epochs} epochs in batches of {settings.batch}, "
@@ -404,7 +420,7 @@ def _announce(
 
 
 def _unused(
-    choice: "Choice", dataset: "Dataset", options: "Mapping[str, Any]", data_dir: str | None
+    choice: "Choice", dataset: "AnyDataset", options: "Mapping[str, Any]", data_dir: str | None
 ) -> list[str]:
     """Return the options that were given and change nothing about this set."""
     split = "test_fraction" in dataset.options
@@ -417,6 +433,8 @@ def _unused(
         unused.append("--test-fraction")
     if options["label"] is not None and choice.path is None:
         unused.append("--label")
+    if options["memory"] is not None and "memory" not in dataset.options:
+        unused.append("--memory")
     return unused
 
 
@@ -427,7 +445,7 @@ def _compiling() -> None:
 def _run(
     keeping: Keeping,
     model: "Model",
-    dataset: "Dataset",
+    dataset: "AnyDataset",
     settings: "Settings",
     start: "Checkpoint | None",
     stop: StopRequest,
@@ -457,6 +475,7 @@ def _run(
             start=start,
             snapshots=snapshots,
             ranks=ranks,
+            within=live.show_within,
         )
         if ranks is not None and ranks.signal:
             stop.number = ranks.signal  # another process received it

@@ -11,10 +11,13 @@ from runtime.errors import InputError
 from runtime.files import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtime.blocks.streamed import StreamedDataset
     from runtime.data.dataset import Dataset
     from runtime.data.options import DataOptions
 
-_ENDINGS = (".mat", ".csv", ".npz", ".tsv")
+_ENDINGS = (".mat", ".csv", ".npz", ".tsv", ".npy", ".parquet", ".pq", ".zarr")
 _LONGEST = 80  # characters of a wrong name that are shown
 
 
@@ -55,7 +58,33 @@ class Choice:
         return self.path is None and self.name in _IMAGES
 
     def load(self, options: "DataOptions | None" = None) -> "Dataset":
+        """Return the set as `open` does, in memory.
+
+        Raises
+        ------
+        InputError
+            As `open` does; or if the set is larger than memory.
+        RunError
+            As `open` does.
+        """
+        from runtime.data.dataset import Dataset
+
+        data = self.open(options)
+        if not isinstance(data, Dataset):
+            raise InputError(
+                f"{data.name}: it is larger than memory, and this needs it there. Give fewer rows; "
+                "gradwright train, predict and evaluate read it block by block."
+            )
+        return data
+
+    def open(
+        self,
+        options: "DataOptions | None" = None,
+        tell: "Callable[[float], object] | None" = None,
+    ) -> "Dataset | StreamedDataset":
         """Generate, read or download the set, scale it, and hold rows out for test.
+
+        `tell` is called with the share of a large set that has been read.
 
         Raises
         ------
@@ -69,7 +98,7 @@ class Choice:
 
         chosen = options or DataOptions()
         if self.path is not None:
-            return load_file(self.path, self.name, chosen)
+            return load_file(self.path, self.name, chosen, tell)
         data = self._load_named(chosen)
         data = data if chosen.dtype in (None, data.X_train.dtype) else data.astype(chosen.dtype)
         data = data.with_one_output() if chosen.aim.outputs == 1 else data
@@ -128,6 +157,6 @@ def choose(data: str) -> Choice:
     if data[:1].isdigit() and "-" in data:
         hint = f" Is it the network? Then write: gradwright train circles {given}"
     raise InputError(
-        f"data: {given} is not known.{hint} Known: {', '.join(SETS)}, or the path of a CSV, NPZ "
-        "or MATLAB file, or of a folder of IDX files."
+        f"data: {given} is not known.{hint} Known: {', '.join(SETS)}, or the path of a CSV, NPZ, "
+        "NPY, Parquet or MATLAB file, of a Zarr store, or of a folder of IDX or NPY files."
     )

@@ -1,6 +1,6 @@
 """A data set as a value: four arrays that have been checked, wherever they came from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
@@ -13,7 +13,7 @@ from runtime.errors import InputError
 _FLOATS = (np.float32, np.float64)
 _BLOCK = 1 << 18  # entries looked at together, so that a check takes no memory to speak of
 
-Option = str | float | tuple[str, ...] | None
+Option = str | int | float | tuple[str, ...] | None
 
 
 @final
@@ -91,6 +91,40 @@ class Dataset:
             return f"{len(self.classes)} classes"
         columns = self.Y_train.shape[1]
         return f"{columns} real target{'' if columns == 1 else 's'}"
+
+    @property
+    def train_rows(self) -> int:
+        """Training samples."""
+        return len(self.X_train)
+
+    @property
+    def test_rows(self) -> int:
+        """Test samples."""
+        return len(self.X_test)
+
+    @property
+    def inputs(self) -> int:
+        """Columns of the inputs."""
+        return int(self.X_train.shape[1])
+
+    @property
+    def outputs(self) -> int:
+        """Columns of the targets."""
+        return int(self.Y_train.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the inputs."""
+        return self.X_train.dtype
+
+    @property
+    def sample(self) -> "Dataset":
+        """The rows that pictures show: all of them; of a larger set only some are in memory."""
+        return self
+
+    def blocks(self, part: str) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Give the samples of ``"train"`` or ``"test"``: here in a single block."""
+        yield getattr(self, f"X_{part}"), getattr(self, f"Y_{part}")
 
     def with_one_output(self) -> "Dataset":
         """Return a set of two classes with its labels in one column: 1 for the second."""

@@ -7,37 +7,36 @@ follow block by block, and the sizes in header and directory have to agree befor
 
 import contextlib
 import re
-import tokenize
-import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, Any, final
+from typing import IO, Any
 
 import numpy as np
-from numpy.lib import format as npy
-from numpy.typing import NDArray
 
-from runtime.data.labels import Labels, labels_from_texts
+from runtime.data.labels import Labels
+from runtime.data.npy_header import (
+    LONGEST_TEXT,
+    Header,
+    one_line,
+    quoted,
+    read_header,
+    text_labels,
+)
 from runtime.data.source import open_source, refuse_unbearable
 from runtime.data.table import Parts, Piece, Table, number_labels
 from runtime.errors import InputError
 from runtime.files import shown
 
 _BLOCK = 1 << 18  # bytes read at once
-_LONGEST_HEADER = 10_000
 _MOST_MEMBERS = 10_000
-_LONGEST_TEXT = 1 << 12  # bytes of a label
 # a large member that unpacks to so many times its size is no measurement
 _BOMB, _BOMB_RATIO = 1 << 28, 200
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _PARTS = {"x": "y", "xtrain": "ytrain", "xtest": "ytest"}
 _SAVE = "Save it with np.savez(FILE, X=X, y=y)"
-_KINDS = {"O": "Python objects, which would have to be unpickled", "V": "records of fields"}
-_KINDS |= {"c": "complex numbers", "M": "dates", "m": "time spans", "U": "texts", "S": "texts"}
 
 
 @contextlib.contextmanager
@@ -61,7 +60,7 @@ def open_npz(path: Path) -> Iterator[Parts]:
                 yield _parts(archive, members, name, {path.name: digest})
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             raise InputError(
-                f"{name}: damaged or cut short ({_one_line(error)}). Copy or save it again."
+                f"{name}: damaged or cut short ({one_line(error)}). Copy or save it again."
             ) from None
 
 
@@ -72,7 +71,7 @@ def _members(archive: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:
         raise InputError(f"{name}: {len(infos)} members; at most {_MOST_MEMBERS} are looked at.")
     found: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
-        where = f"{name}: {_quoted(info.filename)}"
+        where = f"{name}: {quoted(info.filename)}"
         if info.filename.startswith("/") or ".." in re.split(r"[/\\]", info.filename):
             raise InputError(
                 f"{where}: a member that points out of the archive. Nothing was unpacked; do not "
@@ -112,60 +111,27 @@ def _parts(
             first, second = second, None
         assert first is not None
         return Parts(train=first, test=second, sources=sources)
-    known = ", ".join(_quoted(info.filename) for info in archive.infolist()[:8]) or "nothing"
+    known = ", ".join(quoted(info.filename) for info in archive.infolist()[:8]) or "nothing"
     raise InputError(
         f"{name}: no inputs. Expected arrays X and y, or Xtrain, Ytrain, Xtest and Ytest; it "
         f"holds {known}."
     )
 
 
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Header:
-    """What a member says about its array; `start` is the first byte of the numbers."""
-
-    shape: tuple[int, ...]
-    by_columns: bool
-    dtype: np.dtype[Any]
-    start: int
-
-    @property
-    def bytes(self) -> int:
-        """Size of the numbers."""
-        return prod(self.shape) * self.dtype.itemsize
-
-
 def _header(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str, kinds: str, expected: str
-) -> _Header:
+) -> Header:
     """Read and compare what is said about a member, before its numbers are read."""
     if info.flag_bits & 0x1:
         raise InputError(f"{where}: it is encrypted. {_SAVE}.")
     if info.compress_type not in _METHODS:
         raise InputError(f"{where}: packed by method {info.compress_type}. {_SAVE}.")
     with archive.open(info) as stream:
-        try:
-            version = npy.read_magic(stream)
-            if version not in ((1, 0), (2, 0)):
-                raise ValueError(f"format {version[0]}.{version[1]}, expected 1.0 or 2.0")
-            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of a header that Python 2 wrote
-                shape, by_columns, dtype = read(stream, max_header_size=_LONGEST_HEADER)
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-            raise _no_array(where, error) from None
-        except tokenize.TokenError as error:
-            raise _no_array(where, error) from None
-        header = _Header(shape=shape, by_columns=by_columns, dtype=dtype, start=stream.tell())
-    if dtype.kind not in kinds:
-        found = _KINDS.get(dtype.kind, "something else")
-        raise InputError(f"{where}: holds {found} ({_quoted(str(dtype))}), expected {expected}.")
-    if min(shape, default=1) < 0:
-        raise InputError(f"{where}: its header announces the shape {shape}. {_SAVE}.")
+        header = read_header(stream, where, kinds, expected, _SAVE)
     if header.bytes != info.file_size - header.start:
         raise InputError(
-            f"{where}: its header announces {shape} of {dtype}, {header.bytes} bytes, and the "
-            f"archive {info.file_size - header.start}. Copy or save it again."
+            f"{where}: its header announces {header.shape} of {header.dtype}, {header.bytes} "
+            f"bytes, and the archive {info.file_size - header.start}. Copy or save it again."
         )
     if info.file_size > _BOMB and info.file_size > _BOMB_RATIO * max(1, info.compress_size):
         raise InputError(
@@ -173,10 +139,6 @@ def _header(
             "decompression bomb. If it is meant, save it unpacked, with np.savez."
         )
     return header
-
-
-def _no_array(where: str, error: BaseException) -> InputError:
-    return InputError(f"{where}: no array of NumPy's ({_one_line(error)}). {_SAVE}.")
 
 
 def _table(
@@ -210,7 +172,7 @@ def _table(
     )
 
 
-def _pieces(stream: IO[bytes], header: _Header, where: str) -> Iterator[Piece]:
+def _pieces(stream: IO[bytes], header: Header, where: str) -> Iterator[Piece]:
     rows, columns = header.shape[0], prod(header.shape[1:])
     dtype = header.dtype
     if not header.by_columns or columns == 1:
@@ -251,7 +213,7 @@ def _labels(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Label
     header = _header(archive, info, where, "fiubUS", "numbers or texts")
     if len(header.shape) not in (1, 2) or 0 in header.shape:
         raise InputError(f"{where}: has shape {header.shape}, expected (rows,) or (rows, k).")
-    if header.dtype.kind in "US" and header.dtype.itemsize > _LONGEST_TEXT:
+    if header.dtype.kind in "US" and header.dtype.itemsize > LONGEST_TEXT:
         raise InputError(f"{where}: labels of up to {header.dtype.itemsize} bytes, too long.")
     refuse_unbearable(header.bytes, where)
     with archive.open(info) as stream:
@@ -262,23 +224,4 @@ def _labels(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Label
     values = values.reshape(header.shape, order="F" if header.by_columns else "C")
     if header.dtype.kind in "fiub":
         return number_labels(where, values.astype(header.dtype.newbyteorder("="), copy=False))
-    return _text_labels(where, values)
-
-
-def _text_labels(where: str, values: NDArray[Any]) -> Labels:
-    if values.ndim == 2 and values.shape[1] != 1:
-        raise InputError(f"{where}: texts of shape {values.shape}, expected (rows,).")
-    try:
-        texts = [str(t.decode() if isinstance(t, bytes) else t) for t in values.ravel().tolist()]
-    except UnicodeDecodeError:
-        raise InputError(f"{where}: texts that are not UTF-8. Save them as NumPy's str.") from None
-    return labels_from_texts([text.strip() for text in texts], where, lambda row: f"{where}[{row}]")
-
-
-def _one_line(error: BaseException) -> str:
-    text = re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
-    return text if len(text) <= 120 else f"{text[:120]}..."
-
-
-def _quoted(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:60]}...")
+    return text_labels(where, values)

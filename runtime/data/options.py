@@ -26,6 +26,8 @@ class DataOptions:
         Share of the rows that is held out where there is no test part; None for a fifth.
     scale
         One of `runtime.data.scaling.SCALES`.
+    memory
+        Bytes that data in NPY, Parquet or Zarr may take; None for half of what is free.
     dtype
         The type to load in; None: as the source has it, float64 for a file.
     aim
@@ -38,5 +40,6 @@ class DataOptions:
     label: str | None = None
     test_fraction: float | None = None
     scale: str = "none"
+    memory: int | None = None
     dtype: str | None = None
     aim: Aim = field(default_factory=Aim)

@@ -128,6 +128,19 @@ def fit_scaling(X: Array, kind: str) -> Scaling | None:
             shift = sum(X[b].sum(axis=0, dtype=np.float64) for b in blocks) / len(X)
             squares = sum(((X[b].astype(np.float64) - shift) ** 2).sum(axis=0) for b in blocks)
             unit = np.sqrt(squares / len(X))
+    return checked_scaling(kind, low, high, shift, unit)
+
+
+def checked_scaling(
+    kind: str, low: Array, high: Array, shift: NDArray[np.float64], unit: NDArray[np.float64]
+) -> Scaling:
+    """Return the scaling by what was found of each column, which `low` and `high` bound.
+
+    Raises
+    ------
+    InputError
+        If a column's spread is beyond float64.
+    """
     if wrong := np.flatnonzero(~np.isfinite(shift) | ~np.isfinite(unit)).tolist():
         raise InputError(
             f"scale: column {wrong[0]} (counted from 0) goes from {low[wrong[0]]:g} to "

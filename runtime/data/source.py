@@ -44,6 +44,18 @@ def read_source(path: Path, limit: int = LIMIT) -> Source:
     return Source(path=path, content=content, sha256=hashlib.sha256(content).hexdigest())
 
 
+def first_bytes(path: Path, size: int) -> bytes:
+    """Return the beginning of a regular file, by which formats are told apart.
+
+    Raises
+    ------
+    InputError
+        As `read_source` does.
+    """
+    with _opened(path) as stream:
+        return stream.read(size)
+
+
 @contextlib.contextmanager
 def open_source(path: Path) -> Iterator[tuple[BufferedReader, str]]:
     """Give a regular file of any size, and its SHA-256, to be read piece by piece.

@@ -55,9 +55,34 @@ def held_out(
         order = np.argsort(codes, kind="stable")
         ends = np.cumsum(np.bincount(codes))
         groups = [group for group in np.split(order, ends[:-1]) if len(group)]
-    shares = np.array([fraction * len(group) for group in groups])
+    counts = held_out_counts(np.array([len(group) for group in groups]), fraction, where)
+    # the bit generator by name, so that a new default in NumPy changes nothing here
+    rng = np.random.Generator(np.random.PCG64(seed))
+    chosen = np.zeros(rows, np.bool_)
+    for group, count in zip(groups, counts, strict=True):
+        chosen[rng.permutation(group)[:count]] = True
+    return chosen
+
+
+def held_out_counts(sizes: NDArray[np.int64], fraction: float, where: str) -> NDArray[np.int64]:
+    """Return how many rows of each class are held out, by largest remainders.
+
+    Parameters
+    ----------
+    sizes
+        Rows of each class; one number where classes do not matter.
+    fraction, where
+        As for `held_out`.
+
+    Raises
+    ------
+    InputError
+        If one of the parts would be empty.
+    """
+    rows = int(sizes.sum())
+    shares = fraction * sizes
     counts = np.floor(shares).astype(np.int64)
-    most = np.array([len(group) - 1 for group in groups])
+    most = np.maximum(sizes - 1, 0)
     wanted = min(max(1, round(fraction * rows)), int(most.sum()))
     # the largest remainders first; among equal ones the larger class
     for group in np.lexsort([-most, counts - shares]):
@@ -68,9 +93,4 @@ def held_out(
             f"{where}: {rows} rows are too few to hold some out for test. Give more, or a test "
             "part of its own."
         )
-    # the bit generator by name, so that a new default in NumPy changes nothing here
-    rng = np.random.Generator(np.random.PCG64(seed))
-    chosen = np.zeros(rows, np.bool_)
-    for group, count in zip(groups, counts, strict=True):
-        chosen[rng.permutation(group)[:count]] = True
-    return chosen
+    return np.asarray(counts, np.int64)

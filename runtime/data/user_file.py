@@ -1,13 +1,15 @@
 """A user's own data: which format a path is in, and what comes out of it."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from runtime.blocks.lazy_arrays import is_lazy
+from runtime.blocks.loading import block_format, load_blocks, load_lazy, open_blocks
 from runtime.data.circles import VARIABLES, circles_from_mat
 from runtime.data.csv_file import read_csv
 from runtime.data.dataset import Dataset, Option
@@ -17,32 +19,44 @@ from runtime.data.matlab import parse_matlab
 from runtime.data.npz_file import open_npz
 from runtime.data.options import DataOptions
 from runtime.data.scaling import fit_scaling
-from runtime.data.source import open_source, read_source
+from runtime.data.source import first_bytes, read_source
 from runtime.data.table import Parts, Table, array_table, dataset_of, number_labels
 from runtime.errors import InputError
 from runtime.files import shown
 
-_ZIP, _NUMPY = b"PK\x03\x04", b"\x93NUMPY"
+if TYPE_CHECKING:
+    from runtime.blocks.streamed import StreamedDataset
+
+_ZIP = b"PK\x03\x04"
 _NAMES = ("X", "y", "X_test", "y_test")
 
 
-def load_file(path: Path, name: str, options: DataOptions) -> Dataset:
+def load_file(
+    path: Path, name: str, options: DataOptions, tell: Callable[[float], object] | None = None
+) -> "Dataset | StreamedDataset":
     """Return the data set in a file or folder of the user's.
 
     Parameters
     ----------
     path
-        A CSV file, an NPZ archive, a MATLAB file, or a folder of IDX files.
+        A CSV file, an NPZ archive, a MATLAB file, a folder of IDX files; an NPY file or a folder
+        of them, Parquet, or a Zarr store: these are read block by block where they are larger
+        than memory.
     name
         What the set is called.
     options
         How it is to be read.
+    tell
+        Called with the share of a large set that has been read.
 
     Raises
     ------
     InputError
         If it is missing, damaged, or does not suit the options.
     """
+    if (kind := block_format(path)) is not None:
+        found = open_blocks(path, kind, options.label)
+        return load_blocks(name, found, options, _record(path, options), tell)
     if _format(path) == "mat":
         return _load_mat(path, options)
     with open_parts(path, options) as parts:
@@ -100,14 +114,17 @@ def open_parts(
         )
 
 
-def load_arrays(data: object, options: DataOptions, name: str = "arrays") -> Dataset:
+def load_arrays(
+    data: object, options: DataOptions, name: str = "arrays"
+) -> "Dataset | StreamedDataset":
     """Return the data set in arrays: ``(X, y)``, ``(X, y, X_test, y_test)``, or by such names.
 
     Parameters
     ----------
     data
         `X` (rows, ...) holds numbers; `y` (rows,) integers, texts or real targets, or (rows,
-        k) one-hot rows or k real targets.
+        k) one-hot rows or k real targets. If X is of Dask, of Zarr or a memmap it is read block
+        by block where it is larger than memory; then y may be such an array too.
     options
         As for `load_file`.
     name
@@ -128,6 +145,8 @@ def load_arrays(data: object, options: DataOptions, name: str = "arrays") -> Dat
             "data: expected the name of a set, a path, a Dataset, or arrays: (X, y) or (X, y, "
             "X_test, y_test)."
         )
+    if any(is_lazy(given[x]) for x in ("X", "X_test") if x in given):
+        return load_lazy([given[name] for name in _NAMES if name in given], options)
     tables = [
         array_table(x, _array(x, given[x]), _array_labels(y, given[y]))
         for x, y in (_NAMES[:2], _NAMES[2:])
@@ -168,13 +187,7 @@ def _format(path: Path) -> str:
     ending = path.suffix.lower()
     if ending == ".mat":
         return "mat"
-    with open_source(path) as (stream, _):
-        first = stream.read(16)
-    if first.startswith(_NUMPY):
-        raise InputError(
-            f"{shown(path)}: a single array of NumPy's. Save inputs and labels together, with "
-            "np.savez(FILE, X=X, y=y)."
-        )
+    first = first_bytes(path, 16)
     if first.startswith(_ZIP) or ending == ".npz":
         return "npz"
     return "mat" if first.startswith(b"MATLAB 5.0 MAT") else "csv"

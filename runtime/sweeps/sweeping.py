@@ -226,7 +226,10 @@ def make_job(request: SweepRequest, data: Data | None = None) -> Job:
         loaded = data.with_one_output() if options.aim.outputs == 1 else data
         loaded = scaled(loaded, options.scale) if options.scale != "none" else loaded
     else:
-        loaded = load_arrays(data, options)
+        arrays = load_arrays(data, options)
+        if not isinstance(arrays, Dataset):
+            raise InputError("data: they are larger than memory, and a sweep needs them there.")
+        loaded = arrays
     loaded = in_dtype(loaded, Settings(dtype=request.options["dtype"]))
     return Job(plan=request.plan(loaded), data=loaded, labels=request.options["labels"])
 

@@ -333,7 +333,9 @@ NPZ = {
         Ytest=GOOD_Y + 7,
     ),
     "no labels in test": npz("no labels", Xtrain=GOOD_X, Ytrain=GOOD_Y, Xtest=GOOD_X),
-    "a single array": raw(array(GOOD_X), "a single array of NumPy's", name="bad.npy"),
+    "a single array": raw(
+        array(GOOD_X), "there are no labels", "y.npy beside X.npy", name="bad.npy"
+    ),
     "label of a column": Bad(
         make=lambda path: path.write_bytes(archive(X=GOOD_X, y=GOOD_Y)),
         says=("is no CSV file", "Leave out --label"),

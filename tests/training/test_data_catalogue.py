@@ -68,7 +68,7 @@ def test_a_folder_is_called_by_its_own_name(
             "rings",
             "data: rings is not known. Known: circles, mnist, fashion-mnist, moons,",
         ),
-        ("nowhere/", "or the path of a CSV, NPZ or MATLAB file, or of a folder of IDX files."),
+        ("nowhere/", "or the path of a CSV, NPZ, NPY, Parquet or MATLAB file, of a Zarr store"),
         ("", "data: '' is not known"),
         ("a\nb", r"data: 'a\nb' is not known"),
         ("x" * 5000, "is not known"),

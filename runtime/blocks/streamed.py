@@ -1,0 +1,246 @@
+"""A data set of which a part at a time is in memory."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.blocks.holding_out import HeldOut
+from runtime.blocks.label_codes import LabelCodes
+from runtime.blocks.memory import Plan, make_plan
+from runtime.blocks.table import BlockTable
+from runtime.data.dataset import Dataset, Option
+from runtime.data.scaling import Scaling
+from runtime.errors import InputError
+
+Array = NDArray[np.floating[Any]]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Part:
+    """The training part of a table, the test part, or all of it.
+
+    Attributes
+    ----------
+    table, labels
+        Where it comes from.
+    held
+        Which rows are for test; None: the whole table is this part.
+    is_test
+        Which of the two this part is.
+    scaling
+        How its inputs are scaled.
+    dtype
+        The type that it is given in.
+    """
+
+    table: BlockTable
+    labels: LabelCodes
+    held: HeldOut | None
+    is_test: bool
+    scaling: Scaling | None
+    dtype: np.dtype[Any]
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        if self.held is None:
+            return self.table.rows
+        return self.held.chosen if self.is_test else self.table.rows - self.held.chosen
+
+    def mask(self, first: int, last: int) -> NDArray[np.bool_] | None:
+        """Return which rows of a block belong to it; None: all."""
+        if self.held is None:
+            return None
+        held = self.held.mask(first, last)
+        return held if self.is_test else ~held
+
+    def counts(self, edges: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many of its rows each block has."""
+        sizes = np.diff(edges)
+        if self.held is None:
+            return sizes
+        ends = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+        held = np.array([np.count_nonzero(self.held.mask(a, b)) for a, b in ends], np.int64)
+        return held if self.is_test else sizes - held
+
+    def fill(self, first: int, last: int, X: Array, Y: Array) -> int:
+        """Write its rows among those from `first` to `last` to the beginning of X and Y.
+
+        Returns
+        -------
+        int
+            How many these are.
+        """
+        at = 0
+        step = self.table.unit if self.table.edges is None else last - first
+        for begin in range(first, last, step):  # a piece stays in the processor's cache
+            end = min(begin + step, last)
+            raw, chosen = self.table.read(begin, end), self.mask(begin, end)
+            count = end - begin if chosen is None else int(np.count_nonzero(chosen))
+            to = X[at : at + count]
+            with np.errstate(over="ignore"):  # such values were refused by the survey
+                if chosen is None:
+                    to[...] = raw
+                elif raw.dtype == to.dtype:
+                    np.compress(chosen, raw, axis=0, out=to)
+                else:
+                    to[...] = raw[chosen]
+            at += count
+        if self.scaling is not None:
+            self.scaling.apply(X[:at])
+        targets = self.labels.matrix(first, last, self.dtype)
+        chosen = self.mask(first, last)
+        Y[:at] = targets if chosen is None else targets[chosen]
+        return at
+
+    def blocks(self) -> Iterator[tuple[Array, Array]]:
+        """Give all of its rows in their order, block by block."""
+        for first, last in self.table.spans():
+            X = np.empty((last - first, self.table.columns), self.dtype)
+            Y = np.empty((last - first, self.labels.outputs), self.dtype)
+            if count := self.fill(first, last, X, Y):
+                yield X[:count], Y[:count]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class StreamedDataset:
+    """Samples and their targets, read block by block; what is not told is as in `Dataset`.
+
+    Attributes
+    ----------
+    name, classes, sources, scaling, options
+        As in `Dataset`. The checksums are of the numbers as they are stored, row by row.
+    train, test
+        The two parts.
+    memory
+        What data may take, in bytes.
+    sample
+        A few rows of each part, evenly spread, for pictures.
+    """
+
+    name: str
+    train: Part
+    test: Part
+    classes: tuple[str | int, ...]
+    sources: Mapping[str, str]
+    scaling: Scaling | None
+    options: Mapping[str, Option]
+    memory: int
+    sample: Dataset
+
+    def __repr__(self) -> str:
+        return (
+            f"StreamedDataset({self.name}: {self.train_rows} + {self.test_rows} samples, "
+            f"{self.input_text}, {self.target_text}, {self.train.dtype})"
+        )
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the targets are numbers to come close to, not classes."""
+        return not self.classes
+
+    @property
+    def input_text(self) -> str:
+        """How many inputs there are, for a message."""
+        return self.sample.input_text
+
+    @property
+    def target_text(self) -> str:
+        """What the targets are, for a message."""
+        return self.sample.target_text
+
+    @property
+    def train_rows(self) -> int:
+        """Training samples."""
+        return self.train.rows
+
+    @property
+    def test_rows(self) -> int:
+        """Test samples."""
+        return self.test.rows
+
+    @property
+    def inputs(self) -> int:
+        """Columns of the inputs."""
+        return self.train.table.columns
+
+    @property
+    def outputs(self) -> int:
+        """Columns of the targets."""
+        return self.train.labels.outputs
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type that it is trained in."""
+        return self.train.dtype
+
+    @property
+    def plan(self) -> Plan:
+        """How it goes through memory.
+
+        Raises
+        ------
+        InputError
+            If there is too little.
+        """
+        table, test = self.train.table, self.test.table
+        return make_plan(
+            memory=self.memory,
+            where=table.where,
+            rows=max(table.rows, test.rows),
+            row_bytes=self.dtype.itemsize * (self.inputs + self.outputs),
+            stored_bytes=max(table.dtype.itemsize, self.dtype.itemsize) * self.inputs,
+            natural=table.edges,
+            largest=max(table.largest, test.largest),
+            blocks=table.blocks,
+        )
+
+    @property
+    def fits(self) -> bool:
+        """Whether all of it may be in memory."""
+        row = (self.inputs + self.outputs) * self.dtype.itemsize
+        return (self.train_rows + self.test_rows) * row <= self.memory
+
+    def blocks(self, part: str) -> Iterator[tuple[Array, Array]]:
+        """Give the samples of ``"train"`` or ``"test"``, block by block."""
+        return (self.train if part == "train" else self.test).blocks()
+
+    def in_memory(self) -> Dataset:
+        """Return the same set with all of its samples in memory.
+
+        Raises
+        ------
+        InputError
+            If a scaled input is beyond the type.
+        """
+        parts = []
+        for part in (self.train, self.test):
+            X = np.empty((part.rows, self.inputs), part.dtype)
+            Y = np.empty((part.rows, self.outputs), part.dtype)
+            at = 0
+            for some_X, some_Y in part.blocks():
+                X[at : at + len(some_X)], Y[at : at + len(some_Y)] = some_X, some_Y
+                at += len(some_X)
+            if at != part.rows:
+                raise InputError(f"{self.name}: it was changed while it was read. Start again.")
+            parts += [X, Y]
+        return Dataset(
+            name=self.name,
+            X_train=parts[0],
+            Y_train=parts[1],
+            X_test=parts[2],
+            Y_test=parts[3],
+            classes=self.classes,
+            grid=None,
+            sources=self.sources,
+            scaling=self.scaling,
+            options=self.options,
+        )
+
+
+AnyDataset = Dataset | StreamedDataset
