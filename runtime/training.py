@@ -347,6 +347,8 @@ def prepare(
     shape = shape_of(data)
     what = "real targets" if data.is_regression else "classes"
     refuse_misfit(network, data.name, shape, what)
+    if isinstance(data, StreamedDataset):
+        data.refuse_batch(settings.batch)
     one_sample = np.zeros((1, shape[0]), settings.dtype), np.eye(1, shape[1], dtype=settings.dtype)
     if data.is_regression or shape[1] == 1:
         labels = "any"  # a row of such targets does not sum to 1

@@ -20,7 +20,7 @@ _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([A-Za-z]{0,3})")
 LEAST = 1 << 20  # bytes
 # a block is read at once: large enough for a disk, small enough that many fit into a buffer
 SMALLEST_BLOCK, LARGEST_BLOCK = 1 << 16, 1 << 20
-BLOCKS = 64  # in a buffer, at least, where rows can be read in blocks of any size
+BLOCKS = 128  # in a buffer, at least, where rows can be read in blocks of any size
 _FEWEST = 4  # … and where they cannot
 _PER_ROW = 32  # bytes that the kernels keep for a row: its place in the order, and that at rest
 

@@ -84,7 +84,7 @@ def open_npy(path: Path, labels: Path | None) -> BlockTable:
         As for `open_npy_folder`.
     """
     where = shown(path)
-    header, read = _opened(path, "fiub", "real numbers")
+    header, read, read_into = _opened(path, "fiub", "real numbers")
     if not header.shape:
         raise InputError(f"{where}: a single number, expected (rows, columns).")
     rows, columns, shape = header.shape[0], prod(header.shape[1:]), header.shape[1:]
@@ -99,6 +99,7 @@ def open_npy(path: Path, labels: Path | None) -> BlockTable:
         columns=columns,
         dtype=header.dtype,
         read=lambda first, last: read(first, last).reshape(last - first, -1),
+        read_into=read_into,
         place=place,
         labels=None if labels is None else _label_column(labels, rows, where),
     )
@@ -106,7 +107,7 @@ def open_npy(path: Path, labels: Path | None) -> BlockTable:
 
 def _label_column(path: Path, rows: int, inputs: str) -> LabelColumn:
     where = shown(path)
-    header, read = _opened(path, "fiubUS", "numbers or texts")
+    header, read, _ = _opened(path, "fiubUS", "numbers or texts")
     shape = header.shape
     if len(shape) not in (1, 2) or 0 in shape:
         raise InputError(f"{where}: has shape {shape}, expected (rows,) or (rows, k).")
@@ -128,8 +129,8 @@ def _label_column(path: Path, rows: int, inputs: str) -> LabelColumn:
 
 def _opened(
     path: Path, kinds: str, expected: str
-) -> tuple[Header, Callable[[int, int], NDArray[Any]]]:
-    """Return what a file says of itself, and how to read its rows."""
+) -> tuple[Header, Callable[[int, int], NDArray[Any]], Callable[[int, NDArray[Any]], None]]:
+    """Return what a file says of itself, and how to read its rows, also into an array."""
     where = shown(path)
     try:
         with path.open("rb") as stream:
@@ -156,6 +157,10 @@ def _opened(
 
     def read(first: int, last: int) -> NDArray[Any]:
         block = np.empty((last - first, *header.shape[1:]), header.dtype)
+        read_into(first, block)
+        return block.astype(native, copy=False)
+
+    def read_into(first: int, block: NDArray[Any]) -> None:
         # as bytes: NumPy lends no memory of texts to others
         view = block.reshape(-1).view(np.uint8).data
         try:
@@ -170,9 +175,8 @@ def _opened(
         changed = (now.st_size, now.st_mtime_ns) != (then.st_size, then.st_mtime_ns)
         if changed or done < len(view):
             raise InputError(f"{where}: it was changed while it was read. Start again.")
-        return block.astype(native, copy=False)
 
-    return header, read
+    return header, read, read_into
 
 
 def _files(folder: Path) -> dict[str, Path]:

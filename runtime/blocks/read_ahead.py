@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from runtime.blocks.shuffled import buffers_of_epoch, generator, seed_of_buffer, set_aside
 from runtime.blocks.streamed import Part, StreamedDataset
-from runtime.errors import InputError
 
 Array = NDArray[np.floating[Any]]
 Rooms = tuple[Array, Array]  # for X and for Y
@@ -59,11 +58,6 @@ class Reader:
         self.data, self.seed, self.plan = data, seed, data.plan
         self.counts = data.train.counts(self.plan.edges)
         self.batch = min(batch, data.train_rows)
-        if data.train_rows > self.plan.buffer < 4 * self.batch:
-            raise InputError(
-                f"--batch: {batch} rows are too many for buffers of {self.plan.buffer}. Use "
-                "smaller batches, or give more --memory."
-            )
         self.room = min(self.plan.buffer, max(data.train_rows, data.test_rows))
         shapes = (self.room, data.inputs), (self.room, data.outputs)
         self._rooms: list[Rooms] = []

@@ -23,8 +23,8 @@ def buffers_of_epoch(
 ) -> list[NDArray[np.int64]]:
     """Return which blocks each buffer of an epoch holds.
 
-    Everything depends on the seed and the epoch alone. If one buffer holds all of them they
-    stay in their order, and the epoch is that of a set in memory.
+    Everything depends on the seed and the epoch alone. Buffers are about equally full. If one
+    holds all blocks they stay in their order, and the epoch is that of a set in memory.
 
     Parameters
     ----------
@@ -39,14 +39,11 @@ def buffers_of_epoch(
     if counts.sum() <= buffer:
         return [blocks]
     order = generator(seed, epoch).permutation(blocks)
-    groups: list[NDArray[np.int64]] = []
-    begin = rows = 0
-    for at, count in enumerate(counts[order].tolist()):
-        if rows + count > buffer - batch:
-            groups.append(order[begin:at])
-            begin, rows = at, 0
-        rows += count
-    return [*groups, order[begin:]]
+    # buffers of one size: a small one at the end would be of few blocks, and the last to be learnt
+    ends = np.cumsum(counts[order])
+    number = -(-int(ends[-1]) // max(1, buffer - batch - int(counts.max())))
+    cuts = np.searchsorted(ends, np.arange(1, number) * int(ends[-1]) // number)
+    return [group for group in np.split(order, cuts) if len(group)]
 
 
 def seed_of_buffer(seed: int, epoch: int, number: int) -> int:

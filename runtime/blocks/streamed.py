@@ -79,9 +79,14 @@ class Part:
         step = self.table.unit if self.table.edges is None else last - first
         for begin in range(first, last, step):  # a piece stays in the processor's cache
             end = min(begin + step, last)
-            raw, chosen = self.table.read(begin, end), self.mask(begin, end)
+            chosen = self.mask(begin, end)
             count = end - begin if chosen is None else int(np.count_nonzero(chosen))
             to = X[at : at + count]
+            at += count
+            if chosen is None and self.table.read_into and self.table.dtype == to.dtype:
+                self.table.read_into(begin, to)
+                continue
+            raw = self.table.read(begin, end)
             with np.errstate(over="ignore"):  # such values were refused by the survey
                 if chosen is None:
                     to[...] = raw
@@ -89,7 +94,6 @@ class Part:
                     np.compress(chosen, raw, axis=0, out=to)
                 else:
                     to[...] = raw[chosen]
-            at += count
         if self.scaling is not None:
             self.scaling.apply(X[:at])
         targets = self.labels.matrix(first, last, self.dtype)
@@ -199,6 +203,15 @@ class StreamedDataset:
             largest=max(table.largest, test.largest),
             blocks=table.blocks,
         )
+
+    def refuse_batch(self, batch: int) -> None:
+        """Raise `InputError` if batches are too large for the buffers."""
+        buffer = self.plan.buffer
+        if self.train_rows > buffer < 4 * batch:
+            raise InputError(
+                f"--batch: {batch} rows are too many for buffers of {buffer}. Use smaller batches, "
+                "or give more --memory."
+            )
 
     @property
     def fits(self) -> bool:

@@ -43,7 +43,8 @@ class StreamedCourse:
         self._sparse = self.settings.sparse
         if self._sparse == "auto":  # once for all buffers, or blocks could be rounded differently
             X = self.data.sample.X_train
-            most = getattr(self.module, "MOST_NONZERO", 0.0)
+            # half of what pays in memory: buffers are compressed anew in each epoch
+            most = getattr(self.module, "MOST_NONZERO", 0.0) / 2
             self._sparse = "always" if np.count_nonzero(X) <= most * X.size else "never"
 
     def advance(

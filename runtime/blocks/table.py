@@ -54,6 +54,9 @@ class BlockTable:
         None if it has none.
     names
         Names of the columns; empty if they have none.
+    read_into
+        Writes the rows from one on into an array (rows, columns) of `dtype`, in C order; None: that
+        saves nothing.
     edges
         Where the blocks begin and end that can be read alone, from 0 to `rows`; None: any rows
         can.
@@ -69,6 +72,7 @@ class BlockTable:
     place: Callable[[int, int], str]
     labels: LabelColumn | None
     names: tuple[str, ...] = ()
+    read_into: Callable[[int, NDArray[Any]], None] | None = None
     edges: NDArray[np.int64] | None = None
     blocks: tuple[str, str] = ("rows", "")
 
