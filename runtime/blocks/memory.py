@@ -21,6 +21,7 @@ LEAST = 1 << 20  # bytes
 # a block is read at once: large enough for a disk, small enough that many fit into a buffer
 SMALLEST_BLOCK, LARGEST_BLOCK = 1 << 16, 1 << 20
 BLOCKS = 128  # in a buffer, at least, where rows can be read in blocks of any size
+READERS = 2  # threads that read
 _FEWEST = 4  # … and where they cannot
 _PER_ROW = 32  # bytes that the kernels keep for a row: its place in the order, and that at rest
 
@@ -158,8 +159,8 @@ def make_plan(
     InputError
         If there is too little.
     """
-    most_bytes = min(LARGEST_BLOCK, memory // 16)
-    block_bytes = most_bytes
+    most_bytes = min(LARGEST_BLOCK, memory // 32)
+    block_bytes = READERS * most_bytes
     if largest > 1:
         block_bytes = max(block_bytes, largest * stored_bytes)
     # a bit for each row, and a block as it comes in, on its way to a type, and to its place

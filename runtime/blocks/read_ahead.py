@@ -1,22 +1,25 @@
-"""Two buffers: while one is trained on, a thread fills the other.
+"""Two buffers: while one is trained on, the other is filled.
 
-Reading releases the interpreter, and so do the kernels; so both go on at the same time.
+Reading releases the interpreter, and so do the kernels; so both go on at the same time. Two threads
+read: where the kernels take all processors these lose less to two than to one, for which all of
+them would wait.
 """
 
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, final
+from itertools import cycle
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.blocks.memory import READERS
 from runtime.blocks.shuffled import buffers_of_epoch, generator, seed_of_buffer, set_aside
-from runtime.blocks.streamed import Part, StreamedDataset
+from runtime.blocks.streamed import Pair, Part, StreamedDataset
 
-Array = NDArray[np.floating[Any]]
-Rooms = tuple[Array, Array]  # for X and for Y
+Task = tuple[Part, int, int, Pair, Pair | None]  # what `Part.fill` is told
 
 
 @final
@@ -26,10 +29,9 @@ class Filled:
 
     Attributes
     ----------
-    kind
-        ``"step"``, ``"train"`` (figures over the training part) or ``"test"``.
-    X, Y
-        The rows; they stay until the next but one buffer is asked for.
+    rows
+        By what they are for, inputs and targets: ``"step"``, or ``"train"`` and ``"test"`` for
+        figures over these parts. They stay until the next but one buffer is asked for.
     epoch
         Of the epoch that they belong to.
     seed
@@ -40,13 +42,14 @@ class Filled:
         Share of the epoch that is done when they are.
     """
 
-    kind: str
-    X: Array
-    Y: Array
+    rows: dict[str, Pair]
     epoch: int
     seed: int
     is_last: bool
     done: float
+
+
+Job = Callable[[Pair], Filled]
 
 
 @final
@@ -58,12 +61,14 @@ class Reader:
         self.data, self.seed, self.plan = data, seed, data.plan
         self.counts = data.train.counts(self.plan.edges)
         self.batch = min(batch, data.train_rows)
-        self.room = min(self.plan.buffer, max(data.train_rows, data.test_rows))
-        shapes = (self.room, data.inputs), (self.room, data.outputs)
-        self._rooms: list[Rooms] = []
+        most = max(table.rows for table in (data.train.table, data.test.table))
+        self.room = min(self.plan.buffer, most)
+        self._rooms: list[Pair] = []
         for _ in range(2):
-            X, Y = (np.empty(shape, data.dtype) for shape in shapes)
-            self._rooms.append((X, Y))
+            X = np.empty((self.room, data.inputs), data.dtype)
+            self._rooms.append((X, np.empty((self.room, data.outputs), data.dtype)))
+        # row groups and chunks are unpacked, and take memory for each that is read
+        self._threads = READERS if data.train.table.edges is None else 1
 
     def buffers(self, first: int, epochs: int, *, evaluate: bool) -> Generator[Filled]:
         """Give the buffers of some epochs one after the other, each filled ahead.
@@ -75,56 +80,60 @@ class Reader:
         evaluate
             Whether both parts follow each epoch.
         """
-        jobs = iter(self._jobs(first, epochs, evaluate=evaluate))
-        with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
-            turn = 0
+        with (
+            ThreadPoolExecutor(self._threads, thread_name_prefix="read") as readers,
+            ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as ahead,
+        ):
+            jobs = self._jobs(first, epochs, readers, evaluate=evaluate)
             job = next(jobs, None)
-            future = None if job is None else pool.submit(job, self._rooms[turn])
+            rooms = cycle(self._rooms)
+            future = None if job is None else ahead.submit(job, next(rooms))
             while future is not None:
                 filled = future.result()
-                turn = 1 - turn
                 job = next(jobs, None)
-                future = None if job is None else pool.submit(job, self._rooms[turn])
+                future = None if job is None else ahead.submit(job, next(rooms))
                 yield filled
 
-    def _jobs(
-        self, first: int, epochs: int, *, evaluate: bool
-    ) -> Iterable[Callable[[Rooms], Filled]]:
+    def _jobs(self, first: int, epochs: int, readers: Executor, *, evaluate: bool) -> Iterator[Job]:
         for epoch in range(first, first + epochs):
-            yield from self._steps(epoch, ends=not evaluate)
-            if evaluate:
-                yield from self._figures("train", self.data.train, epoch, 0.5)
-                yield from self._figures("test", self.data.test, epoch, 0.75)
+            yield from self._steps(epoch, readers, ends=not evaluate)
+            if not evaluate:
+                continue
+            train, test = self.data.train, self.data.test
+            if train.table is test.table:
+                yield from self._figures({"train": train, "test": test}, epoch, readers)
+            else:
+                yield from self._figures({"train": train}, epoch, readers)
+                yield from self._figures({"test": test}, epoch, readers)
 
-    def _steps(self, epoch: int, *, ends: bool) -> Iterable[Callable[[Rooms], Filled]]:
+    def _steps(self, epoch: int, readers: Executor, *, ends: bool) -> Iterator[Job]:
         """Give what fills the buffers of an epoch's steps."""
-        edges, part = self.plan.edges, self.data.train
+        edges, part = self.plan.edges.tolist(), self.data.train
         groups = buffers_of_epoch(self.counts, self.room, self.batch, self.seed, epoch)
         # what its batches leave of a buffer begins the next one
-        left: list[tuple[Array, Array]] = []
+        left: Pair | None = None
         done = 0
 
-        def fill(number: int, rooms: Rooms) -> Filled:
+        def fill(number: int, room: Pair) -> Filled:
             nonlocal left, done
-            X, Y = rooms
+            X, Y = room
             at = 0
-            for some_X, some_Y in left:
-                at = len(some_X)
-                X[:at], Y[:at] = some_X, some_Y
+            if left is not None:
+                at = len(left[0])
+                X[:at], Y[:at] = left
+            tasks: list[Task] = []
             for block in groups[number].tolist():
-                begin, end = int(edges[block]), int(edges[block + 1])
-                at += part.fill(begin, end, X[at:], Y[at:])
+                tasks.append((part, edges[block], edges[block + 1], (X[at:], Y[at:]), None))
+                at += int(self.counts[block])
+            _carry_out(tasks, readers)
             is_last = number == len(groups) - 1
             rest = 0 if is_last else at % self.batch
             if rest:
-                rng = generator(self.seed, epoch, number, 1)
-                set_aside(X[:at], Y[:at], rest, rng)
-            left = [(X[at - rest : at], Y[at - rest : at])] if rest else []
+                set_aside(X[:at], Y[:at], rest, generator(self.seed, epoch, number, 1))
+            left = (X[at - rest : at], Y[at - rest : at]) if rest else None
             done += at - rest
             return Filled(
-                kind="step",
-                X=X[: at - rest],
-                Y=Y[: at - rest],
+                rows={"step": (X[: at - rest], Y[: at - rest])},
                 epoch=epoch,
                 seed=seed_of_buffer(self.seed, epoch, number),
                 is_last=ends and is_last,
@@ -134,41 +143,69 @@ class Reader:
         for number in range(len(groups)):
             yield partial(fill, number)
 
-    def _figures(
-        self, kind: str, part: Part, epoch: int, begin: float
-    ) -> Iterable[Callable[[Rooms], Filled]]:
-        """Give what fills buffers with a part in its order."""
+    def _figures(self, parts: dict[str, Part], epoch: int, readers: Executor) -> Iterator[Job]:
+        """Give what fills buffers with parts of a table, in its order."""
+        first, *others = parts.values()
+        table = first.table
         edges = self.plan.edges
-        if part.table is not self.data.train.table:
+        if table is not self.data.train.table:
             step = int(np.diff(edges).max())
-            edges = np.append(np.arange(0, part.table.rows, step), part.table.rows)
-            edges = part.table.edges if part.table.edges is not None else edges
-        counts = part.counts(edges)
-        groups: list[tuple[int, int]] = []
-        start = rows = 0
-        for block, count in enumerate(counts.tolist()):
-            if rows and rows + count > self.room:
-                groups.append((start, block))
-                start, rows = block, 0
-            rows += count
-        groups.append((start, len(counts)))
-        groups = [(a, b) for a, b in groups if counts[a:b].any()]
-        share = 0.25
+            edges = np.append(np.arange(0, table.rows, step), table.rows)
+            edges = table.edges if table.edges is not None else edges
+        counts = first.counts(edges)
+        taken = np.diff(edges) if others else counts
+        groups = _groups(taken, self.room)
+        begin = 0.5 if "train" in parts else 0.75
+        share = 1.0 - begin if "test" in parts else 0.25
 
-        def fill(number: int, rooms: Rooms) -> Filled:
-            X, Y = rooms
-            at = 0
+        def fill(number: int, room: Pair) -> Filled:
+            X, Y = room
+            blocks = slice(*groups[number])
+            middle, end = int(counts[blocks].sum()), int(taken[blocks].sum())
+            at, rest = 0, middle
+            tasks: list[Task] = []
             for block in range(*groups[number]):
-                at += part.fill(int(edges[block]), int(edges[block + 1]), X[at:], Y[at:])
+                beside = (X[rest:end], Y[rest:end]) if others else None
+                to = (X[at:middle], Y[at:middle])
+                tasks.append((first, int(edges[block]), int(edges[block + 1]), to, beside))
+                at += int(counts[block])
+                rest += int(taken[block] - counts[block])
+            _carry_out(tasks, readers)
+            places = [slice(0, middle), slice(middle, end)]
             return Filled(
-                kind=kind,
-                X=X[:at],
-                Y=Y[:at],
+                rows={
+                    name: (X[place], Y[place])
+                    for name, place in zip(parts, places, strict=False)
+                    if place.start < place.stop
+                },
                 epoch=epoch,
                 seed=0,
-                is_last=kind == "test" and number == len(groups) - 1,
+                is_last="test" in parts and number == len(groups) - 1,
                 done=begin + share * (number + 1) / len(groups),
             )
 
         for number in range(len(groups)):
             yield partial(fill, number)
+
+
+def _groups(counts: NDArray[np.int64], room: int) -> list[tuple[int, int]]:
+    """Return which blocks, from one to another, go into each buffer in their order."""
+    groups: list[tuple[int, int]] = []
+    start = rows = 0
+    for block, count in enumerate(counts.tolist()):
+        if rows and rows + count > room:
+            groups.append((start, block))
+            start, rows = block, 0
+        rows += count
+    groups.append((start, len(counts)))
+    return [(a, b) for a, b in groups if counts[a:b].any()]
+
+
+def _carry_out(tasks: list[Task], readers: Executor) -> None:
+    """Fill what the tasks are about, some threads together."""
+
+    def some(own: list[Task]) -> None:
+        for part, first, last, to, rest in own:
+            part.fill(first, last, to, rest)
+
+    list(readers.map(some, [tasks[at::READERS] for at in range(READERS)]))

@@ -16,6 +16,7 @@ from runtime.data.scaling import Scaling
 from runtime.errors import InputError
 
 Array = NDArray[np.floating[Any]]
+Pair = tuple[Array, Array]  # inputs, targets
 
 
 @final
@@ -67,46 +68,55 @@ class Part:
         held = np.array([np.count_nonzero(self.held.mask(a, b)) for a, b in ends], np.int64)
         return held if self.is_test else sizes - held
 
-    def fill(self, first: int, last: int, X: Array, Y: Array) -> int:
+    def fill(self, first: int, last: int, to: Pair, rest: Pair | None = None) -> int:
         """Write its rows among those from `first` to `last` to the beginning of X and Y.
+
+        Parameters
+        ----------
+        first, last
+            Rows of the table.
+        to
+            X and Y.
+        rest
+            Takes the rows of the table that are not of this part; None: nobody wants them.
 
         Returns
         -------
         int
-            How many these are.
+            How many of them are of this part.
         """
-        at = 0
-        step = self.table.unit if self.table.edges is None else last - first
-        for begin in range(first, last, step):  # a piece stays in the processor's cache
-            end = min(begin + step, last)
-            chosen = self.mask(begin, end)
-            count = end - begin if chosen is None else int(np.count_nonzero(chosen))
-            to = X[at : at + count]
-            at += count
-            if chosen is None and self.table.read_into and self.table.dtype == to.dtype:
-                self.table.read_into(begin, to)
-                continue
-            raw = self.table.read(begin, end)
-            with np.errstate(over="ignore"):  # such values were refused by the survey
-                if chosen is None:
-                    to[...] = raw
-                elif raw.dtype == to.dtype:
-                    np.compress(chosen, raw, axis=0, out=to)
-                else:
-                    to[...] = raw[chosen]
-        if self.scaling is not None:
-            self.scaling.apply(X[:at])
+        mask = self.mask(first, last)
         targets = self.labels.matrix(first, last, self.dtype)
-        chosen = self.mask(first, last)
-        Y[:at] = targets if chosen is None else targets[chosen]
-        return at
+        places = [(to, None if mask is None else np.flatnonzero(mask))]
+        if rest is not None and mask is not None:
+            places.append((rest, np.flatnonzero(~mask)))
+        step = self.table.unit if self.table.edges is None else last - first
+        direct = mask is None and self.table.read_into and self.table.dtype == self.dtype
+        for begin in range(0, last - first, step):  # a piece stays in the processor's cache
+            end = min(begin + step, last - first)
+            if direct and self.table.read_into:
+                self.table.read_into(first + begin, to[0][begin:end])
+                continue
+            raw = self.table.read(first + begin, first + end)
+            for (X, _), rows in places:
+                here = slice(begin, end)
+                if rows is not None:
+                    here = slice(*np.searchsorted(rows, [begin, end]).tolist())
+                chosen = None if rows is None else rows[here] - begin
+                _put(raw, chosen, X[here])
+        for (X, Y), rows in places:
+            count = last - first if rows is None else len(rows)
+            if self.scaling is not None:
+                self.scaling.apply(X[:count])
+            Y[:count] = targets if rows is None else targets[rows]
+        return last - first if mask is None else int(np.count_nonzero(mask))
 
     def blocks(self) -> Iterator[tuple[Array, Array]]:
         """Give all of its rows in their order, block by block."""
         for first, last in self.table.spans():
             X = np.empty((last - first, self.table.columns), self.dtype)
             Y = np.empty((last - first, self.labels.outputs), self.dtype)
-            if count := self.fill(first, last, X, Y):
+            if count := self.fill(first, last, (X, Y)):
                 yield X[:count], Y[:count]
 
 
@@ -254,6 +264,17 @@ class StreamedDataset:
             scaling=self.scaling,
             options=self.options,
         )
+
+
+def _put(raw: NDArray[Any], rows: NDArray[np.intp] | None, to: Array) -> None:
+    """Write rows of a block, or all of it, to an array of another type perhaps."""
+    with np.errstate(over="ignore"):  # such values were refused by the survey
+        if rows is None:
+            to[...] = raw
+        elif raw.dtype == to.dtype:
+            np.take(raw, rows, axis=0, out=to, mode="clip")  # "raise" would copy it twice
+        else:
+            to[...] = raw[rows]
 
 
 AnyDataset = Dataset | StreamedDataset

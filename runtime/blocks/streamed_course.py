@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.blocks.read_ahead import Filled, Reader
+from runtime.blocks.read_ahead import Reader
 from runtime.blocks.streamed import StreamedDataset
 from runtime.errors import InputError, RunError
 from runtime.position import Position
@@ -56,10 +56,11 @@ class StreamedCourse:
         buffers = self._reader.buffers(position.epoch, epochs, evaluate=callback is not None)
         try:
             for filled in buffers:
-                if filled.kind == "step":
-                    self._step(position, filled)
-                else:
-                    sums[filled.kind] += self._figures(position, filled)
+                for use, (X, Y) in filled.rows.items():
+                    if use == "step":
+                        self._step(position, X, Y, filled.seed)
+                    else:
+                        sums[use] += self._figures(position, X, Y)
                 if self.within is not None:
                     self.within(filled.epoch + 1, filled.done)
                 if not filled.is_last:
@@ -93,18 +94,18 @@ class StreamedCourse:
             self.advance(again, epoch - again.epoch)
         return again
 
-    def _step(self, position: Position, filled: Filled) -> None:
+    def _step(self, position: Position, X: Array, Y: Array, seed: int) -> None:
         settings = self.settings
-        if not len(filled.X):  # less than a batch: it is in the next buffer
+        if not len(X):  # less than a batch: it is in the next buffer
             return
         self.module.train(
             position.params,
-            filled.X,
-            filled.Y,
+            X,
+            Y,
             epochs=1,
             batch=settings.batch,
             eta=settings.eta,
-            seed=filled.seed,
+            seed=seed,
             start=position.epoch,
             state=position.state,
             evaluate=False,
@@ -113,7 +114,7 @@ class StreamedCourse:
             **settings.training_numbers,
         )
 
-    def _figures(self, position: Position, filled: Filled) -> NDArray[np.float64]:
+    def _figures(self, position: Position, X: Array, Y: Array) -> NDArray[np.float64]:
         """Return loss and hits over a buffer, each times its rows, and the rows.
 
         The kernels evaluate what they are given as a test set when an epoch ends. So they are
@@ -126,17 +127,17 @@ class StreamedCourse:
             numbers["eps"] = 1.0  # 0/0 would be possible with 0
         history = self.module.train(
             {name: value.copy() for name, value in position.params.items()},
-            filled.X[:1],
-            filled.Y[:1],
+            X[:1],
+            Y[:1],
             epochs=1,
             batch=1,
             eta=0.0,
-            test=(filled.X, filled.Y),
+            test=(X, Y),
             evaluate=True,
             threads=settings.threads,
             sparse=self._sparse,
             **numbers,
         )
-        rows = len(filled.X)
+        rows = len(X)
         loss, accuracy = history[0, 2:].tolist()
         return np.array([rows * loss, rows * accuracy if math.isfinite(accuracy) else 0, rows])

@@ -238,9 +238,10 @@ def test_every_row_once_in_full_batches(by_blocks: TrainResult) -> None:
     assert isinstance(data, StreamedDataset)
     reader, seen, sizes = Reader(data, batch=96, seed=3), [], []
     for filled in reader.buffers(5, 1, evaluate=False):
-        seen.append(filled.X.copy())
-        sizes.append(len(filled.X))
-        assert 0.3 < filled.Y[:, 0].mean() < 0.7  # of both classes
+        rows, targets = filled.rows["step"]
+        seen.append(rows.copy())
+        sizes.append(len(rows))
+        assert 0.3 < targets[:, 0].mean() < 0.7  # of both classes
     assert all(size % 96 == 0 for size in sizes[:-1])
     assert sizes[-1] % 96
     rows, expected = (np.concatenate(x) for x in (seen, [x for x, _ in data.blocks("train")]))
