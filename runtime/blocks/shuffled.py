@@ -42,7 +42,8 @@ def buffers_of_epoch(
     # buffers of one size: a small one at the end would be of few blocks, and the last to be learnt
     ends = np.cumsum(counts[order])
     number = -(-int(ends[-1]) // max(1, buffer - batch - int(counts.max())))
-    cuts = np.searchsorted(ends, np.arange(1, number) * int(ends[-1]) // number)
+    wanted = np.arange(1, number) * int(ends[-1]) // number
+    cuts = np.searchsorted(ends, wanted, side="right")
     return [group for group in np.split(order, cuts) if len(group)]
 
 
