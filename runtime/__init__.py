@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runtime.blocks.streamed import StreamedDataset
     from runtime.data.dataset import Dataset
     from runtime.estimators import NetworkClassifier, NetworkRegressor
     from runtime.grading.grader import grade
@@ -38,6 +39,7 @@ __all__ = [
     "PortableNetwork",
     "Progress",
     "Settings",
+    "StreamedDataset",
     "SweepProgress",
     "SweepResult",
     "TrainResult",
@@ -61,6 +63,7 @@ _HOMES = {
     "PortableNetwork": "runtime.portable",
     "Progress": "runtime.training",
     "Settings": "runtime.settings",
+    "StreamedDataset": "runtime.blocks.streamed",
     "SweepProgress": "runtime.sweeps.progress",
     "SweepResult": "runtime.sweeps.result",
     "TrainResult": "runtime.result",

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from runtime import Progress
-from runtime.live_progress import LiveProgress, Style, is_notebook
+from runtime.live_progress import LiveProgress, Reading, Style, is_notebook
 from runtime.messages import nothing_said, say
 
 
@@ -28,6 +28,25 @@ def shown(style: Style, *reports: Progress) -> None:
     with LiveProgress(reports[0].epochs, style=style) as live:
         for report in reports:
             live.show(report)
+
+
+def test_a_long_epoch_and_a_long_reading(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.live_progress._OFTEN", 0.0)
+    for style, text in (("bar", "epoch 2: 50 %"), ("lines", ""), ("none", "")):
+        with LiveProgress(150, style=style) as live:
+            live.show_within(2, 0.5)
+        told = capsys.readouterr().err
+        assert text in told if text else not told
+    reading = Reading("big")
+    for share in range(1, 101):
+        reading(share / 100)
+    assert not capsys.readouterr().err  # it was quick
+    monkeypatch.setattr("runtime.live_progress._LONG", 0.0)
+    for share in range(1, 101):
+        reading(share / 100)
+    assert capsys.readouterr().err.splitlines()[0] == "big: 10 % read and checked"
 
 
 def test_lines_are_a_tenth_apart(capsys: pytest.CaptureFixture[str]) -> None:
