@@ -1,5 +1,6 @@
 """How much memory data may take, and how it is shared out where they are larger."""
 
+import math
 import os
 import re
 import sys
@@ -10,6 +11,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime import machine
 from runtime.errors import InputError
 
 _UNITS = {"": 1, "B": 1}
@@ -18,6 +20,7 @@ _UNITS |= {f"{p}IB": 1024 ** (n + 1) for n, p in enumerate("KMGT")}
 _UNITS |= {p: 1000 ** (n + 1) for n, p in enumerate("KMGT")}
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([A-Za-z]{0,3})")
 LEAST = 1 << 20  # bytes
+_UNKNOWN = 4 << 30  # bytes that are taken to be free where the system does not say
 # a block is read at once: large enough for a disk, small enough that many fit into a buffer
 SMALLEST_BLOCK, LARGEST_BLOCK = 1 << 16, 1 << 20
 BLOCKS = 128  # in a buffer, at least, where rows can be read in blocks of any size
@@ -61,8 +64,8 @@ def usual_memory() -> int:
 
 def free_memory() -> int:
     """Return how many bytes this process could still take, as far as the system says."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    found = [page * os.sysconf("SC_PHYS_PAGES") // 2]
+    whole = machine.memory()
+    found = [int(whole / 2) if math.isfinite(whole) else _UNKNOWN]
     if (free := _number_in("/proc/meminfo", r"MemAvailable:\s+(\d+) kB")) is not None:
         found = [1024 * free]
     if sys.platform == "linux":
@@ -76,6 +79,7 @@ def free_memory() -> int:
             found.append(limit - max(0, (used or 0) - cache))
         import resource
 
+        page = os.sysconf("SC_PAGE_SIZE")
         # of the sizes there, in pages, the first is all of it and the sixth data and stack
         for kind, field in ((resource.RLIMIT_AS, 0), (resource.RLIMIT_DATA, 5)):
             soft = resource.getrlimit(kind)[0]

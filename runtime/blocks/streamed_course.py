@@ -35,6 +35,7 @@ class StreamedCourse:
     data: StreamedDataset
     settings: Settings
     within: Callable[[int, float], object] | None = None
+    ranks: None = None  # several processes share what is in memory alone
     _reader: Reader = field(init=False)
     _sparse: str = field(init=False)
 

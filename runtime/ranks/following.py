@@ -119,6 +119,7 @@ def _prepare(plan: Plan) -> _Prepared:
             label=options["label"],
             test_fraction=options["test_fraction"],
             scale=options["scale"],
+            memory=options["memory"],
             dtype=settings.dtype,
             aim=aim_of(request.network, request.read),
         )

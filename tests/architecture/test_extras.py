@@ -11,7 +11,17 @@ import pytest
 from command_line import environment
 
 # the packages that the extras bring; none of them can be imported where the cases run
-PACKAGES = ("torch", "jax", "sklearn", "onnx", "distributed", "mpi4py", "pyarrow", "IPython")
+PACKAGES = [
+    "torch",
+    "jax",
+    "sklearn",
+    "onnx",
+    "distributed",
+    "mpi4py",
+    "pyarrow",
+    "zarr",
+    "IPython",
+]
 COMMANDS = {
     "check 2-10-2": "torch",
     "train circles --check --epochs 1 --out checked": "torch",
@@ -23,6 +33,8 @@ COMMANDS = {
     "export run -o net.onnx": "onnx",
     "import net.onnx": "onnx",
     "sweep circles --scheduler tcp://127.0.0.1:1": "dask",
+    "train big.parquet": "parquet",
+    "train big.zarr": "zarr",
 }
 CALLS = {
     "runtime.check('2-10-2')": "torch",
@@ -81,7 +93,9 @@ print(json.dumps(said))
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[object, str, str]]:
     """Return what each case answers: status or error, standard output, message."""
     place: Path = tmp_path_factory.mktemp("bare")
-    (place / "net.onnx").touch()
+    (place / "big.zarr").mkdir()
+    for name in ("net.onnx", "big.parquet", "big.zarr/zarr.json"):
+        (place / name).touch()
     asking = ASKING.format(
         packages=PACKAGES,
         commands=[*COMMANDS, *NOTES],

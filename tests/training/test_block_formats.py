@@ -352,14 +352,3 @@ def test_options_that_do_not_suit(tmp_path: Path) -> None:
     whole = with_column(tmp_path, "b", X[:, 0], rows=ROWS)
     with pytest.raises(InputError, match="row groups of up to 30000 rows, and at least 4 must fit"):
         runtime.train(str(whole), memory="2MiB")
-
-
-@pytest.mark.parametrize("package", ["pyarrow", "zarr"])
-def test_a_package_that_is_missing_is_named_with_its_extra(
-    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    need(package)
-    path = parquet_file(tmp_path) if package == "pyarrow" else zarr_store(tmp_path)
-    monkeypatch.setitem(__import__("sys").modules, package, None)
-    extra = "parquet" if package == "pyarrow" else "zarr"
-    run_here("train", str(path)).assert_refused(2, f"pip install 'gradwright[{extra}]'")
