@@ -16,13 +16,12 @@ from derive.spec import NetworkSpec
 from runtime.checkpoint import NAME
 from runtime.data.scaling import Scaling
 from runtime.errors import InputError
-from runtime.files import path_error
 from runtime.model_file import model_bytes
 from runtime.result import Model, TrainResult
 from runtime.run_folder import open_run_folder
 from runtime.run_record import DataRecord, RunRecord, platform_facts, versions
 from runtime.settings import DTYPES
-from runtime.trained import Trained, load_trained
+from runtime.trained import Trained, kernels, load_trained
 
 Array = NDArray[Any]
 
@@ -203,24 +202,6 @@ class PortableNetwork:
                     f"{type(source).__name__}: not a trained network. Give a model, the result of "
                     "runtime.train, the folder of a run, or a fitted estimator."
                 )
-
-
-def kernels(network: NetworkSpec, dtype: str) -> ModuleType:
-    """Return a network's kernels for a type; they are compiled once, and kept.
-
-    Raises
-    ------
-    InputError, RunError
-        If the folder of compiled kernels cannot be used.
-    """
-    import codegen
-    from codegen.cache import cache_folder
-
-    source = codegen.generate_or_recall(network, dtype=dtype)
-    try:
-        return codegen.compile_module(source)
-    except OSError as error:
-        raise path_error(error, cache_folder(), "used for compiled kernels") from error
 
 
 def shapes_of(network: NetworkSpec) -> dict[str, tuple[int, ...]]:

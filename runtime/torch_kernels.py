@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from derive.spec import NetworkSpec
 from runtime.errors import InputError
-from runtime.portable import PortableNetwork, kernels
+from runtime.portable import PortableNetwork
 from runtime.torch_sequential import to_sequential
+from runtime.trained import kernels
 
 _DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from derive.spec import DEFAULT_LOSS, NetworkSpec, parse_spec
 from runtime.errors import InputError
-from runtime.portable import PortableNetwork, kernels, shapes_of
+from runtime.portable import PortableNetwork, shapes_of
 from runtime.settings import DTYPES
 from runtime.torch_oracle import load_torch
 from runtime.torch_sequential import from_sequential
+from runtime.trained import kernels
 
 if TYPE_CHECKING:
     from runtime.torch_kernels import GeneratedModule

@@ -184,8 +184,8 @@ def _network(record: RunRecord, source: str) -> NetworkSpec:
     return network
 
 
-def kernels_of(trained: Trained) -> ModuleType:
-    """Return a trained network's kernels, generated from its specification.
+def kernels(network: NetworkSpec, dtype: str, labels: str = "one-hot") -> ModuleType:
+    """Return a network's kernels for a type; they are compiled once, and kept.
 
     Raises
     ------
@@ -195,12 +195,16 @@ def kernels_of(trained: Trained) -> ModuleType:
     import codegen
     from codegen.cache import cache_folder
 
-    labels = trained.record.settings["labels"]
-    source = codegen.generate_or_recall(trained.network, dtype=trained.dtype, labels=labels)
+    source = codegen.generate_or_recall(network, dtype=dtype, labels=labels)
     try:
         return codegen.compile_module(source)
     except OSError as error:
         raise path_error(error, cache_folder(), "used for compiled kernels") from error
+
+
+def kernels_of(trained: Trained) -> ModuleType:
+    """Return a trained network's kernels, as `kernels` does."""
+    return kernels(trained.network, trained.dtype, trained.record.settings["labels"])
 
 
 def load_samples(

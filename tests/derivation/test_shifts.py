@@ -280,7 +280,7 @@ def test_mathml_sets_commas_there_too() -> None:
     T = Tensor(name="T", shape=(BATCH, N))
     given = define(Tensor(name="Q", shape=(BATCH, M)), (index("i"), j), T[index("i"), j + 1])
     left, right = sides(given, MathmlNotation(), "index")
-    assert "<mi>i</mi><mo>,</mo><mi>j</mi><mo form=\"infix\">+</mo><mn>1</mn>" in right
+    assert '<mi>i</mi><mo>,</mo><mi>j</mi><mo form="infix">+</mo><mn>1</mn>' in right
     assert "<mi>i</mi><mi>j</mi>" in left
 
 
