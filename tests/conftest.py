@@ -39,11 +39,11 @@ def pytest_configure() -> None:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
-STRIDE = 9  # of a sweep's cases, one stands for so many
+STRIDE = 14  # of a sweep's cases, one stands for so many
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave of a sweep about every ninth case by default: the others are for ``-m slow``.
+    """Leave of a sweep about every fourteenth case by default: the others are for ``-m slow``.
 
     Which ones does not change from run to run. A stride over activations × losses, of
     which there are 6, could meet few of them alone: so cases lie on a diagonal, where places

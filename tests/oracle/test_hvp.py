@@ -148,6 +148,7 @@ def test_anything_with_anything(
     assert_agrees(network(sizes, activations, *pair), batch, seed, form)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "spec",
     [
