@@ -225,6 +225,7 @@ def test_what_is_compiled_later_is_sealed_when_the_process_ends() -> None:
     assert use(start()) == (2, 0)
 
 
+@pytest.mark.slow
 def test_a_module_that_cannot_be_imported_leaves_nothing_behind() -> None:
     broken = tiny("raise RuntimeError('no')\n")
     for _ in range(2):

@@ -200,6 +200,7 @@ def layouts(array: np.ndarray) -> Iterator[tuple[str, Any]]:
     yield "objects", array.astype(object)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", [LAB, LAB32, LAB_IN_PYTHON, LAB_IN_NUMPY, BLAS], ids=str)
 def test_any_layout(case: Case) -> None:
     module, params = case.module, case.params()

@@ -83,6 +83,7 @@ def test_the_given_order_is_followed(case: Case, batch: int) -> None:
     assert_all_near(found, expected, 1e-10)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", BOTH, ids=str)
 def test_sample_weights_count_within_each_batch(case: Case) -> None:
     X, Y, weights = case.batch(N)
