@@ -14,8 +14,9 @@ from codegen.optimizers import OPTIONS
 from derive.spec import DEFAULT_LOSS, NetworkSpec, parse_spec
 from runtime.blocks.streamed import AnyDataset
 from runtime.data.catalogue import SETS, Choice
+from runtime.data.options import DataOptions
 from runtime.errors import InputError
-from runtime.network_choice import choose_network
+from runtime.network_choice import aim_of, choose_network
 from runtime.run_record import RunRecord, platform_facts, versions
 from runtime.settings import Settings, whole_number
 from runtime.training import refuse_options
@@ -48,6 +49,14 @@ class Request:
     network: NetworkSpec | None
     read: Callable[[str], NetworkSpec]
     options: Mapping[str, Any]
+
+    def data_options(self, data_dir: str | None, offline: bool) -> DataOptions:
+        """Return how the data are to be loaded, from a folder or from where they usually are."""
+        chosen = {name: self.options[name] for name in ("data_seed", *_OF_DATA)}
+        aim = aim_of(self.network, self.read)
+        return DataOptions(
+            **chosen, data_dir=data_dir, offline=offline, dtype=self.settings.dtype, aim=aim
+        )
 
 
 def make_request(choice: Choice, spec: str | None, options: Mapping[str, Any]) -> Request:

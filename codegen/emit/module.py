@@ -21,6 +21,7 @@ from codegen.emit.pieces import (
     constants,
     docstring,
     fill,
+    filled_in_turn,
     indented,
     reference_lines,
     tidy,
@@ -129,6 +130,7 @@ def module_source(
     values |= _kernel_calls(sizes[0], sizes[-1], by_rows, values)
     if shards:
         values |= shards_placeholders(values, parameters, weights.name if weights else None)
+    values = filled_in_turn(values)
     values["own_room"] = f",\n{' ' * 12}*_training_room(size, X.shape[0], test_X.shape[0])"
     values["work"] = fill("work_of_one" if lanes else "work_of_team", values)
     values["members"] = "1" if lanes else "members"
@@ -346,7 +348,7 @@ def _placeholders(
     n_in, n_out = sizes[0], sizes[-1]
     one_hot = ONE_HOT in checked
     gather_by_rows = [
-        f"ahead = order[min(first + i + {_AHEAD}, order.size - 1)]",
+        f"ahead = order[min(first + ${{shard_begin}}i + {_AHEAD}, order.size - 1)]",
         "for line in range(0, data.strides[0], 64):",
         "    _prefetch(data.ctypes.data + ahead * data.strides[0] + line)",
         f"for m in range({n_in}):",

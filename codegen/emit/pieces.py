@@ -64,6 +64,14 @@ def fill(name: str, values: Mapping[str, str]) -> str:
     return Template((folder / f"{name}.txt").read_text("utf-8")).substitute(values)
 
 
+def filled_in_turn(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the values, those that leave places open filled in with the others."""
+    return {
+        name: Template(value).substitute(values) if "${" in value else value
+        for name, value in values.items()
+    }
+
+
 def indented(lines: list[str], spaces: int) -> str:
     """Return lines as one text, indented."""
     return textwrap.indent("\n".join(lines), " " * spaces)

@@ -12,6 +12,7 @@ Evaluation is shared by blocks of samples, whose figures are added up once an ep
 
 import textwrap
 from collections.abc import Mapping
+from math import prod
 
 INDENT = "    "
 
@@ -41,6 +42,9 @@ NO_SHARDS = dict.fromkeys(
     "gathered_count": "count",
     "batch_room": "size",
     "rest_room": "rest",
+    "shard_begin": "",
+    "batches": "_batches(order, first, sparse_size)",
+    "last_begin": "first",
     "everyone": "team",
     "request": "_load(stop)",
     "make_parts": _ROOM,
@@ -82,7 +86,7 @@ def shards_placeholders(
     sparse_weights: str | None,
 ) -> dict[str, str]:
     """Return the changes of what is put into the templates, for training shared by processes."""
-    sizes = {name: _size(shape) for name, shape in parameters.items()}
+    sizes = {name: prod(shape) for name, shape in parameters.items()}
     entries = str(sum(sizes.values()) + 1)
     if sparse_weights is not None:
         others = sum(size for name, size in sizes.items() if name != sparse_weights) + 1
@@ -115,7 +119,6 @@ def shards_placeholders(
         "shard_taken": ", at, here",
         "gathered": "at + max(0, min(i, here - 1))",
         "gathered_count": "here",
-        "gather_x": values["gather_x"].replace("min(first + i + ", "min(first + at + i + "),
         "whole_block": ", np.int64(0), count",
         "shards_argument": " shards, figures,",
         "begin_shards": textwrap.indent("\n".join(begin), INDENT) + "\n",
@@ -123,20 +126,15 @@ def shards_placeholders(
         "rest_room": "held_rest",
         "shard_given": ", at, here",
         "shard_given_rest": " last_at, last_here,",
-        "begin_sparse": values["begin_sparse"].replace("(size, rest)", "(held, held_rest)"),
-        "sparse_batch": values["sparse_batch"].replace(
-            "_batches(order, first, sparse_size)",
-            f"(order[first + at : first + at + sparse_size], {following})",
-        ),
-        "sparse_last": values["sparse_last"].replace("first,", "first + last_at,"),
+        "shard_begin": "at + ",
+        "batches": f"(order[first + at : first + at + sparse_size], {following})",
+        "last_begin": "first + last_at",
         "clear_figures": textwrap.indent("\n".join(clear), INDENT * 2) + "\n",
         "sum_figures": textwrap.indent("\n".join(summed), INDENT * 3) + "\n",
         "everyone": "everyone",
         "request": "np.int64(buffer[-1] > T(0))",
         "make_parts": _PARTS,
         "held_by": "held, _shard_room(X.shape[0] % size, shard, shards)",
-        "own_values": values["own_values"].replace(" size,", " held,"),
-        "find_nonzeros": values["find_nonzeros"].replace("(X, size,", "(X, held,"),
         "make_buffer": textwrap.indent("\n".join(buffer), INDENT * 2) + "\n",
         "keep_nonzeros": f"{values['keep_nonzeros']}, of_all",
         "give_shards": " of_all[0], figures,",
@@ -187,10 +185,3 @@ def adding_lines(
         ),
         "_meet(team)",
     ]
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for extent in shape:
-        size *= extent
-    return size

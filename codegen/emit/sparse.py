@@ -52,11 +52,13 @@ _NOTHING = dict.fromkeys(
 }
 
 _FIND = (
-    'nonzeros = _once(reuse, "nonzeros", _nonzeros, X, sparse, size, members)',
+    'nonzeros = _once(reuse, "nonzeros", _nonzeros, X, sparse, ${batch_room}, members)',
     "test_nonzeros = _nonzeros(test_X[:0], sparse)",
     "if evaluate:",
     '    kind = "always" if nonzeros[0].size else "never"',
-    '    test_nonzeros = _once(reuse, "test_nonzeros", _nonzeros, test_X, kind, size, members)',
+    "    test_nonzeros = _once(",
+    '        reuse, "test_nonzeros", _nonzeros, test_X, kind, ${batch_room}, members',
+    "    )",
 )
 
 _ONE_WAY = "This module multiplies by every input, whatever is asked for."
@@ -101,7 +103,7 @@ def sparse_placeholders(
         f"{', '.join(parameters)} = params",
         f"# sparse inputs are read where they are, and {name} is kept by input until an epoch ends",
         "is_sparse = nonzeros[0].size > 0",
-        "sparse_size, sparse_rest = (size, rest) if is_sparse else (0, 0)",
+        "sparse_size, sparse_rest = (${batch_room}, ${rest_room}) if is_sparse else (0, 0)",
         "if is_sparse:",
         "    X, last_X = X[:0], last_X[:0]",
     ]
@@ -193,14 +195,14 @@ def sparse_placeholders(
         "given_train": ", sparse_train",
         "given_test": ", sparse_test",
         "own_arguments": ", size, is_sparse, totals, team",
-        "own_values": ", size, nonzeros[0].size > 0, shared[-1], (member, members, turns)",
+        "own_values": ", ${batch_room}, nonzeros[0].size > 0, shared[-1], (member, members, turns)",
         "cut_block": textwrap.indent("\n".join(own), " " * 4) + "\n",
         "own_sparse": ", chosen, sparse_room, evaluating",
         "name_own": ", chosen, sparse_room, evaluating",
         "begin_sparse": textwrap.indent("\n".join(begin), " " * 4) + "\n",
         "end_sparse": textwrap.indent("\n".join(give), " " * 8) + "\n",
-        "sparse_batch": _batch("sparse_size", by_step),
-        "sparse_last": _batch("sparse_rest", by_step),
+        "sparse_batch": _batch("${batches}", by_step),
+        "sparse_last": _batch("_batches(order, ${last_begin}, sparse_rest)", by_step),
         "sparse": ", sparse",
         "block_sparse": ", block_sparse",
         "no_nonzeros": ", _no_nonzeros(X)",
@@ -213,9 +215,8 @@ def sparse_placeholders(
     }
 
 
-def _batch(size: str, by_input: str) -> str:
+def _batch(batches: str, by_input: str) -> str:
     """Return the line that says of a step which samples are its own, and which the next's."""
-    batches = f"_batches(order, first, {size})"
     return f"{' ' * 12}sparse = nonzeros, {batches}, {by_input}, sparse_room\n"
 
 

@@ -7,8 +7,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.data.source import MOST_COLUMNS
-from runtime.errors import InputError
+from runtime.data.source import refuse_extent
 
 UNIT = 1 << 18  # entries that are looked at together; sums do not depend on anything else
 
@@ -77,14 +76,7 @@ class BlockTable:
     blocks: tuple[str, str] = ("rows", "")
 
     def __post_init__(self) -> None:
-        if self.rows < 1 or self.columns < 1:
-            missing = "rows" if self.rows < 1 else "inputs"
-            raise InputError(f"{self.where}: there are no {missing}. Expected at least one.")
-        if self.columns > MOST_COLUMNS:
-            raise InputError(
-                f"{self.where}: {self.columns} columns; at most {MOST_COLUMNS} are read. Has the "
-                "table been transposed? Expected a row for each sample."
-            )
+        refuse_extent(self.rows, self.columns, self.where)
 
     @property
     def unit(self) -> int:

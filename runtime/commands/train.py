@@ -231,10 +231,9 @@ def _train(
     ranks: "Ranks | None",
 ) -> int:
     from runtime.data.catalogue import choose
-    from runtime.data.options import DataOptions
     from runtime.divergence import DivergenceError
     from runtime.live_progress import Reading
-    from runtime.network_choice import aim_of, default_network
+    from runtime.network_choice import default_network
     from runtime.position import refuse_sharing
     from runtime.ranks.leading import lead, plan_of
     from runtime.run_folder import open_run_folder
@@ -277,20 +276,7 @@ def _train(
         settings, options = request.settings, dict(request.options)
         if ranks is not None and "threads" not in given:
             settings = replace(settings, threads=1)  # a processor for each process
-        dataset = choice.open(
-            DataOptions(
-                data_seed=options["data_seed"],
-                data_dir=data_dir,
-                offline=offline,
-                label=options["label"],
-                test_fraction=options["test_fraction"],
-                scale=options["scale"],
-                memory=options["memory"],
-                dtype=settings.dtype,
-                aim=aim_of(request.network, request.read),
-            ),
-            Reading(choice.name),
-        )
+        dataset = choice.open(request.data_options(data_dir, offline), Reading(choice.name))
         if ranks is not None:
             refuse_sharing(dataset)
         if start is not None:

@@ -76,6 +76,24 @@ def open_source(path: Path) -> Iterator[tuple[BufferedReader, str]]:
             raise InputError(f"{shown(path)}: it was changed while it was read. Try again.")
 
 
+def refuse_extent(rows: int, columns: int, where: str) -> None:
+    """Refuse a table without rows or inputs, or with more inputs than are read.
+
+    Raises
+    ------
+    InputError
+        Naming what is missing, or how many inputs there are.
+    """
+    if rows < 1 or columns < 1:
+        missing = "rows" if rows < 1 else "inputs"
+        raise InputError(f"{where}: there are no {missing}. Expected at least one.")
+    if columns > MOST_COLUMNS:
+        raise InputError(
+            f"{where}: {columns} columns; at most {MOST_COLUMNS} are read. Has the table been "
+            "transposed? Expected a row for each sample."
+        )
+
+
 def refuse_unbearable(size: int, where: str) -> None:
     """Refuse what would take more than three quarters of the machine's memory.
 

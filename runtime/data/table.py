@@ -16,7 +16,7 @@ from runtime.data.dataset import Dataset, Option
 from runtime.data.labels import Labels, targets_of
 from runtime.data.options import DataOptions
 from runtime.data.scaling import fit_scaling
-from runtime.data.source import MOST_COLUMNS, refuse_unbearable
+from runtime.data.source import refuse_extent, refuse_unbearable
 from runtime.data.split import checked_fraction, held_out
 from runtime.errors import InputError
 
@@ -55,14 +55,7 @@ class Table:
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.rows < 1 or self.columns < 1:
-            missing = "rows" if self.rows < 1 else "inputs"
-            raise InputError(f"{self.where}: there are no {missing}. Expected at least one.")
-        if self.columns > MOST_COLUMNS:
-            raise InputError(
-                f"{self.where}: {self.columns} columns; at most {MOST_COLUMNS} are read. Has the "
-                "table been transposed? Expected a row for each sample."
-            )
+        refuse_extent(self.rows, self.columns, self.where)
         if self.labels is not None and len(self.labels) != self.rows:
             raise InputError(
                 f"{self.labels.where}: {len(self.labels)} labels for the {self.rows} rows of "

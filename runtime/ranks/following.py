@@ -98,8 +98,6 @@ def _prepare(plan: Plan) -> _Prepared:
         If that cannot be done here.
     """
     from runtime.data.catalogue import choose
-    from runtime.data.options import DataOptions
-    from runtime.network_choice import aim_of
     from runtime.run_record import RunRecord
     from runtime.train_request import data_of, make_request, options_of, refuse_other_data
     from runtime.training import in_dtype, prepare
@@ -111,19 +109,7 @@ def _prepare(plan: Plan) -> _Prepared:
     if request.network is None:
         raise RunError(f"the network {record.spec} is not known here")
     settings = request.settings
-    dataset = choice.load(
-        DataOptions(
-            data_seed=options["data_seed"],
-            data_dir=plan["data_dir"],
-            offline=plan["offline"],
-            label=options["label"],
-            test_fraction=options["test_fraction"],
-            scale=options["scale"],
-            memory=options["memory"],
-            dtype=settings.dtype,
-            aim=aim_of(request.network, request.read),
-        )
-    )
+    dataset = choice.load(request.data_options(plan["data_dir"], plan["offline"]))
     refuse_other_data(dataset, record, "the first process")
     dataset = in_dtype(dataset, settings)
     model = prepare(request.network, dataset, settings, labels=options["labels"], shards=True)
