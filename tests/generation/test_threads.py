@@ -1,6 +1,7 @@
 """Training by several threads: what one thread does, whoever is ahead."""
 
 import itertools
+import math
 import threading
 from collections.abc import Sequence
 from types import ModuleType, SimpleNamespace
@@ -176,11 +177,15 @@ def test_how_many_threads_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     assert module._members(3, 1, 1, 1) == 3, "what is asked for"
     assert many(10, 1000, 10_000) == 1, "fewer samples than a vector has lanes"
     assert many(100, 1000, 10_000) == 1, "too little to do"
-    assert many(1000, 1000, 10_000) == 4
+    entries = sum(math.prod(shape) for shape in module.PARAMETERS.values())
+    shared = math.ceil(10**7 / 3 / entries)  # samples that make work for two
+    assert many(shared, 1000, 10_000) == 2
+    assert many(2 * shared, 1000, 10_000) == 4
+    assert many(shared - 1, 1000, 10_000) == 1
     assert many(1000, 1000, 40) == 1, "fewer samples than a batch may have"
     assert many(1000, 1, 1000) == 1, "over before a thread is there"
     monkeypatch.setattr(module, "_can_yield", False)
-    assert many(1000, 1000, 10_000) == module._members(3, 1, 1, 1) == 1
+    assert many(shared, 1000, 10_000) == module._members(3, 1, 1, 1) == 1
 
 
 @pytest.mark.parametrize(
