@@ -9,7 +9,7 @@ from runtime.bench.jax_peer import JaxPeer
 from runtime.bench.numpy_peer import NumPyPeer
 from runtime.bench.ours import Ours
 from runtime.bench.sklearn_peer import SklearnPeer
-from runtime.bench.torch_peer import CompiledTorchPeer, TorchPeer
+from runtime.bench.torch_peer import CompiledTorchPeer, TorchPeer, TutorialTorchPeer
 from runtime.bench.workload import Array, Order, Params, Workload
 from runtime.errors import InputError, InternalError
 
@@ -18,19 +18,21 @@ OURS = "gradwright"
 PEERS: Mapping[str, tuple[str, str, str | None]] = {
     "torch": ("torch", "PyTorch", "torch"),
     "torch-compile": ("torch", "PyTorch", "torch"),
+    "torch-tutorial": ("torch", "PyTorch", "torch"),
     "jax": ("jax", "JAX", "bench"),
     "jax-step": ("jax", "JAX", "bench"),
     "sklearn": ("sklearn", "scikit-learn", "bench"),
     "numpy": ("numpy", "NumPy", None),
     "c": ("ctypes", "our own C", None),
 }
-ON_REQUEST = ("c",)  # a yardstick of ours, and no other tool
+ON_REQUEST = ("torch-tutorial", "c")  # not PyTorch at its best; a yardstick of ours
 ONE_THREAD = ("c",)  # whatever is asked for
 # contender -> what is imported before its clock for a cold start begins
 IMPORTS: Mapping[str, tuple[str, ...]] = {
     OURS: ("sympy", "numba", "scipy.linalg.cython_blas", "codegen.compile", "codegen.generation"),
     "torch": ("torch",),
     "torch-compile": ("torch", "torch._dynamo"),
+    "torch-tutorial": ("torch", "torch.utils.data"),
     "jax": ("jax",),
     "jax-step": ("jax",),
     "sklearn": ("sklearn.neural_network",),
@@ -63,6 +65,8 @@ def contender(name: str, work: Workload, X: Array, Y: Array, threads: int) -> Co
             return TorchPeer(work, X, Y, threads)
         case "torch-compile":
             return CompiledTorchPeer(work, X, Y, threads)
+        case "torch-tutorial":
+            return TutorialTorchPeer(work, X, Y, threads)
         case "jax" | "jax-step":
             return JaxPeer(work, X, Y, threads, whole=name == "jax")
         case "sklearn":
@@ -79,6 +83,8 @@ def why_not(name: str, work: Workload) -> str | None:
     match name:
         case "torch-compile":
             return torch_peer.refusal_to_compile(work)
+        case "torch-tutorial":
+            return torch_peer.refusal_of_tutorial(work)
         case "jax" | "jax-step":
             return jax_peer.refusal(work)
         case "sklearn":

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from runtime.bench.result import BenchResult
 
 # as in runtime.bench.peers, which loads NumPy
-PEERS = ("torch", "torch-compile", "jax", "jax-step", "sklearn", "numpy", "c")
+PEERS = ("torch", "torch-compile", "torch-tutorial", "jax", "jax-step", "sklearn", "numpy", "c")
 
 EPILOG = """\b
 Examples:
   gradwright bench circles
   gradwright bench mnist --against torch --repeats 9
   gradwright bench mnist --sparse never
-  gradwright bench circles --against c
+  gradwright bench circles --against torch,torch-tutorial,c
   gradwright bench mnist --against torch,jax,sklearn,numpy --threads 2
   gradwright bench circles --plot circles.svg
   gradwright bench 784-256-256-10 --batch 128
@@ -31,11 +31,13 @@ Examples:
   gradwright bench 8-64:relu-1 --loss mse --against torch --format json
 
 \b
-Peers: torch (eager) and torch-compile (needs a C++ compiler); jax (all of
-training in one scan) and jax-step (a jitted step for each batch); sklearn
-(MLPClassifier; for two classes it trains a single logistic output, so that its
-parameters are not compared then); numpy (by hand); c (what generate --target c
-writes, one thread). pip install 'gradwright[torch,bench]' brings them all.
+Peers: torch (eager, at its best), torch-compile (needs a C++ compiler) and
+torch-tutorial (modules, DataLoader and torch.optim, as tutorials have it); jax
+(all of training in one scan) and jax-step (a jitted step for each batch);
+sklearn (MLPClassifier; for two classes it trains a single logistic output, so
+that its parameters are not compared then); numpy (by hand); c (what generate
+--target c writes, one thread). pip install 'gradwright[torch,bench]' brings
+them all.
 
 \b
 Every contender has a process of its own, bound to the same processors, and they
@@ -54,7 +56,7 @@ measured peak. With several threads everybody runs with one, too, as NAME@1.
     metavar="PEER,…",
     shell_complete=several_of(*PEERS),
     help=f"{', '.join(PEERS)}. [all that are installed and "
-    "can compute the network; c only on request]",
+    "can compute the network; torch-tutorial and c only on request]",
 )
 @click.option("--threads", type=int, default=1, show_default=True, help="Of each contender.")
 @click.option("--repeats", type=int, default=5, show_default=True, help="Turns of each.")
