@@ -155,9 +155,11 @@ class _Kernel:
             arrays.append(f"{INDENT * 2}{made},  # {buffer.name}")
         for array, length in self.change.work.items() if self.change is not None else ():
             arrays.append(f"{INDENT * 2}np.zeros({length}, T),  # {array}")
+        others = any(buffer.room for buffer in self.program.buffers)
         return [
             f"def _{name}_work(n):",
-            f'{INDENT}"""Return the buffers of `_{name}` for n samples."""',
+            f'{INDENT}"""Return the buffers of `_{name}` for n samples'
+            f'{"; others lie in their memory" if others else ""}."""',
             *(
                 [f"{INDENT}return (", *arrays, f"{INDENT})"]
                 if arrays

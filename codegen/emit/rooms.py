@@ -40,7 +40,7 @@ def rooms_taken(program: KernelProgram, node: Node) -> tuple[Taken, ...]:
         if not there:
             taken = Taken(name=name, room=room, why=f"until {room} is computed")
         elif there[-1] in read:
-            why = f"entry by entry, as nothing else reads {there[-1]}"
+            why = f"entry by entry: nothing reads {there[-1]} afterwards"
             taken = Taken(name=name, room=there[-1], why=why)
         else:
             taken = Taken(name=name, room=room, why=f"nothing reads {there[-1]} any more")
