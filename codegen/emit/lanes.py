@@ -315,7 +315,7 @@ class _Kernel:
         found, there = {}, dict.fromkeys(rooms.values(), "")
         for name in needed:  # in the order in which they are computed
             room, before = rooms[name], there[rooms[name]]
-            why = f"nothing reads {before} any more" if before else f"until {room} is computed"
+            why = f"nothing reads {before} any more" if before else f"{room} is computed later"
             found[name] = room, "" if name == room else why
             there[room] = name
         return {name: found[name] for name in self.used if name in found}

@@ -38,7 +38,7 @@ def rooms_taken(program: KernelProgram, node: Node) -> tuple[Taken, ...]:
             continue
         there = [x for n in earlier for x in writes(n) if buffers[x].memory == room]
         if not there:
-            taken = Taken(name=name, room=room, why=f"until {room} is computed")
+            taken = Taken(name=name, room=room, why=f"{room} is computed later")
         elif there[-1] in read:
             why = f"entry by entry: nothing reads {there[-1]} afterwards"
             taken = Taken(name=name, room=there[-1], why=why)
