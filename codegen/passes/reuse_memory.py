@@ -40,7 +40,7 @@ def reuse_memory(program: KernelProgram) -> KernelProgram:
     """
     work = {b.name: b for b in program.buffers if b.role == "work" and b.shape}
     needed, by_others = _needed(program, work)
-    chain_of = _chains(program, work, needed, by_others)
+    chain_of = _chains(program, needed, by_others)
     chains: dict[str, Lifetime] = {}
     for name, chain in chain_of.items():
         chains[chain] = chains.get(chain, needed[name]).with_(needed[name])
@@ -48,12 +48,8 @@ def reuse_memory(program: KernelProgram) -> KernelProgram:
     for kind in dict.fromkeys(_kind(work[chain].shape) for chain in chains):
         alike = {c: time for c, time in chains.items() if _kind(work[c].shape) == kind}
         rooms |= first_fit(alike, {chain: _units(work[chain].shape) for chain in alike})
-    buffers = tuple(
-        replace(b, room=rooms[chain_of[b.name]])
-        if b.name in chain_of and rooms[chain_of[b.name]] != b.name
-        else b
-        for b in program.buffers
-    )
+    found = {name: rooms[chain] for name, chain in chain_of.items() if rooms[chain] != name}
+    buffers = tuple(replace(b, room=found.get(b.name)) for b in program.buffers)
     return replace(program, buffers=buffers)
 
 
@@ -79,7 +75,6 @@ def _needed(
 
 def _chains(
     program: KernelProgram,
-    work: dict[str, Buffer],
     needed: dict[str, Lifetime],
     by_others: dict[str, int],
 ) -> dict[str, str]:
@@ -100,7 +95,6 @@ def _chains(
                     and name not in followed
                     and needed[name].first < place == needed[name].last
                     and by_others.get(name, -1) < place
-                    and work[name].shape == work[store.buffer].shape
                     and _only_before(node, name, target, number)
                 ):
                     first[store.buffer] = first[name]
