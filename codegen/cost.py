@@ -72,7 +72,8 @@ def cost(program: KernelProgram, batch: int) -> Cost:
 
 def _cost(node: Node, program: KernelProgram, batch: int) -> Cost:
     size = {b.name: entries(b.shape, batch) for b in program.buffers}
-    moved = sum(size[name] for name in (*reads(node), *writes(node)))
+    registers = {b.name for b in program.buffers if b.role == "register"}
+    moved = sum(size[name] for name in (*reads(node), *writes(node)) if name not in registers)
     operations = functions = 0
     match node:
         case Contract():
@@ -97,6 +98,13 @@ def _cost(node: Node, program: KernelProgram, batch: int) -> Cost:
         case Update():
             operations = 2 * size[node.parameter]
     return Cost(operations=operations, functions=functions, bytes=moved * _BYTES[program.dtype])
+
+
+def work_bytes(program: KernelProgram, batch: int) -> int:
+    """Return how many bytes of memory the work of a programme takes for so many samples."""
+    written = {name for node in program.nodes for name in writes(node)}
+    own = [b for b in program.buffers if b.role == "work" and b.memory == b.name in written]
+    return _BYTES[program.dtype] * sum(entries(b.shape, batch) for b in own)
 
 
 def entries(shape: tuple[Extent, ...], batch: int) -> int:
@@ -127,4 +135,4 @@ def _functions(value: Value) -> int:
     return sum(isinstance(part, Call) for part in _inner(value))
 
 
-__all__ = ["Cost", "cost", "entries"]
+__all__ = ["Cost", "cost", "entries", "work_bytes"]

@@ -1,5 +1,6 @@
 """The straight line from a network to source, on one screen."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from importlib import metadata
 
@@ -11,11 +12,11 @@ from codegen.emit.numpy_any_size import any_size_source
 from codegen.emit.numpy_module import numpy_source
 from codegen.errors import InputError, InternalError
 from codegen.kept import VERSIONED
-from codegen.kernel import DTYPES, Argument, Dtype, KernelProgram, Update
+from codegen.kernel import DTYPES, Argument, Dtype, KernelProgram, Role, Update
 from codegen.lowering import lower
 from codegen.optimizer_programs import optimizer_programs
 from codegen.optimizers import METHODS, SCHEDULES, Recipe, recipe
-from codegen.passes import LANES_PIPELINE, PIPELINE, run_passes, sparse_like
+from codegen.passes import CHUNKS_PIPELINE, LANES_PIPELINE, PIPELINE, run_passes, sparse_like
 from codegen.source import GeneratedSource
 from derive.gradient import gradient_program, vjp_program
 from derive.names import lab_names
@@ -171,6 +172,12 @@ def generate(
         programs["loss"] = lower(gradient, name="loss", outputs=("loss",), dtype=kind)
         del programs["vjp"]  # the interface in C has none
         passed = {name: run_passes(program, LANES_PIPELINE) for name, program in programs.items()}
+        if not fits({name: optimised for name, (optimised, _) in passed.items()}):
+            # who calls a chunk's kernel gives it room for the gradients, in a step too
+            programs["step"] = _with_role(programs["step"], gradients, "output")
+            passed = {
+                name: run_passes(program, CHUNKS_PIPELINE) for name, program in programs.items()
+            }
         text, heading = c_source(
             prefix=prefix,
             header=_c_header(spec, kind, printed, trained_by),
@@ -326,6 +333,12 @@ def _lab_module(spec: NetworkSpec, sizes: tuple[int, ...], dtype: Dtype, labels:
     )
 
 
+def _with_role(program: KernelProgram, names: Collection[str], role: Role) -> KernelProgram:
+    """Return a programme in which the buffers of these names have another role."""
+    buffers = tuple(replace(b, role=role) if b.name in names else b for b in program.buffers)
+    return replace(program, buffers=buffers)
+
+
 def _with_updates(
     gradient: Program, program: KernelProgram, rate: Argument | None
 ) -> KernelProgram:
@@ -333,11 +346,11 @@ def _with_updates(
 
     Without a `rate` the optimiser needs the gradients themselves, and they are what is computed.
     """
-    buffers = tuple(replace(b, role="work") if b.role == "output" else b for b in program.buffers)
+    program = _with_role(program, program.outputs, "work")
     made = tuple(gradient.gradients.values())
     others = tuple(name for name in program.outputs if name not in made)  # the loss, or nothing
     if rate is None:
-        return replace(program, buffers=buffers)
+        return program
     updates = tuple(
         Update(
             parameter=name,
@@ -349,7 +362,6 @@ def _with_updates(
     )
     return replace(
         program,
-        buffers=buffers,
         nodes=program.nodes + updates,
         outputs=(*gradient.gradients, *others),
     )

@@ -1,7 +1,7 @@
 """The meaning of a kernel programme, in plain NumPy: the oracle of every pass and emitter."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from codegen.kernel import (
     Select,
     Update,
     Value,
+    loads,
 )
 
 Array = NDArray[np.float64]
@@ -65,7 +66,11 @@ def interpret(
     values: Mapping[str, NDArray[np.floating]],
     arguments: Mapping[str, float] | None = None,
 ) -> dict[str, Array]:
-    """Return every buffer after the programme ran, in float64.
+    """Return every buffer after the programme ran, in float64, but for those that are gone.
+
+    Buffers that share memory do so here. What is written loses what was there before, unless
+    a loop writes it over the same entry of what it reads: so who reads too late, or what has
+    been overwritten in part, gets NaN.
 
     Parameters
     ----------
@@ -76,22 +81,60 @@ def interpret(
     arguments
         Numbers given at run time, such as ``eta``; ``B`` is taken from the inputs.
     """
-    memory = {name: np.array(value, dtype=np.float64) for name, value in values.items()}
     given = dict(arguments or {})
     for buffer in program.buffers:
-        if buffer.name in memory and buffer.shape and buffer.shape[-1] == "B":
-            given.setdefault("B", float(memory[buffer.name].shape[-1]))
+        if buffer.name in values and buffer.shape and buffer.shape[-1] == "B":
+            given.setdefault("B", float(values[buffer.name].shape[-1]))
+    memory = _Memory(program, given)
+    for name, value in values.items():
+        memory[name] = np.array(value, dtype=np.float64)
     with np.errstate(all="ignore"):
         for node in program.nodes:
             _run(node, memory, given, program)
-    return memory
+    return {name: array for name, array in memory.arrays.items() if memory.is_there(name)}
 
 
-def _run(
-    node: Node, memory: dict[str, Array], given: Mapping[str, float], program: KernelProgram
-) -> None:
+class _Memory:
+    """The arrays of buffers, by name; those that share memory are parts of one array."""
+
+    def __init__(self, program: KernelProgram, given: Mapping[str, float]) -> None:
+        self.arrays: dict[str, Array] = {}
+        self.memory_of = {buffer.name: buffer.memory for buffer in program.buffers}
+        shared = {buffer.room for buffer in program.buffers if buffer.room is not None}
+        self.rooms = {
+            name: np.full(math.prod(_shape(program, name, given)), np.nan) for name in shared
+        }
+        self.inside: dict[str, str] = {}  # who lies in a room
+
+    def __getitem__(self, name: str) -> Array:
+        return self.arrays[name]
+
+    def __setitem__(self, name: str, value: Array) -> None:
+        room = self.rooms.get(self.memory_of.get(name, name))
+        if room is not None:
+            part = room[: value.size].reshape(value.shape)  # a view
+            part[...] = value
+            value = part
+            self.inside[self.memory_of[name]] = name
+        self.arrays[name] = value
+
+    def is_there(self, name: str) -> bool:
+        """Whether nothing has been written over a buffer."""
+        return self.inside.get(self.memory_of.get(name, name), name) == name
+
+    def lose(self, target: str, used: Iterable[Load] = (), axes: tuple[str, ...] = ()) -> None:
+        """Forget what is where a buffer will be written, unless it is used at `axes` alone."""
+        room = self.memory_of[target]
+        kept = {load.axes for load in used if self.memory_of[load.buffer] == room}
+        if room in self.rooms and kept != {axes}:
+            self.rooms[room][:] = np.nan
+
+
+def _run(node: Node, memory: _Memory, given: Mapping[str, float], program: KernelProgram) -> None:
     match node:
         case Contract():
+            if not node.beta:
+                memory.lose(node.out)
             left, right = memory[node.left.buffer], memory[node.right.buffer]
             axes = _letters((*node.left.axes, *node.right.axes))
             rule = ",".join("".join(axes[a] for a in side.axes) for side in (node.left, node.right))
@@ -101,11 +144,15 @@ def _run(
                 product = product + _aligned(node.start, node.out_axes, memory)
             memory[node.out] = product + memory[node.out] if node.beta else product
         case Elementwise():
+            used = [load for store in node.stores for load in loads(store.value)]
             for store in node.stores:
+                memory.lose(store.buffer, used, store.axes)
                 shape = _shape(program, store.buffer, given)
                 value = _value(store.value, store.axes, memory, given)
                 memory[store.buffer] = np.broadcast_to(value, shape).copy()
         case Reduce():
+            if not node.beta:
+                memory.lose(node.out)
             axes_in = (*node.out_axes, node.axis)
             value = _value(node.value, axes_in, memory, given)
             result = value.sum(-1) if node.op == "sum" else value.max(-1)
@@ -118,7 +165,7 @@ def _run(
 
 
 def _value(
-    value: Value, axes: tuple[str, ...], memory: Mapping[str, Array], given: Mapping[str, float]
+    value: Value, axes: tuple[str, ...], memory: _Memory, given: Mapping[str, float]
 ) -> Array:
     def at(part: Value) -> Array:
         return _value(part, axes, memory, given)
@@ -142,7 +189,7 @@ def _value(
             raise InternalError(f"{value} has no meaning in NumPy")
 
 
-def _aligned(load: Load, axes: tuple[str, ...], memory: Mapping[str, Array]) -> Array:
+def _aligned(load: Load, axes: tuple[str, ...], memory: _Memory) -> Array:
     """Return a buffer with an axis for each of `axes`, of length 1 where it has none."""
     array = memory[load.buffer]
     kept = [axis for axis in axes if axis in load.axes]

@@ -24,7 +24,7 @@ from codegen.errors import InternalError
 
 BATCH = "B"
 Extent = int | Literal["B"]
-Role = Literal["input", "parameter", "work", "output"]
+Role = Literal["input", "parameter", "work", "output", "register"]
 Dtype = Literal["float32", "float64"]
 DTYPES: tuple[Dtype, ...] = ("float32", "float64")
 
@@ -35,7 +35,9 @@ class Buffer:
     """A named array; `shape` holds integers and, last if at all, `BATCH`.
 
     With `batch_first` it lies in memory with its axes exchanged, one sample after another,
-    as data come; only products by BLAS read it then.
+    as data come; only products by BLAS read it then. With a `room` it lies in the memory of the
+    buffer of that name, in its first rows, while nothing needs what was there. One whose role
+    is ``"register"`` has no memory: only the loop that computes an entry reads it.
     """
 
     name: str
@@ -43,6 +45,12 @@ class Buffer:
     role: Role
     dtype: Dtype
     batch_first: bool = False
+    room: str | None = None
+
+    @property
+    def memory(self) -> str:
+        """The name of the buffer in whose memory it lies, its own where it has memory."""
+        return self.room or self.name
 
 
 @final
@@ -244,6 +252,11 @@ class KernelProgram:
         """Return the buffers that the nodes after `first` and before `last` write."""
         between = self.nodes[self.nodes.index(first) + 1 : self.nodes.index(last)]
         return {name for node in between for name in writes(node)}
+
+
+def is_rows(shape: tuple[Extent, ...]) -> bool:
+    """Whether a shape is that of rows over the samples of a batch, or of one such row."""
+    return len(shape) in (1, 2) and shape[-1] == BATCH
 
 
 def loads(value: Value) -> Iterator[Load]:

@@ -15,13 +15,28 @@ from codegen.kernel import (
     Select,
     Update,
     Value,
+    writes,
 )
 
 
 def show(program: KernelProgram) -> str:
     """Return the programme as text: its name and type, then its nodes in order."""
     head = f"{program.name}, {program.dtype} -> {', '.join(program.outputs)}"
-    return "\n".join([head, *(f"  {show_node(node)}" for node in program.nodes)])
+    return "\n".join(
+        [head, *(f"  {show_node(node)}{_places(program, node)}" for node in program.nodes)]
+    )
+
+
+def _places(program: KernelProgram, node: Node) -> str:
+    """Say of what a node writes where it lies, unless that is memory of its own."""
+    buffers = {buffer.name: buffer for buffer in program.buffers}
+    places = []
+    for name in writes(node):
+        if (buffer := buffers.get(name)) and buffer.role == "register":
+            places.append(f"{name} in a register")
+        elif buffer and buffer.room:
+            places.append(f"{name} in {buffer.room}")
+    return "   " + ", ".join(places) if places else ""
 
 
 def show_node(node: Node) -> str:

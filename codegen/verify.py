@@ -21,6 +21,7 @@ from codegen.kernel import (
     reads,
     writes,
 )
+from codegen.verify_memory import verify_memory
 
 _ARGUMENT = re.compile(r"Argument\(name='(\w+)'\)")
 
@@ -32,7 +33,8 @@ def verify(program: KernelProgram) -> KernelProgram:
     been written before, or is given; only parameters are written twice; each axis has one
     extent within a node; a load has as many axes as its buffer, and all are looped over;
     what a loop stores it uses at that entry only, and a sum does not read what it writes;
-    factors are scalars; each output is written.
+    factors are scalars; each output is written; what is read is still in its memory, where
+    buffers share memory; nothing but the loop that computes it reads what has none.
 
     Raises
     ------
@@ -57,6 +59,7 @@ def verify(program: KernelProgram) -> KernelProgram:
     for name in program.outputs:
         if name not in defined:
             raise InternalError(f"{program.name}: the output {name} is never written")
+    verify_memory(program)
     return program
 
 

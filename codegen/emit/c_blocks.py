@@ -76,9 +76,13 @@ class CBlockKernel(BlockKernel):
             f"{INDENT}lanes *{n} = sums + {first[of_parameter[n]]};  // {self.shape(n)}"
             for n in sums
         ]
-        for name in self.used:
-            if self.buffers[name].role in ("work", "output") and name not in (*sums, *outputs):
-                head.append(f"{INDENT}lanes {name}[{self.rows(name)}];  // {self.shape(name)}")
+        rooms = self.rooms()
+        for name in sorted(rooms, key=lambda name: name != rooms[name][0]):  # a room comes first
+            room, why = rooms[name]
+            shape = self.shape(name) + (f", {why}" if why else "")
+            is_own = name == room
+            declared = f"lanes {name}[{self.rows(name)}]" if is_own else f"lanes *{name} = {room}"
+            head.append(f"{INDENT}{declared};  // {shape}")
         tail = [f"{INDENT}return {', '.join(scalars)};"] if scalars else []
         return "\n".join([*head, *self.lines, *tail, "}"]) + "\n"
 

@@ -11,6 +11,7 @@ from math import prod
 from codegen.emit.c_blocks import function_head, opened
 from codegen.emit.c_values import Writer
 from codegen.emit.lanes import extents_of, fixed_at
+from codegen.emit.rooms import rooms_taken
 from codegen.emit.values import named_parts
 from codegen.errors import InternalError
 from codegen.kernel import (
@@ -62,13 +63,17 @@ def work_rows(program: KernelProgram, gradients: Collection[str]) -> int:
 
 
 def _work(program: KernelProgram, gradients: Collection[str]) -> dict[str, tuple[int | str, ...]]:
-    """Return the shapes of the tensors that nobody else gives room to."""
+    """Return the shapes of the tensors that nobody else gives room to, nor another tensor."""
     nodes = (node for node in program.nodes if not isinstance(node, Update))
     written = {name for node in nodes for name in writes(node)}
     return {
         b.name: b.shape
         for b in program.buffers
-        if b.name in written - set(gradients) and b.shape and _is_inside(program, b)
+        if b.name in written - set(gradients)
+        and b.shape
+        and b.room is None
+        and b.role != "register"
+        and _is_inside(program, b)
     }
 
 
@@ -141,6 +146,9 @@ class _Kernel:
             if formula not in self.told:  # a statement may take several nodes
                 self.told.add(formula)
                 self.add(1, f"// {formula}")
+        for taken in rooms_taken(self.program, node):
+            kind = "lanes" if BATCH in self.buffers[taken.name].shape else "T"
+            self.add(1, f"{kind} *{taken.name} = {taken.room};  // {taken.why}")
         match node:
             case Contract():
                 self.product(node)
@@ -159,6 +167,8 @@ class _Kernel:
         shape = self.buffers[load.buffer].shape
         if not shape or load.buffer == "w":
             return load.buffer
+        if self.buffers[load.buffer].role == "register":
+            return f"{load.buffer.lower()}_here"
         units = [(a, e) for a, e in zip(load.axes, shape, strict=True) if e != BATCH]
         index = ""
         for axis, extent in units:
@@ -200,7 +210,8 @@ class _Kernel:
     def store(self, out: Load, value: Value, depth: int) -> None:
         shape = self.buffers[out.buffer].shape
         written = self.writer.vector(value) if BATCH in shape else self.writer.number(value)
-        declared = "" if shape else "const T "
+        in_register = self.buffers[out.buffer].role == "register"
+        declared = "const lanes " if in_register else "" if shape else "const T "
         self.add(depth, f"{declared}{self.place(out)} = {written};")
 
     def elementwise(self, node: Elementwise) -> None:

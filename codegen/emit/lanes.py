@@ -12,7 +12,8 @@ line (half of the time of a step goes where vectors lie across two)::
     parameters, gradients      one number an entry, parameter after parameter; and so each
                                array of the optimiser's
     sums                       one row an entry of a parameter
-    work                       one row a unit; each kernel uses it anew
+    work                       one row a unit; each kernel uses it anew, and a tensor takes the
+                               place of others that are not needed at the same time
     inputs                     one block after another: rows of X, of Y, and of weights
 
 Neighbouring nodes that loop over the same units share the loop. What is read in that loop
@@ -21,6 +22,7 @@ only is kept in a variable, and has no row.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from math import prod
 from typing import final
 
@@ -46,6 +48,7 @@ from codegen.kernel import (
     rebuild,
     writes,
 )
+from codegen.lifetimes import first_fit, lifetimes
 
 LANES = 16
 MOST_PARAMETERS = 2048
@@ -259,7 +262,11 @@ class _Kernel:
             inputs[name] = f"block + {start}" if start else "block"
             start += rows
         inputs["dP"] = inputs["Y"]
-        work = 0
+        rooms = self.rooms()
+        owners = [name for name, (room, _) in rooms.items() if name == room]
+        sizes = [_rows(self.buffers[name].shape) for name in owners]
+        work = dict(zip(owners, accumulate(sizes, initial=0), strict=False))
+        self.work_rows = sum(sizes)
         outputs = {b.name for b in self.outputs()}
         parameter_of = {grad: name for name, grad in layout.gradients.items()}
         kinds = ("parameter", "input", "work", "output")
@@ -278,12 +285,40 @@ class _Kernel:
             elif buffer.role == "input":
                 place = inputs[name]
             else:
-                place, work = f"WORK + {work}", work + _rows(buffer.shape)
+                place = f"WORK + {work[rooms[name][0]]}"
             shape = ", ".join(map(str, (*units, "LANES")))
-            yield f"{name} = rows(memory, {place}, {columns})  # ({shape})"
-        self.work_rows = work
+            why = f", {rooms[name][1]}" if name in rooms and rooms[name][1] else ""
+            yield f"{name} = rows(memory, {place}, {columns})  # ({shape}){why}"
         if any(name in self.gradients for name in self.used):
             yield "entries, gradient = rows(memory, SUMS, 1), rows(memory, GRADIENT, 1)"
+
+    def rooms(self) -> dict[str, tuple[str, str]]:
+        """Return whose memory each tensor of work lies in, and as a comment why it can.
+
+        Nodes of a group take turns, entry by entry, so that nothing is written over what the
+        same group reads.
+        """
+        outputs = {b.name for b in self.outputs()}
+        names = {
+            name
+            for name in self.used
+            if self.buffers[name].role in ("work", "output")
+            and name not in self.gradients | outputs
+        }
+        groups = [(place, node) for place, nodes in enumerate(self.groups()) for node in nodes]
+        needed = lifetimes(
+            [(place, name) for place, node in groups for name in writes(node) if name in names],
+            [(place, name) for place, node in groups for name in reads(node)],
+        )
+        sizes = {name: _rows(self.buffers[name].shape) for name in needed}
+        rooms = first_fit(needed, sizes)
+        found, there = {}, dict.fromkeys(rooms.values(), "")
+        for name in needed:  # in the order in which they are computed
+            room, before = rooms[name], there[rooms[name]]
+            why = f"nothing reads {before} any more" if before else f"{room} is computed later"
+            found[name] = room, "" if name == room else why
+            there[room] = name
+        return {name: found[name] for name in self.used if name in found}
 
     # which nodes share a loop
 

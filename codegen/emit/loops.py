@@ -12,7 +12,7 @@ the two they meet. Which nodes need to meet first follows from what they read an
 from dataclasses import replace
 
 from codegen.emit.optimizer_change import Change
-from codegen.emit.sharing import Meetings, Split, split_of
+from codegen.emit.rooms import rooms_taken
 from codegen.emit.values import named_parts, text, tuple_text
 from codegen.errors import InternalError
 from codegen.kernel import (
@@ -34,6 +34,7 @@ from codegen.kernel import (
     reads,
     writes,
 )
+from codegen.sharing import Meetings, Split, split_of
 
 SHARED = "step"  # the programme that threads share
 LANES = 16
@@ -58,9 +59,13 @@ def sparse_weights(program: KernelProgram) -> Buffer | None:
 
 
 def work_buffers(program: KernelProgram) -> tuple[Buffer, ...]:
-    """Return the buffers that the kernel needs beside its inputs and outputs."""
+    """Return the buffers with memory of their own that the kernel needs beside what it is given."""
     written = {name for node in program.nodes for name in writes(node)}
-    return tuple(b for b in program.buffers if b.role == "work" and b.name in written and b.shape)
+    return tuple(
+        b
+        for b in program.buffers
+        if b.role == "work" and b.room is None and b.name in written and b.shape
+    )
 
 
 def kernel_inputs(program: KernelProgram) -> tuple[str, ...]:
@@ -150,9 +155,11 @@ class _Kernel:
             arrays.append(f"{INDENT * 2}{made},  # {buffer.name}")
         for array, length in self.change.work.items() if self.change is not None else ():
             arrays.append(f"{INDENT * 2}np.zeros({length}, T),  # {array}")
+        others = any(buffer.room for buffer in self.program.buffers)
         return [
             f"def _{name}_work(n):",
-            f'{INDENT}"""Return the buffers of `_{name}` for n samples."""',
+            f'{INDENT}"""Return the buffers of `_{name}` for n samples'
+            f'{"; others lie in their memory" if others else ""}."""',
             *(
                 [f"{INDENT}return (", *arrays, f"{INDENT})"]
                 if arrays
@@ -165,6 +172,10 @@ class _Kernel:
             if formula not in self.told:  # a statement may take several nodes
                 self.told.add(formula)
                 self.add(1, f"# {formula}")
+        for taken in rooms_taken(self.program, node):
+            shape, whole = (self.buffers[name].shape for name in (taken.name, taken.room))
+            part = "" if shape == whole else "[0]" if len(shape) == 1 else f"[:{shape[0]}]"
+            self.add(1, f"{taken.name} = {taken.room}{part}  # {taken.why}")
         self.split = split_of(node, self.buffers) if self.is_shared else "everyone"
         match node:
             case Contract(method="blas"):
@@ -359,7 +370,8 @@ class _Kernel:
                 # kept in a register for the stores that follow
                 self.add(depth, f"{store.buffer.lower()}_here = {text(value, place)}")
                 known[target] = f"{store.buffer.lower()}_here"
-                self.add(depth, f"{self.place(target)} = {known[target]}")
+                if self.buffers[store.buffer].role != "register":
+                    self.add(depth, f"{self.place(target)} = {known[target]}")
             else:
                 self.add(depth, f"{self.place(target)} = {text(value, place)}")
 

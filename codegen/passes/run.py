@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from codegen.cost import Cost, cost, entries
+from codegen.cost import Cost, cost, entries, work_bytes
 from codegen.kernel import KernelProgram, writes
 from codegen.verify import results, verify, verify_same
 
@@ -17,11 +17,15 @@ MOST_INTERPRETED = 300_000
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassReport:
-    """What one pass did to one programme, in counts before and after; costs for COUNTED samples."""
+    """What one pass did to one programme, in counts before and after.
+
+    Costs, and bytes of the memory that its work takes, are those of COUNTED samples.
+    """
 
     name: str
     nodes: tuple[int, int]
     buffers: tuple[int, int]
+    memory: tuple[int, int]
     costs: tuple[Cost, Cost]
     changed: bool
 
@@ -59,6 +63,7 @@ def run_passes(
                 name=step.__name__,
                 nodes=(len(program.nodes), len(after.nodes)),
                 buffers=(_used(program), _used(after)),
+                memory=(work_bytes(program, COUNTED), work_bytes(after, COUNTED)),
                 costs=(cost(program, COUNTED), cost(after, COUNTED)),
                 changed=after != program,
             )

@@ -40,6 +40,7 @@ class Process:
         offline: bool,
         cache: Path,
         label: str = "",
+        memory: bool = False,
     ) -> None:
         self.contender = contender
         self.label = label or contender
@@ -58,6 +59,7 @@ class Process:
             "threads": threads,
             "processors": list(processors),
             "offline": offline,
+            "memory": memory,  # it is asked for the memory of a run, and for nothing else
         }
         try:
             self.facts = self.ask(settings)

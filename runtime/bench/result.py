@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 from runtime.bench.floors import Floors
+from runtime.bench.memory import input_bytes
 from runtime.bench.peers import OURS
 from runtime.bench.spread import Spread, figure
 from runtime.bench.workload import Workload
@@ -60,6 +61,9 @@ class BenchResult:
         the system does not say.
     versions, platform
         As in the record of a run.
+    memory
+        Contender -> bytes that training held at its peak beyond what its modules and compiled
+        code take, inputs included; none where there are few inputs, or the system does not say.
     """
 
     work: Workload
@@ -79,6 +83,7 @@ class BenchResult:
     others: float | None
     versions: Mapping[str, str]
     platform: Mapping[str, str | int]
+    memory: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def repeats(self) -> int:
@@ -102,6 +107,11 @@ class BenchResult:
     def ratios(self, peer: str) -> tuple[float, ...]:
         """Return the peer's time over ours, turn by turn: above 1 we are faster."""
         return tuple(a / b for a, b in zip(self.seconds[peer], self.seconds[OURS], strict=True))
+
+    def memory_over_inputs(self, contender: str) -> float | None:
+        """Return the memory of training as a multiple of the training inputs' bytes."""
+        found = self.memory.get(contender)
+        return None if found is None else found / input_bytes(self.work)
 
     @property
     def compile_seconds(self) -> tuple[float, float]:
@@ -140,6 +150,8 @@ class BenchResult:
                     "runs_per_turn": list(self.runs[name]),
                     "first_epoch_seconds": self.first[name],
                     "import_seconds": self.imports[name],
+                    "memory_bytes": self.memory.get(name),
+                    "memory_over_inputs": self.memory_over_inputs(name),
                 }
                 for name in self.seconds
             },
@@ -155,6 +167,7 @@ class BenchResult:
                 "cached_first_epoch_seconds": self.cached_first,
             },
             "bytes_per_step": self.bytes_per_step,
+            "input_bytes": input_bytes(self.work),
             "floors": [floors.to_json() for floors in self.floors],
             "best_rate_over_peak": self.above_peak,
             "disagreement": dict(self.disagreement),
@@ -167,15 +180,21 @@ class BenchResult:
 
     def __str__(self) -> str:
         """Return a table for people."""
-        rows = [("", "µs per step", "ms per epoch", "times ours", "first epoch")]
+        title = "memory" if self.memory else ""
+        rows = [("", "µs per step", "ms per epoch", "times ours", "first epoch", title)]
         for name in self.seconds:
             ratio = "" if name == OURS else str(Spread.of(self.ratios(name)))
             step, epoch = self.microseconds_per_step(name), self.milliseconds_per_epoch(name)
-            rows.append((name, str(step), str(epoch), ratio, f"{figure(self.first[name])} s"))
-        widths = [max(len(row[column]) for row in rows) for column in range(5)]
+            first = f"{figure(self.first[name])} s"
+            rows.append((name, str(step), str(epoch), ratio, first, self._memory_text(name)))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         table = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) for r in rows]
         lines = [*self._header(), "", *table, "", *self._notes()]
         return "\n".join(line.rstrip() for line in lines)
+
+    def _memory_text(self, name: str) -> str:
+        ratio = self.memory_over_inputs(name)
+        return "" if ratio is None else f"{self.memory[name] / 2**20:.0f} MiB ({ratio:.2f})"
 
     def _notes(self) -> list[str]:
         """Return what stands below the table."""
@@ -187,6 +206,15 @@ class BenchResult:
             *(line for floors in self.floors for line in floors.lines()),
             f"moved: {self.bytes_per_step:,} bytes a step are read and written by the nodes of "
             f"ours, {figure(self.bytes_per_step / step * 1e-3)} GB/s",
+            *(
+                [
+                    "memory: at the peak of a run, beyond what modules and compiled code take; in "
+                    f"parentheses times the inputs' {input_bytes(self.work) / 2**20:.0f} MiB, "
+                    "which it includes"
+                ]
+                if self.memory
+                else []
+            ),
             "the floor is that of dense products in calls of BLAS: kernels that skip inputs that "
             "are 0, or call nothing, can go below",
         ]

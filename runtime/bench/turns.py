@@ -16,6 +16,7 @@ import numpy as np
 
 from runtime.bench.floors import Floors
 from runtime.bench.machine import MACHINE
+from runtime.bench.memory import LEAST, input_bytes
 from runtime.bench.peers import ON_REQUEST, ONE_THREAD, OURS, PEERS, difference, why_not
 from runtime.bench.process import Process
 from runtime.bench.result import BenchResult
@@ -143,6 +144,19 @@ def run_bench(
         options: dict[str, Any] = {"offline": True, "cache": cache}
         with Process(OURS, work, threads=threads, processors=processors, **options) as again:
             cached = _first_epoch(again, work)[1], again.facts
+        memory: dict[str, int] = {}
+        if input_bytes(work) >= LEAST:
+            for name, count, label in _entries((OURS, *peers), threads):
+                if label != name:
+                    continue  # one thread where there are several
+                say(f"measuring the memory of {label}")
+                with Process(
+                    name, work, threads=count, processors=processors, label=label, memory=True,
+                    **options,
+                ) as process:  # fmt: skip
+                    found = process.ask({"do": "memory"})["bytes"]
+                if found is not None:
+                    memory[label] = found
         machines = []
         counts = tuple(dict.fromkeys((threads, 1)))
         for count in counts:
@@ -162,6 +176,7 @@ def run_bench(
         first=first,
         generate=(facts["facts"]["generate_seconds"], cached[1]["facts"]["generate_seconds"]),
         cached_first=cached[0],
+        memory=memory,
         bytes_per_step=int(facts["facts"]["bytes_per_step"]),
         floors=tuple(
             Floors.of(work, count, figures)

@@ -3,11 +3,13 @@
 It reads requests from standard input and answers on standard output, one JSON object a
 line, and ends when its input does:
 
-    {"contender", "work", "threads", "processors", "offline"}
+    {"contender", "work", "threads", "processors", "offline", "memory"}
         ->  {"versions", "processors", "import_seconds", "facts"}
+    {"do": "memory"}           ->  {"bytes"}
     {"do": "agree"}            ->  {"params": {name: base64}, "first_seconds"}
     {"do": "turn", "seconds"}  ->  {"seconds", "runs", "processor_seconds"}
 
+With ``memory`` true, it has not read its data when it answers, and is asked for that alone.
 Its first epoch, ``first_seconds`` from when its modules are imported, has everything that is
 derived, traced or compiled in it. The machine answers a turn with the figures of
 `runtime.bench.machine.Machine.measure`, and to nothing else. Or the answer is
@@ -55,6 +57,14 @@ def _serve(settings: dict[str, Any], answers: IO[str]) -> None:
 
     work = Workload.from_json(settings["work"])
     name, threads = settings["contender"], settings["threads"]
+    if settings["memory"]:
+        from runtime.bench.memory import peak_beyond_imports
+
+        _answer(answers, {})
+        for _ in sys.stdin:
+            found = peak_beyond_imports(name, work, threads, offline=settings["offline"])
+            _answer(answers, {"bytes": found})
+        return
     X, Y = training_set(work, offline=settings["offline"])
     if name == MACHINE:
         _measure(work, X, threads, answers)

@@ -159,14 +159,14 @@ def explanation(reports: "Mapping[str, Sequence[PassReport]]") -> str:
     """
     if not reports:
         return "No pass has run: plain NumPy is as it was derived, line by line.\n"
-    head = ("kernel", "pass", "nodes", "buffers", "operations", "functions", "bytes")
+    head = ("kernel", "pass", "nodes", "buffers", "operations", "functions", "bytes", "memory")
     rows: list[Sequence[str]] = [head]
     for kernel, passes in reports.items():
         for number, report in enumerate(passes):
             before, after = report.costs
             kinds = [report.nodes, report.buffers]
             kinds += [(before.operations, after.operations), (before.functions, after.functions)]
-            kinds += [(before.bytes, after.bytes)]
+            kinds += [(before.bytes, after.bytes), report.memory]
             counts = [f"{a:,} -> {b:,}" if a != b else f"{b:,}" for a, b in kinds]
             rows.append([kernel if number == 0 else "", report.name, *counts])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -175,9 +175,9 @@ def explanation(reports: "Mapping[str, Sequence[PassReport]]") -> str:
         "",
         "Nodes are products, loops and sums; buffers are what they write. For a batch of 100",
         "samples: operations of arithmetic (a multiply-add is two), evaluations of elementary",
-        "functions, and bytes that the nodes read and write, each by itself. Where one number",
-        "stands, the pass left it as it was. After each pass the programme was checked, and",
-        "computed in NumPy: its results are the same.",
+        "functions, bytes that the nodes read and write, each by itself, and bytes of the memory",
+        "in which their work lies. Where one number stands, the pass left it as it was. After",
+        "each pass the programme was checked, and computed in NumPy: its results are the same.",
         "",
     ]
     purposes = _purposes({report.name for passes in reports.values() for report in passes})

@@ -271,9 +271,8 @@ def _read_part(
     images: ImageSet, image_path: Path, label_path: Path, way_out: str, sources: dict[str, str]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return inputs (N, 784) and one-hot labels of one part, noting both checksums."""
-    image_file, label_file = read_source(image_path), read_source(label_path)
-    pixels = parse_idx(image_file, dimensions=3, way_out=way_out)
-    labels = parse_idx(label_file, dimensions=1, way_out=way_out)
+    pixels, images_sha256 = _parsed(image_path, 3, way_out)
+    labels, labels_sha256 = _parsed(label_path, 1, way_out)
     if pixels.shape[1:] != (_SIDE, _SIDE):
         height, width = pixels.shape[1:]
         raise InputError(
@@ -289,8 +288,14 @@ def _read_part(
         Y = one_hot(labels, len(images.classes), np.float32)
     except InputError as error:
         raise InputError(f"{shown(label_path)}: {error}. {way_out}") from None
-    sources[image_path.name] = image_file.sha256
-    sources[label_path.name] = label_file.sha256
+    sources[image_path.name] = images_sha256
+    sources[label_path.name] = labels_sha256
     # a table of the 256 quotients: faster than dividing, and rounded the same
     intensity = np.arange(256, dtype=np.float32) / np.float32(255)
     return intensity[pixels.reshape(len(pixels), -1)], Y
+
+
+def _parsed(path: Path, dimensions: int, way_out: str) -> tuple[NDArray[np.uint8], str]:
+    """Return what an IDX file holds, and its checksum; the file itself is in memory no more."""
+    source = read_source(path)
+    return parse_idx(source, dimensions=dimensions, way_out=way_out), source.sha256

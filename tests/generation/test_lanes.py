@@ -1,9 +1,11 @@
-"""Kernels of vectors: they compute what the loops compute, each tensor in a place of its own."""
+"""Kernels of vectors: they compute what the loops compute, no tensor where another is needed."""
 
+import ast
 import importlib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from math import prod
 from types import ModuleType
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from kernels import NETWORKS, elementwise, kernel_program
 from uncompiled import uncompiled
 
+from codegen.emit import lanes
 from codegen.emit.lanes import LANES, MOST_PARAMETERS, fits
 from codegen.generation import generate
 from codegen.kernel import BATCH, Argument, Binary, KernelProgram, Load, Store, Update
@@ -65,38 +68,72 @@ def test_vectors_and_loops_agree(text: str, loss: str, monkeypatch: pytest.Monke
 # ---------------------------------------------------------------- memory
 
 
-def tensors(text: str) -> Iterator[tuple[str, str, int]]:
-    """Yield function, place and name of every tensor in rows."""
+def tensors(text: str) -> Iterator[tuple[str, str, str, int]]:
+    """Yield function, place, name and number of rows of every tensor in rows."""
     for function in re.findall(r"^def (_\w+_block)\(.*?(?=^def )", text, re.MULTILINE | re.DOTALL):
         start = text.index(f"def {function}(")
         body = text[start : text.index("\n    for ", start)]
-        for name, place in re.findall(
-            r"^    (\w+) = rows\(memory, (.+), \d+\)  #", body, re.MULTILINE
+        for name, place, shape in re.findall(
+            r"^    (\w+) = rows\(memory, (.+), \d+\)  # \((.*?,? ?)LANES\)", body, re.MULTILINE
         ):
-            yield function, name, place
+            yield function, name, place, prod(map(int, re.findall(r"\d+", shape)))
 
 
-@pytest.mark.sweep
-@pytest.mark.parametrize(("text", "loss"), SMALL[:12], ids=[" ".join(pair) for pair in SMALL[:12]])
-def test_no_two_tensors_share_a_row(text: str, loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = module_of(text, loss, lanes=True, monkeypatch=monkeypatch)
-    generated = generate(parse_spec(text, loss=loss), dtype="float64").text
-    sizes = {f"H{n}": size for n, size in enumerate(module.SIZES)}
-    sizes |= {f"Z{n}": size for n, size in enumerate(module.SIZES)}
-    sizes |= {"X": module.SIZES[0], "P": module.SIZES[-1], "Y": module.SIZES[-1], "w": 1}
-    sizes |= {f"d{name}": int(np.prod(shape)) for name, shape in module.PARAMETERS.items()}
-    places = {name: int(getattr(module, name)) for name in ("SUMS", "OUTPUT", "WORK", "INPUTS")}
-    taken: dict[str, dict[int, str]] = {}
-    for function, name, place in tensors(generated):
+def used(text: str) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return the first and the last statement of each function that uses a name in a loop."""
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+    for function in functions:
+        for place, statement in enumerate(function.body):
+            if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
+                continue  # where it lies
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name):
+                    first, _ = found.get((function.name, node.id), (place, place))
+                    found[function.name, node.id] = first, place
+    return found
+
+
+def tensors_that_share_rows(generated: str) -> int:
+    """Return how many rows are used twice, after a check that no loop uses both tensors."""
+    places = {
+        name: int(number)
+        for names, numbers in re.findall(r"^([A-Z_, ]+) = (np\.int64.*)$", generated, re.MULTILINE)
+        for name, number in zip(names.split(", "), re.findall(r"\((\d+)\)", numbers), strict=True)
+    }
+    loops = used(generated)
+    taken: dict[str, dict[int, list[str]]] = {}
+    shared = 0
+    for function, name, place, size in tensors(generated):
         first = sum(
             int(part) if part.isdigit() else (places | {"block": places["INPUTS"]})[part]
             for part in place.split(" + ")
         )
-        for row in range(first, first + sizes.get(name, 1)):
-            assert row not in taken.setdefault(function, {}), f"{name} and {taken[function][row]}"
-            taken[function][row] = name
-            assert row < places["INPUTS"] + module.BLOCK
+        begin, end = loops[function, name]
+        for row in range(first, first + size):
+            for other in taken.setdefault(function, {}).setdefault(row, []):
+                assert "WORK" in place, f"{name} and {other}"
+                other_begin, other_end = loops[function, other]
+                assert end < other_begin or other_end < begin, f"{name} and {other}"
+                shared += 1
+            taken[function][row].append(name)
+            assert row < places["INPUTS"] + places["BLOCK"]
     assert len(taken) == 5
+    return shared
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize(("text", "loss"), SMALL[:12], ids=[" ".join(pair) for pair in SMALL[:12]])
+def test_tensors_in_the_same_row_are_not_used_by_the_same_loops(text: str, loss: str) -> None:
+    shared = tensors_that_share_rows(generate(parse_spec(text, loss=loss), dtype="float64").text)
+    assert shared or loss == "mse"
+
+
+def test_that_check_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "first_fit", lambda needed, sizes: dict.fromkeys(needed, "H1"))
+    assert "H1" in generate("2-10-2").text
+    with pytest.raises(AssertionError, match="Z2 and H1"):
+        tensors_that_share_rows(generate("2-10-2").text)
 
 
 # ---------------------------------------------------------------- which networks

@@ -31,6 +31,8 @@ def test_the_order() -> None:
         "fuse",
         "choose_matmul",
         "sparse_inputs",
+        "keep_in_registers",
+        "reuse_memory",
     ]
 
 
@@ -95,6 +97,11 @@ def test_the_report_counts_before_and_after() -> None:
     assert bias.nodes[0] - bias.nodes[1] == 3, "one addition for each layer"
     assert bias.buffers[0] - bias.buffers[1] == 3
     assert fold.nodes[0] - fold.nodes[1] == 6, "one update for each parameter"
+    registers, reuse = by_name["keep_in_registers"], by_name["reuse_memory"]
+    row = 8 * COUNTED  # of float64
+    assert registers.memory[0] - registers.memory[1] == 2 * row, "P"
+    rows = 4 + 4 + 2, 4 + 4, 2  # Z1 to Z3 and what is written over them, dH2 and dH1, two sums
+    assert reuse.memory == ((sum(rows) + 4 + 4 + 2 + 4 + 4 + 2) * row, (sum(rows) - 2) * row)
 
 
 def test_a_pass_that_does_nothing_is_reported_as_such() -> None:
@@ -109,6 +116,7 @@ def test_a_pass_that_does_nothing_is_reported_as_such() -> None:
         name="rest",
         nodes=(count, count),
         buffers=report.buffers,
+        memory=report.memory,
         costs=(cost(STEP, COUNTED), cost(STEP, COUNTED)),
         changed=False,
     )

@@ -23,6 +23,7 @@ from derive.spec import parse_spec
 from runtime.bench import c_peer, peers, torch_peer, turns, worker
 from runtime.bench.floors import Floors
 from runtime.bench.machine import MACHINE
+from runtime.bench.memory import LEAST, input_bytes
 from runtime.bench.numpy_peer import NumPyPeer
 from runtime.bench.peers import contender, why_not
 from runtime.bench.process import Process
@@ -253,6 +254,8 @@ class FakeProcess:
                 "together": 1e-3,
                 "processor_seconds": 0.0,
             }
+        if request["do"] == "memory":
+            return {"bytes": 3 * len(self.diary) << 20 if self.contender != "numpy" else None}
         if request["do"] == "turn":
             seconds = {"gradwright": 1e-3, "torch": 0.1}.get(self.contender, 0.02)
             return {"seconds": seconds * len(self.diary), "runs": 3, "processor_seconds": 0.0}
@@ -291,6 +294,33 @@ def test_contenders_take_turns(diary: list[str]) -> None:
     # seconds grow with each entry, ours 11, 15, 19 and PyTorch's 12, 16, 20
     assert result.ratios("torch") == pytest.approx([100 * 12 / 11, 100 * 16 / 15, 100 * 20 / 19])
     assert result.runs["numpy"] == (3, 3, 3)
+
+
+def test_memory_is_measured_in_a_process_of_its_own_where_inputs_are_many(
+    diary: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "LEAST", 2_000 * 700 * 4)
+    assert not run_bench("699-3-2", against=["numpy"], repeats=1).memory
+    assert not any(line.startswith("memory") for line in diary)
+    diary.clear()
+    result = run_bench("700-3-2", against=["torch", "numpy"], repeats=1)
+    place = diary.index("memory gradwright")
+    assert diary[place - 1 : place + 2] == ["start gradwright", diary[place], "end gradwright"]
+    # numpy's system does not say
+    assert dict(result.memory) == {
+        name: 3 * (1 + diary.index(f"memory {name}")) << 20 for name in ("gradwright", "torch")
+    }
+
+
+def test_memory_counts_the_inputs_and_what_training_takes_beside_them() -> None:
+    work = workload("4000-5-4")
+    assert input_bytes(work) == 2_000 * 4_000 * 4 > LEAST
+    with a_process("numpy", work, memory=True) as one:
+        found = one.ask({"do": "memory"})["bytes"]
+    if not Path("/proc/self/clear_refs").exists():
+        assert found is None
+    else:
+        assert 0.98 * input_bytes(work) < found < 1.3 * input_bytes(work)
 
 
 @pytest.mark.usefixtures("diary")
@@ -362,10 +392,18 @@ def test_a_run_that_is_not_finite_is_not_timed() -> None:
 # ------------------------------------------------------------------ processes
 
 
-def a_process(name: str, work: Workload, threads: int = 1) -> Process:
+def a_process(name: str, work: Workload, threads: int = 1, *, memory: bool = False) -> Process:
     chosen = turns._choose_processors(threads)
     cache = Path(tempfile.gettempdir(), "gradwright-test-no-compiler")  # nothing is compiled
-    return Process(name, work, threads=threads, processors=chosen, offline=True, cache=cache)
+    return Process(
+        name,
+        work,
+        threads=threads,
+        processors=chosen,
+        offline=True,
+        cache=cache,
+        memory=memory,
+    )
 
 
 def test_a_worker_is_bound_and_limited_before_numpy_is_loaded() -> None:
@@ -592,6 +630,17 @@ def test_the_text_is_for_people() -> None:
         "after an epoch in one order, parameters differ by: torch 9e-07 (relative)\n"
         "sklearn is not compared: it is another"
     )
+    inputs = 60_000 * 784 * 4
+    memory = {"gradwright": inputs, "torch": inputs * 5 // 4}
+    told = replace(result, work=workload("mnist"), memory=memory)
+    assert "first epoch  memory\n" in str(told)
+    assert "2.50 s       179 MiB (1.00)\n" in str(told)
+    assert "0.700 s      224 MiB (1.25)\n" in str(told)
+    assert "in parentheses times the inputs' 179 MiB, which it includes\n" in str(told)
+    content = json.loads(told.to_json())
+    assert content["input_bytes"] == inputs
+    assert content["contenders"]["torch"]["memory_bytes"] == inputs * 5 // 4
+    assert content["contenders"]["torch"]["memory_over_inputs"] == 1.25
     assert not result.disturbed
     assert replace(result, others=0.8).disturbed
     assert not replace(result, others=None).disturbed

@@ -149,7 +149,7 @@ def test_explain_shows_each_pass_for_each_kernel(
     result = call(spec, "--explain", "-o", str(path))
     assert result.stdout == table
     lines = table.splitlines()
-    counted = ["nodes", "buffers", "operations", "functions", "bytes"]
+    counted = ["nodes", "buffers", "operations", "functions", "bytes", "memory"]
     assert lines[0].split() == ["kernel", "pass", *counted]
     passes = [step.__name__ for step in pipeline]
     shown = [line.split() for line in lines[1 : 1 + len(source.reports) * len(passes)]]
@@ -160,8 +160,14 @@ def test_explain_shows_each_pass_for_each_kernel(
     assert step.changed
     fused = next(line for line in reversed(lines) if line.split()[:1] == ["fuse"] and "->" in line)
     before, after = step.costs
+    reused = source.reports["step"][-1].memory
     assert f"{step.nodes[0]} -> {step.nodes[1]}" in fused
     assert f"{before.bytes:,} -> {after.bytes:,}" in fused
+    if pipeline is PIPELINE:  # bytes of memory, when what it all is in is known
+        (last,) = {line for line in lines[1:] if line.split()[:1] == ["reuse_memory"]} & {
+            line for line in lines if line.endswith(f"{reused[0]:,} -> {reused[1]:,}")
+        }
+        assert reused[1] < reused[0], last
     for name in passes:  # and what each is for
         assert any(line.startswith(name) and line.endswith(".") for line in lines)
 

@@ -37,12 +37,14 @@ class Meetings:
     """Where threads must meet: before what needs, or changes, another one's part.
 
     Two nodes do not meet if each thread touches the same part of a buffer in both: its own
-    samples, or rows of its own.
+    samples, or rows of its own. Buffers that share memory are as one: rows of samples lie alike
+    in it, so that a thread's own samples are the same part of each.
     """
 
     def __init__(self, program: KernelProgram) -> None:
         self.buffers = {buffer.name: buffer for buffer in program.buffers}
-        # since the last meeting: how, by buffer. Each thread has gathered samples of its own
+        self.memory = {buffer.name: buffer.memory for buffer in program.buffers}
+        # since the last meeting: how, by memory. Each thread has gathered samples of its own
         self.written: dict[str, set[str]] = {
             buffer.name: {"samples"}
             for buffer in program.buffers
@@ -53,8 +55,10 @@ class Meetings:
     def before(self, node: Node) -> bool:
         """Whether threads must meet before a node, which comes next."""
         split = split_of(node, self.buffers)
-        read = [(load.buffer, self.part(load, node, split)) for load in _read(node, self.buffers)]
-        written = [(x.buffer, self.part(x, node, split)) for x in _written(node, self.buffers)]
+        read, written = (
+            [(self.memory[x.buffer], self.part(x, node, split)) for x in used(node, self.buffers)]
+            for used in (_read, _written)
+        )
         meets = any(self.written.get(name, set()) - {part} for name, part in [*read, *written])
         meets = meets or any(self.read.get(name, set()) - {part} for name, part in written)
         meets = meets or any(part == "all" and name in self.written for name, part in read)
@@ -65,6 +69,16 @@ class Meetings:
         for name, part in written:
             self.written.setdefault(name, set()).add(part)
         return meets
+
+    def read_by_others(self, node: Node) -> tuple[str, ...]:
+        """Return the buffers of which threads read each other's part in a node."""
+        split = split_of(node, self.buffers)
+        others = [
+            load.buffer
+            for load in _read(node, self.buffers)
+            if self.part(load, node, split) != _own(self.buffers[load.buffer])
+        ]
+        return tuple(dict.fromkeys(others))
 
     def part(self, load: Load, node: Node, split: Split) -> str:
         """Return which part of a buffer a thread touches in a node."""
@@ -77,6 +91,13 @@ class Meetings:
         if split == "rows" and load.axes[0] == first.axes[0] and shape[0] != BATCH:
             return f"rows of {shape[0]}"
         return "all"
+
+
+def _own(buffer: Buffer) -> str:
+    """Return the part of a buffer that a thread computes itself."""
+    if not buffer.shape:
+        return "own"
+    return "samples" if BATCH in buffer.shape else f"rows of {buffer.shape[0]}"
 
 
 def _written(node: Node, buffers: Mapping[str, Buffer]) -> Iterator[Load]:
