@@ -153,7 +153,9 @@ def test_anything_with_anything(
     "spec",
     [
         network((3, 4, 2)),
-        network((2, 3, 4, 3), ("sigmoid", "softmax"), "identity", "mse"),
+        pytest.param(
+            network((2, 3, 4, 3), ("sigmoid", "softmax"), "identity", "mse"), marks=pytest.mark.slow
+        ),
         network((3, 5, 2), ("relu",), "softmax", "mse"),
         network((2, 3), (), "tanh", "mse"),
     ],
