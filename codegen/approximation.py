@@ -31,20 +31,35 @@ from typing import Final
 
 from mpmath import mp
 
-from codegen.elementary import error_function, exponential, hyperbolic, logarithm
+from codegen.elementary import (
+    error_function,
+    exponential,
+    hyperbolic,
+    logarithm,
+    trigonometric,
+)
 from codegen.elementary.pieces import DECORATOR, FMA, FORMATS, ElementaryFunction, Format
 from codegen.errors import InputError
 from codegen.remez import PRECISION
 
 _BUILDERS: Final[dict[str, Callable[[Format], ElementaryFunction]]] = {
+    "cos": trigonometric.cos,
     "erf": error_function.erf,
     "exp": exponential.exp,
     "expm1": exponential.expm1,
     "log": logarithm.log,
     "log1p": logarithm.log1p,
+    "sin": trigonometric.sin,
+    "tan": trigonometric.tan,
     "tanh": hyperbolic.tanh,
 }
 KNOWN: Final[tuple[str, ...]] = tuple(_BUILDERS)
+# what some of them are up to a bound; named by what needs it alone
+_NEAR: Final[dict[str, Callable[[Format], ElementaryFunction]]] = {
+    "near_cos": trigonometric.near_cos,
+    "near_sin": trigonometric.near_sin,
+    "near_tan": trigonometric.near_tan,
+}
 
 
 @cache
@@ -58,10 +73,17 @@ def elementary_function(name: str, dtype: str) -> ElementaryFunction:
     """
     if dtype not in FORMATS:
         raise InputError(f'dtype: "{dtype}" is not known. Known: {", ".join(FORMATS)}.')
-    if name not in _BUILDERS:
+    builders = _BUILDERS | _NEAR
+    if name not in builders:
         raise InputError(f'elementary function: "{name}" is not known. Known: {", ".join(KNOWN)}.')
     with mp.workprec(PRECISION):
-        return _BUILDERS[name](FORMATS[dtype])
+        return builders[name](FORMATS[dtype])
 
 
-__all__ = ["DECORATOR", "FMA", "KNOWN", "ElementaryFunction", "elementary_function"]
+def with_needed(name: str, dtype: str) -> tuple[ElementaryFunction, ...]:
+    """Return the function `name` after those that its source calls."""
+    own = elementary_function(name, dtype)
+    return (*(elementary_function(needed, dtype) for needed in own.needs), own)
+
+
+__all__ = ["DECORATOR", "FMA", "KNOWN", "ElementaryFunction", "elementary_function", "with_needed"]
