@@ -19,6 +19,8 @@ What every function keeps to, and why
   before 2013) takes a product and a sum: the C library's ``fmaf`` would be a call a number.
 - ``forceinline``: a function that stays a call is not vectorised. It acts after Numba's own
   passes; ``inline="always"`` acts before, and would give the body the caller's flags.
+- No branch. A function that needs one, since it is computed up to a bound, is two: ``near_sin``
+  has none, and ``sin`` calls it (`codegen.elementary.trigonometric`, `codegen.emit.bounded`).
 - No ``cache``: what calls the function is cached, and holds it.
 - Every constant has the dtype: with a bare ``0.5`` Numba would compute in float64.
 - Integers are cast just before their bits are read as a number: Numba adds and shifts in
@@ -32,6 +34,7 @@ from typing import Final
 from mpmath import mp
 
 from codegen.elementary import (
+    arctangent,
     error_function,
     exponential,
     hyperbolic,
@@ -43,13 +46,16 @@ from codegen.errors import InputError
 from codegen.remez import PRECISION
 
 _BUILDERS: Final[dict[str, Callable[[Format], ElementaryFunction]]] = {
+    "atan": arctangent.atan,
     "cos": trigonometric.cos,
+    "cosh": hyperbolic.cosh,
     "erf": error_function.erf,
     "exp": exponential.exp,
     "expm1": exponential.expm1,
     "log": logarithm.log,
     "log1p": logarithm.log1p,
     "sin": trigonometric.sin,
+    "sinh": hyperbolic.sinh,
     "tan": trigonometric.tan,
     "tanh": hyperbolic.tanh,
 }

@@ -25,7 +25,7 @@ from codegen.errors import InternalError
 from codegen.kernel import Dtype
 
 # functions that are left to the C library; "pow" takes two arguments
-LIBRARY = ("atan", "sinh", "cosh", "sqrt", "pow")
+LIBRARY = ("sqrt", "pow")
 PROVIDED = ("abs",)  # by the template
 _LONG = 1e16  # from here on a whole number is written with an exponent
 # names that <math.h> defines as macros

@@ -33,7 +33,7 @@ from codegen.optimizer_programs import Optimizer
 from derive.program import ONE_HOT
 
 # functions that are left to the C library, or to the processor
-FROM_MATH = {name: f"math.{name}" for name in ("atan", "sinh", "cosh", "sqrt", "pow")}
+FROM_MATH = {name: f"math.{name}" for name in ("sqrt", "pow")}
 BUILT_IN = {"abs"}
 _UNKNOWN_HASH = "?" * 16
 _INLINED = '_inlined = njit(**_FLAGS, **_INNER, fastmath={"contract"}, forceinline=True)\n'
