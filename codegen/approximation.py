@@ -19,6 +19,8 @@ What every function keeps to, and why
   before 2013) takes a product and a sum: the C library's ``fmaf`` would be a call a number.
 - ``forceinline``: a function that stays a call is not vectorised. It acts after Numba's own
   passes; ``inline="always"`` acts before, and would give the body the caller's flags.
+- No branch. A function that needs one, since it is computed up to a bound, is two: ``near_sin``
+  has none, and ``sin`` calls it (`codegen.elementary.trigonometric`, `codegen.emit.bounded`).
 - No ``cache``: what calls the function is cached, and holds it.
 - Every constant has the dtype: with a bare ``0.5`` Numba would compute in float64.
 - Integers are cast just before their bits are read as a number: Numba adds and shifts in
@@ -31,20 +33,39 @@ from typing import Final
 
 from mpmath import mp
 
-from codegen.elementary import error_function, exponential, hyperbolic, logarithm
+from codegen.elementary import (
+    arctangent,
+    error_function,
+    exponential,
+    hyperbolic,
+    logarithm,
+    trigonometric,
+)
 from codegen.elementary.pieces import DECORATOR, FMA, FORMATS, ElementaryFunction, Format
 from codegen.errors import InputError
 from codegen.remez import PRECISION
 
 _BUILDERS: Final[dict[str, Callable[[Format], ElementaryFunction]]] = {
+    "atan": arctangent.atan,
+    "cos": trigonometric.cos,
+    "cosh": hyperbolic.cosh,
     "erf": error_function.erf,
     "exp": exponential.exp,
     "expm1": exponential.expm1,
     "log": logarithm.log,
     "log1p": logarithm.log1p,
+    "sin": trigonometric.sin,
+    "sinh": hyperbolic.sinh,
+    "tan": trigonometric.tan,
     "tanh": hyperbolic.tanh,
 }
 KNOWN: Final[tuple[str, ...]] = tuple(_BUILDERS)
+# what some of them are up to a bound; named by what needs it alone
+_NEAR: Final[dict[str, Callable[[Format], ElementaryFunction]]] = {
+    "near_cos": trigonometric.near_cos,
+    "near_sin": trigonometric.near_sin,
+    "near_tan": trigonometric.near_tan,
+}
 
 
 @cache
@@ -58,10 +79,17 @@ def elementary_function(name: str, dtype: str) -> ElementaryFunction:
     """
     if dtype not in FORMATS:
         raise InputError(f'dtype: "{dtype}" is not known. Known: {", ".join(FORMATS)}.')
-    if name not in _BUILDERS:
+    builders = _BUILDERS | _NEAR
+    if name not in builders:
         raise InputError(f'elementary function: "{name}" is not known. Known: {", ".join(KNOWN)}.')
     with mp.workprec(PRECISION):
-        return _BUILDERS[name](FORMATS[dtype])
+        return builders[name](FORMATS[dtype])
 
 
-__all__ = ["DECORATOR", "FMA", "KNOWN", "ElementaryFunction", "elementary_function"]
+def with_needed(name: str, dtype: str) -> tuple[ElementaryFunction, ...]:
+    """Return the function `name` after those that its source calls."""
+    own = elementary_function(name, dtype)
+    return (*(elementary_function(needed, dtype) for needed in own.needs), own)
+
+
+__all__ = ["DECORATOR", "FMA", "KNOWN", "ElementaryFunction", "elementary_function", "with_needed"]

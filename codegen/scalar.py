@@ -27,6 +27,8 @@ from codegen.kernel import (
 from derive.kinks import Abs
 from derive.program import BATCH
 
+_HIGHEST_POWER = 64  # that is written as products; half a one more by a square root
+
 # SymPy function -> name of the elementary function that the emitters provide
 FUNCTIONS = {
     sympy.exp: "exp",
@@ -156,10 +158,11 @@ def _(expression: Pow) -> Value:
         return Call("sqrt", (value_of(base),))
     if exponent.could_extract_minus_sign():
         return Binary("/", Const(1.0), value_of(base**-exponent))
-    if not exponent.is_Integer or exponent > 64:
-        return Call("pow", (value_of(base), value_of(exponent)))
     factor = value_of(base)
-    return _power(factor, int(exponent))
+    if not (exponent.is_Rational and exponent.q in (1, 2)) or exponent > _HIGHEST_POWER:
+        return Call("pow", (factor, value_of(exponent)))
+    power = _power(factor, int(exponent))
+    return power if exponent.is_Integer else Binary("*", power, Call("sqrt", (factor,)))
 
 
 def _power(factor: Value, exponent: int) -> Value:

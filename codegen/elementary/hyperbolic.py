@@ -1,4 +1,7 @@
-"""Source of tanh: polynomials alone in float32, by the exponential in float64."""
+"""Source of tanh, sinh and cosh.
+
+tanh is made of polynomials alone in float32, the others by the exponential.
+"""
 
 from dataclasses import replace
 from functools import cache
@@ -112,6 +115,83 @@ def tanh(x):
     return np.copysign(near if a < LN3_HALF else far, x)
 '''
     return ElementaryFunction(name="tanh", dtype=real.dtype, needs=(), source=source, ulp=ulp)
+
+
+def sinh(real: Format) -> ElementaryFunction:
+    """Return the hyperbolic sine."""
+    # Roundings where they weigh most, a just above 1: last sum ½, eᵃ/2 1.1, its inverse ¼.
+    ulp = 2.0
+    p = _sinh_polynomial({"float32": 3, "float64": 6}[real.dtype])
+    source = f'''\
+{DECORATOR}
+def sinh(x):
+    """Return the hyperbolic sine of x, {real.dtype}, within {ulp} ulp.
+
+    With a = |x|: up to 1 an odd polynomial; beyond, h − 1/(4·h), h = eᵃ/2, which overflows no
+    earlier than the result. Odd; x itself where it is tiny.
+    {measured("sinh", real)}
+    Reference: W. J. Cody, W. Waite, "Software Manual for the Elementary Functions", 1980.
+    """
+{_half_of_exp(real)}
+    far = h - {real.number(0.25)} / h
+    # sinh a = a + a·z·q(z), z = a², {quality(p)}
+    z = a * a
+    zz = z * z
+{paired("q", "z", "zz", p, real)}
+    near = fma(a * z, q, a)
+    return np.copysign(far if a > {real.number(1)} else near, x)
+'''
+    return ElementaryFunction(name="sinh", dtype=real.dtype, source=source, ulp=ulp)
+
+
+def cosh(real: Format) -> ElementaryFunction:
+    """Return the hyperbolic cosine."""
+    # Roundings where they weigh most, a about 1: last sum ½, eᵃ/2 1.1, its inverse ¼.
+    ulp = 2.0
+    source = f'''\
+{DECORATOR}
+def cosh(x):
+    """Return the hyperbolic cosine of x, {real.dtype}, within {ulp} ulp.
+
+    h + 1/(4·h), h = eᵃ/2 with a = |x|, which overflows no earlier than the result.
+    Even; 1 where x is tiny.
+    {measured("cosh", real)}
+    Reference: W. J. Cody, W. Waite, "Software Manual for the Elementary Functions", 1980.
+    """
+{_half_of_exp(real)}
+    return h + {real.number(0.25)} / h
+'''
+    return ElementaryFunction(name="cosh", dtype=real.dtype, source=source, ulp=ulp)
+
+
+def _half_of_exp(real: Format) -> str:
+    """Return the lines that make `a`, the magnitude of x, and `h`, eᵃ/2."""
+    p = exp_polynomial({"float32": 4, "float64": 10}[real.dtype])
+    largest = (2 - mp.mpf(2) ** -real.fraction) * mp.mpf(2) ** real.bias
+    bits_of_2 = int(real.bits(real.rounder), 16) + 1
+    return f"""\
+{reduction_constants(real)}
+    OVERFLOW = {real.number(mp.ceil(mp.ln(2 * largest)))}  # inf from here on
+    a = abs(x)
+    # a = k·ln 2 + r with an integer k and |r| ≤ ln 2 / 2, so that eᵃ/2 = 2ᵏ⁻¹·eʳ
+    y = OVERFLOW if a > OVERFLOW else a
+{REDUCTION}
+    # eʳ = 1 + t, t = r + r²·p(r), {quality(p)}
+    rr = r * r
+{paired("p", "r", "rr", p, real)}
+    t = fma(rr, p, r)
+    # 2ᵏ⁻¹ may lie outside the format where eᵃ/2 does not: two factors of half the exponent
+    exponent = {real.integer_of(f"{real.bits_of('shifted')} - 0x{bits_of_2:X}")}
+    half = exponent >> 1
+    first = {real.of_bits(f"(half + {real.bias}) << {real.fraction}")}
+    second = {real.of_bits(f"(exponent - half + {real.bias}) << {real.fraction}")}
+    h = fma(t, first, first) * second"""
+
+
+@cache
+def _sinh_polynomial(degree: int) -> Minimax:
+    """Return p of sinh x = x + x·z·p(z), z = x², for |x| ≤ 1."""
+    return odd_tail(mp.sinh, first=1, degree=degree, high=mp.mpf(1))
 
 
 @cache

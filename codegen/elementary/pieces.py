@@ -47,22 +47,31 @@ class ElementaryFunction:
         As in formulas; the source defines a function of this name, of one argument.
     dtype : str
         ``float32`` or ``float64``, of argument and result.
-    needs : tuple of str
-        Elementary functions that the source calls; theirs must stand above it.
     source : str
-        A complete ``@njit`` function. Expects ``import numpy as np``,
+        A complete ``@njit`` function. Expects ``import math``, ``import numpy as np``,
         ``from numba import njit`` and `FMA` above it.
     ulp : float
         Bound of the error in units in the last place of the result: the spacing of the
         numbers around it, subnormal ones included. It holds with and without fused
         multiply-add: the roundings added up where they weigh most, above what was measured.
+    needs : tuple of str
+        Elementary functions that the source calls; theirs must stand above it.
+    bound : float
+        The largest ``|x|`` that is computed here: as the source of ``near_NAME`` does, the one
+        that it needs, which has no branch. Beyond it the C library's function is called.
     """
 
     name: str
     dtype: str
-    needs: tuple[str, ...]
     source: str
     ulp: float
+    needs: tuple[str, ...] = ()
+    bound: float = math.inf
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the C library's function of this name is called beyond `bound`."""
+        return self.bound < math.inf
 
 
 @final

@@ -9,6 +9,7 @@ operators and comparisons in C as a number does, so that one text serves both::
     n >> 23, of a signed n            shift_right(n, 23)
     np.copysign(a, b), abs(a)         v_copysign(a, b), v_abs(a)
     np.float32(1.5)                   1.5f, and v_all(1.5f) where a vector must stand
+    math.sin(x) if test else b        any_lane(test) ? v_where(test, library_sin(x), b) : b
 
 Integers are unsigned in C, where they wrap as they do in Python's text; the arithmetic shift
 is a function for that reason. What has no arithmetic of its own calls the C library, once a
@@ -19,12 +20,12 @@ import ast
 
 import numpy as np
 
-from codegen.approximation import KNOWN, ElementaryFunction, elementary_function
+from codegen.approximation import KNOWN, ElementaryFunction, with_needed
 from codegen.errors import InternalError
 from codegen.kernel import Dtype
 
 # functions that are left to the C library; "pow" takes two arguments
-LIBRARY = ("sin", "cos", "tan", "atan", "sinh", "cosh", "sqrt", "pow")
+LIBRARY = ("sqrt", "pow")
 PROVIDED = ("abs",)  # by the template
 _LONG = 1e16  # from here on a whole number is written with an exponent
 # names that <math.h> defines as macros
@@ -60,30 +61,47 @@ def function_sources(names: list[str], dtype: Dtype) -> list[str]:
     InternalError
         If a function is not known, or its text holds what C's vectors do not have.
     """
-    ordered: list[str] = []
+    functions: dict[str, ElementaryFunction | None] = {}  # those of the library: None
     for name in names:
         if name in KNOWN:
-            needs = elementary_function(name, dtype).needs
-            ordered += [n for n in (*needs, name) if n not in ordered]
+            functions |= {function.name: function for function in with_needed(name, dtype)}
         elif name not in PROVIDED:
-            ordered.append(name)
+            functions[name] = None
+    bounded = [name for name, function in functions.items() if function and function.is_bounded]
     return [
-        _Translation(elementary_function(name, dtype), dtype).source()
-        if name in KNOWN
-        else _by_lane(name, dtype)
-        for name in ordered
+        *([_any_lane(dtype)] if bounded else []),
+        *(_by_lane(name, dtype, own=f"library_{name}") for name in bounded),
+        *(
+            _Translation(function, dtype).source() if function else _by_lane(name, dtype, own=name)
+            for name, function in functions.items()
+        ),
     ]
 
 
-def _by_lane(name: str, dtype: Dtype) -> str:
-    if name not in LIBRARY:
+def _any_lane(dtype: Dtype) -> str:
+    word = f"uint{8 * np.dtype(dtype).itemsize}_t"
+    return f"""\
+/* Whether a test holds for any lane. */
+PRIVATE int any_lane(words test)
+{{
+    {word} one[LANES], any = 0;
+    memcpy(one, &test, sizeof test);
+    for (int s = 0; s < LANES; s++)
+        any |= one[s];
+    return any != 0;
+}}
+"""
+
+
+def _by_lane(name: str, dtype: Dtype, *, own: str) -> str:
+    if name not in (*LIBRARY, *KNOWN):
         raise InternalError(f"the function {name} has no form in C")
     call = f"{name}f" if dtype == "float32" else name
     if name == "pow":
         head, copies, arguments = "lanes x, lanes y", ["x", "y"], "one_x[s], one_y[s]"
     else:
         head, copies, arguments = "lanes x", ["x"], "one_x[s]"
-    lines = [f"/* C's own {call}, lane by lane. */", f"static inline lanes v_{name}({head})", "{"]
+    lines = [f"/* C's own {call}, lane by lane. */", f"static inline lanes v_{own}({head})", "{"]
     for variable in copies:
         lines += [
             f"    T one_{variable}[LANES];",
@@ -207,6 +225,14 @@ class _Translation:
                 return f"({sides})" if own < outer or (own == _BITS and outer) else sides
             case ast.Compare(left=left, ops=[op], comparators=[right]):
                 return f"{self.text(left, 0)} {_COMPARISONS[type(op)]} {self.text(right, 0)}"
+            case ast.IfExp(
+                test=test,
+                body=ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr=name), args=[x]),
+                orelse=otherwise,
+            ):
+                condition, kept = self.text(test, 0), self.vector(otherwise)
+                rare = f"v_where({condition}, v_library_{name}({self.vector(x)}), {kept})"
+                return f"any_lane((words)({condition})) ? {rare} : {kept}"
             case ast.IfExp(test=test, body=then, orelse=otherwise):
                 condition = self.text(test, 0)
                 return f"v_where({condition}, {self.vector(then)}, {self.vector(otherwise)})"

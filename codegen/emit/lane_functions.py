@@ -8,9 +8,11 @@ selection, which must not be a branch, and the bits of a number::
     np.int32(n).view(np.float32)      from_bits(n)
     np.int32(n)                       n
     np.copysign(a, b)                 copysign(a, b)
+    math.sin(x) if test else b        where(test, library_sin(x), b) if any_lane(test) else b
 
 Nothing else changes, ``fma`` of vectors being `FMA`: the operations stay the same ones in the
-same order, and so does every bit of the result.
+same order, and so does every bit of the result. The C library's functions, which are called for
+numbers beyond a range, are the one branch: a vector is seldom there.
 """
 
 import ast
@@ -21,6 +23,16 @@ from codegen.errors import InternalError
 FMA = """\
 # x·y + z, rounded once: by a processor without such an instruction, twice
 fma = _function(3, _REALS, _llvm("fmuladd", 3))
+"""
+# whether a test holds for any lane
+ANY_LANE = """\
+any_lane = _function(
+    1,
+    types.boolean,
+    lambda builder, mask: builder.icmp_unsigned(
+        "!=", builder.bitcast(mask, ir.IntType(LANES)), ir.IntType(LANES)(0)
+    ),
+)
 """
 _INTEGERS = ("int32", "int64")
 _REALS = ("float32", "float64")
@@ -57,6 +69,14 @@ def lane_source(function: ElementaryFunction) -> str:
 def _written(node: ast.expr, line: bytes) -> str:
     """Return the text of an expression of one line, written for vectors."""
     match node:
+        case ast.IfExp(
+            test=test,
+            body=ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr=name), args=[x]),
+            orelse=ast.Name(id=otherwise),
+        ):
+            condition = _written(test, line)
+            rare = f"where({condition}, library_{name}({_written(x, line)}), {otherwise})"
+            return f"{rare} if any_lane({condition}) else {otherwise}"
         case ast.IfExp(test=test, body=then, orelse=otherwise):
             return _call("where", line, test, then, otherwise)
         case ast.Call(

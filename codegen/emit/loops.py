@@ -11,6 +11,7 @@ the two they meet. Which nodes need to meet first follows from what they read an
 
 from dataclasses import replace
 
+from codegen.emit import bounded
 from codegen.emit.optimizer_change import Change
 from codegen.emit.rooms import rooms_taken
 from codegen.emit.values import named_parts, text, tuple_text
@@ -352,8 +353,19 @@ class _Kernel:
         return (second, first) if self.buffers[load.buffer].batch_first else (first, second)
 
     def elementwise(self, node: Elementwise) -> None:
-        used = [Load(store.buffer, store.axes) for store in node.stores]
-        depth = self.loops(node.axes, self.extents(*used))
+        extents = self.extents(*(Load(store.buffer, store.axes) for store in node.stores))
+        near = bounded.near(node, self.program.dtype)
+        if near == node or not node.axes:
+            self.stores(node, self.loops(node.axes, extents))
+            return
+        self.add(1, "beyond = False")
+        self.stores(near, self.loops(node.axes, extents))
+        self.add(1, "if beyond:  # seldom: not by vectors")
+        before = len(self.lines)
+        self.stores(node, self.loops(node.axes, extents))
+        self.lines[before:] = [INDENT + line for line in self.lines[before:]]
+
+    def stores(self, node: Elementwise, depth: int) -> None:
         known: dict[Load, str] = {}
 
         def place(load: Load) -> str:
@@ -365,6 +377,8 @@ class _Kernel:
             names, value = named_parts(store.value, prefix)
             for name, part in names:
                 self.add(depth, f"{name} = {text(part, place)}")
+            tests = [bounded.tests(part, place, self.program.dtype) for _, part in names]
+            tests.append(bounded.tests(value, place, self.program.dtype))
             target = Load(store.buffer, store.axes)
             if target in later and store.axes:
                 # kept in a register for the stores that follow
@@ -374,6 +388,8 @@ class _Kernel:
                     self.add(depth, f"{self.place(target)} = {known[target]}")
             else:
                 self.add(depth, f"{self.place(target)} = {text(value, place)}")
+            for line in dict.fromkeys(line for lines in tests for line in lines):
+                self.add(depth, line)
 
     def reduce(self, node: Reduce) -> None:
         extents = self.extents(Load(node.out, node.out_axes), *loads(node.value))

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from codegen.approximation import FMA, KNOWN, elementary_function
+from codegen.approximation import FMA, KNOWN, ElementaryFunction, with_needed
 from codegen.emit import lane_functions
 from codegen.emit.lanes import Layout, block_source, layout_of
 from codegen.emit.loops import LANES, kernel_inputs, kernel_source, sparse_weights, uses_blas
@@ -34,9 +34,7 @@ from codegen.optimizer_programs import Optimizer
 from derive.program import ONE_HOT
 
 # functions that are left to the C library, or to the processor
-FROM_MATH = {
-    name: f"math.{name}" for name in ("sin", "cos", "tan", "atan", "sinh", "cosh", "sqrt", "pow")
-}
+FROM_MATH = {name: f"math.{name}" for name in ("sqrt", "pow")}
 BUILT_IN = {"abs"}
 _UNKNOWN_HASH = "?" * 16
 _INLINED = '_inlined = njit(**_FLAGS, **_INNER, fastmath={"contract"}, forceinline=True)\n'
@@ -297,25 +295,24 @@ def _imports(*, blas: bool, vectors: bool, team: bool) -> str:
 def _elementary(programs: Mapping[str, KernelProgram], dtype: str, *, lanes: bool) -> str:
     """Return the source of the elementary functions that the kernels call."""
     called = sorted({name for program in programs.values() for name in _functions(program)})
-    needed: list[str] = []
+    needed: list[ElementaryFunction] = []
+    lines: list[str] = []
     for name in called:
         if name in KNOWN:
-            needed += [
-                n for n in (*elementary_function(name, dtype).needs, name) if n not in needed
-            ]
-    lines = [
-        f"{name} = _by_lane({2 if name == 'pow' else 1}, {FROM_MATH[name]})"
-        if lanes
-        else f"{name} = {FROM_MATH[name]}"
-        for name in called
-        if name in FROM_MATH and not (lanes and name == "sqrt")
-    ]
+            needed += [found for found in with_needed(name, dtype) if found not in needed]
+        elif not lanes:
+            lines.append(f"{name} = {FROM_MATH[name]}")
+        elif name != "sqrt":
+            lines.append(f"{name} = _by_lane({2 if name == 'pow' else 1}, {FROM_MATH[name]})")
     if not needed and not lines:
         return ""
+    bounded = [function.name for function in needed if function.is_bounded]
+    if lanes and bounded:
+        lines += [f"library_{name} = _by_lane(1, math.{name})" for name in bounded]
+        lines.append(lane_functions.ANY_LANE)
     title = f"# {'-' * 66} elementary functions\n"
-    functions = [elementary_function(name, dtype) for name in needed]
-    sources = [lane_functions.lane_source(f) if lanes else f.source for f in functions]
-    fused = [lane_functions.FMA if lanes else FMA] if functions else []
+    sources = [lane_functions.lane_source(f) if lanes else f.source for f in needed]
+    fused = [lane_functions.FMA if lanes else FMA] if needed else []
     return "\n\n".join([title + "\n".join(lines), *fused, *sources])
 
 

@@ -9,7 +9,7 @@ import pytest
 from emitted import source
 from numba import njit
 
-from codegen.approximation import FMA, KNOWN, elementary_function
+from codegen.approximation import FMA, KNOWN, ElementaryFunction, elementary_function, with_needed
 from codegen.elementary.pieces import FMA_IMPORTS
 from codegen.emit import lane_functions
 from codegen.emit.lane_functions import lane_source
@@ -18,11 +18,17 @@ from codegen.errors import InternalError
 ROWS = 20_000
 
 
+def every_function(dtype: str) -> list[ElementaryFunction]:
+    """Return all functions, those that others call first."""
+    return [function for name in KNOWN for function in with_needed(name, dtype)]
+
+
 def of_numbers(dtype: str) -> ModuleType:
     """Return every elementary function as it is for numbers."""
     module = ModuleType("numbers")
-    for name in KNOWN:
-        exec(f"import numpy as np\n{FMA_IMPORTS}\n{FMA}\n{_text(name, dtype)}", vars(module))
+    exec(f"import math\nimport numpy as np\n{FMA_IMPORTS}\n{FMA}", vars(module))
+    for function in every_function(dtype):
+        exec(function.source, vars(module))
     return module
 
 
@@ -32,8 +38,11 @@ def of_vectors(dtype: str) -> ModuleType:
     text = text[
         : text.index("# ------------------------------------------------------------------ ele")
     ]
-    text += lane_functions.FMA
-    text += "".join(lane_source(elementary_function(name, dtype)) for name in KNOWN)
+    text += lane_functions.FMA + lane_functions.ANY_LANE
+    functions = every_function(dtype)
+    bounded = [function.name for function in functions if function.is_bounded]
+    text += "".join(f"library_{name} = _by_lane(1, math.{name})\n" for name in bounded)
+    text += "".join(map(lane_source, functions))
     module = ModuleType("vectors")
     exec(text, vars(module))
     return module
@@ -119,6 +128,34 @@ def test_every_bit_is_the_same(dtype: str) -> None:
                 (
                     "second = np.int32((exponent - half + 127) << 23).view(np.float32)",
                     "second = from_bits((exponent - half + 127) << 23)",
+                ),
+            ],
+        ),
+        (
+            "near_cos",
+            [
+                ("k_bits = np.float32(shifted).view(np.int32)", "k_bits = bits(shifted)"),
+                (
+                    "odd = np.int32((k_bits & 1) << 30).view(np.float32)  # 2 or 0",
+                    "odd = from_bits((k_bits & 1) << 30)  # 2 or 0",
+                ),
+                (
+                    "value = sine if odd > np.float32(0.0) else cosine",
+                    "value = where(odd > np.float32(0.0), sine, cosine)",
+                ),
+                (
+                    "sign = np.int32((((k_bits + 1) & 2) << 30) + 0x3F800000).view(np.float32)",
+                    "sign = from_bits((((k_bits + 1) & 2) << 30) + 0x3F800000)",
+                ),
+            ],
+        ),
+        (
+            "cos",
+            [
+                (
+                    "return math.cos(x) if abs(x) > BOUND else value",
+                    "return where(abs(x) > BOUND, library_cos(x), value)"
+                    " if any_lane(abs(x) > BOUND) else value",
                 ),
             ],
         ),

@@ -80,6 +80,11 @@ FORMS: dict[str, tuple[sympy.Expr, Value]] = {
         1 / sympy.sqrt(x),
         Binary("/", Const(1.0), Call("sqrt", (X,))),
     ),
+    "half a power": (x ** Rational(3, 2), Binary("*", X, Call("sqrt", (X,)))),
+    "half a power below": (
+        x ** Rational(-3, 2),
+        Binary("/", Const(1.0), Binary("*", X, Call("sqrt", (X,)))),
+    ),
     "high power": (x**65, Call("pow", (X, Const(65.0)))),
     "power of decimal": (x ** Float("2.5"), Call("pow", (X, Const(2.5)))),
     "power with a power": (x**y, Call("pow", (X, Y))),
@@ -116,6 +121,13 @@ def test_every_function_means_what_sympy_means(function: Callable[..., sympy.Exp
 def test_whole_powers(exponent: int) -> None:
     value = value_of(Pow(scalar("a"), exponent))
     assert numbers(value, a=1.07) == pytest.approx(1.07**exponent, rel=1e-14)
+
+
+@pytest.mark.parametrize("twice", [-129, -5, -3, -1, 1, 3, 5, 7, 127])
+def test_half_powers_are_square_roots(twice: int) -> None:
+    value = value_of(Pow(scalar("a"), Rational(twice, 2)))
+    assert numbers(value, a=1.07) == pytest.approx(1.07 ** (twice / 2), rel=1e-14)
+    assert ("pow" in str(value)) == (abs(twice) > 128)
 
 
 def test_a_power_takes_few_multiplications() -> None:

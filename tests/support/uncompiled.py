@@ -31,6 +31,7 @@ _IMPORTS = {
     ),
     "from llvmlite import ir\n": "",
     lane_functions.FMA: "from uncompiled import fma\n",
+    lane_functions.ANY_LANE: "from numpy import any as any_lane\n",
     "import llvmlite.binding\n": "",
     "\n_register_gemm()\n": "\n",
     "\n_can_yield = _register_yield()\n": "\n_can_yield = True\n",
