@@ -66,6 +66,7 @@ _NEAR: Final[dict[str, Callable[[Format], ElementaryFunction]]] = {
     "near_sin": trigonometric.near_sin,
     "near_tan": trigonometric.near_tan,
 }
+BOUNDED: Final[tuple[str, ...]] = tuple(name.removeprefix("near_") for name in _NEAR)
 
 
 @cache
@@ -92,4 +93,12 @@ def with_needed(name: str, dtype: str) -> tuple[ElementaryFunction, ...]:
     return (*(elementary_function(needed, dtype) for needed in own.needs), own)
 
 
-__all__ = ["DECORATOR", "FMA", "KNOWN", "ElementaryFunction", "elementary_function", "with_needed"]
+__all__ = [
+    "BOUNDED",
+    "DECORATOR",
+    "FMA",
+    "KNOWN",
+    "ElementaryFunction",
+    "elementary_function",
+    "with_needed",
+]

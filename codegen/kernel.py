@@ -259,6 +259,12 @@ def is_rows(shape: tuple[Extent, ...]) -> bool:
     return len(shape) in (1, 2) and shape[-1] == BATCH
 
 
+def called(value: Value) -> set[str]:
+    """Return the names of the functions that a value calls."""
+    own = {value.function} if isinstance(value, Call) else set()
+    return own.union(*(called(part) for part in parts(value)))
+
+
 def loads(value: Value) -> Iterator[Load]:
     """Yield every load of a value, left to right."""
     match value:

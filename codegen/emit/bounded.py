@@ -16,27 +16,23 @@ the node stores computed once more, number by number, by ``sin`` itself::
 from collections.abc import Iterator
 from dataclasses import replace
 
-from codegen.approximation import KNOWN, elementary_function
+from codegen.approximation import BOUNDED, elementary_function
 from codegen.emit.values import Place, constant, text
 from codegen.kernel import Call, Dtype, Elementwise, Value, parts, rebuild
 
 _NEAR = "near_"
 
 
-def near(node: Elementwise, dtype: Dtype) -> Elementwise:
+def near(node: Elementwise) -> Elementwise:
     """Return a node with functions that are right up to their bounds; itself if it has none."""
-    return replace(node, stores=tuple(replace(s, value=_near(s.value, dtype)) for s in node.stores))
+    return replace(node, stores=tuple(replace(s, value=_near(s.value)) for s in node.stores))
 
 
-def _near(value: Value, dtype: Dtype) -> Value:
-    inner = tuple(_near(part, dtype) for part in parts(value))
-    if isinstance(value, Call) and _is_bounded(value.function, dtype):
+def _near(value: Value) -> Value:
+    inner = tuple(_near(part) for part in parts(value))
+    if isinstance(value, Call) and value.function in BOUNDED:
         return Call(_NEAR + value.function, inner)
     return rebuild(value, inner)
-
-
-def _is_bounded(name: str, dtype: Dtype) -> bool:
-    return name in KNOWN and elementary_function(name, dtype).is_bounded
 
 
 def tests(value: Value, place: Place, dtype: Dtype) -> list[str]:

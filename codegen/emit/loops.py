@@ -354,7 +354,7 @@ class _Kernel:
 
     def elementwise(self, node: Elementwise) -> None:
         extents = self.extents(*(Load(store.buffer, store.axes) for store in node.stores))
-        near = bounded.near(node, self.program.dtype)
+        near = bounded.near(node)
         if near == node or not node.axes:
             self.stores(node, self.loops(node.axes, extents))
             return

@@ -29,7 +29,7 @@ from codegen.emit.pieces import (
 from codegen.emit.shards import NO_SHARDS, shards_placeholders
 from codegen.emit.sparse import sparse_placeholders
 from codegen.emit.tiles import tile_placeholders
-from codegen.kernel import Buffer, Call, Elementwise, KernelProgram, Reduce, Update, Value, parts
+from codegen.kernel import Buffer, Elementwise, KernelProgram, Reduce, Update, called
 from codegen.optimizer_programs import Optimizer
 from derive.program import ONE_HOT
 
@@ -294,10 +294,10 @@ def _imports(*, blas: bool, vectors: bool, team: bool) -> str:
 
 def _elementary(programs: Mapping[str, KernelProgram], dtype: str, *, lanes: bool) -> str:
     """Return the source of the elementary functions that the kernels call."""
-    called = sorted({name for program in programs.values() for name in _functions(program)})
+    names = sorted({name for program in programs.values() for name in _functions(program)})
     needed: list[ElementaryFunction] = []
     lines: list[str] = []
-    for name in called:
+    for name in names:
         if name in KNOWN:
             needed += [found for found in with_needed(name, dtype) if found not in needed]
         elif not lanes:
@@ -321,15 +321,10 @@ def _functions(program: KernelProgram) -> set[str]:
     for node in program.nodes:
         if isinstance(node, Elementwise):
             for store in node.stores:
-                found |= _called(store.value)
+                found |= called(store.value)
         elif isinstance(node, Reduce):
-            found |= _called(node.value)
+            found |= called(node.value)
     return found - BUILT_IN
-
-
-def _called(value: Value) -> set[str]:
-    own = {value.function} if isinstance(value, Call) else set()
-    return own.union(*(_called(part) for part in parts(value)))
 
 
 def _placeholders(

@@ -16,6 +16,7 @@ References
 from dataclasses import replace
 from math import prod
 
+from codegen.approximation import BOUNDED
 from codegen.kernel import (
     BATCH,
     Buffer,
@@ -23,6 +24,7 @@ from codegen.kernel import (
     Extent,
     KernelProgram,
     Load,
+    called,
     is_rows,
     loads,
     reads,
@@ -36,7 +38,8 @@ def reuse_memory(program: KernelProgram) -> KernelProgram:
     """Return `program` with a `room` for each buffer that lies in another one's memory.
 
     Only work that has a shape takes part, not what callers hand over. A sum is never written
-    over what it reads, since each of its entries reads many.
+    over what it reads, since each of its entries reads many, nor is what a function computes that
+    has a bound: beyond it the loop runs once more (`codegen.emit.bounded`).
     """
     work = {b.name: b for b in program.buffers if b.role == "work" and b.shape}
     needed, by_others = _needed(program, work)
@@ -82,7 +85,7 @@ def _chains(
     first = {name: name for name in needed}
     followed: set[str] = set()
     for place, node in enumerate(program.nodes):
-        if not isinstance(node, Elementwise):
+        if not isinstance(node, Elementwise) or _runs_twice(node):
             continue
         for number, store in enumerate(node.stores):
             if store.buffer not in needed:
@@ -101,6 +104,10 @@ def _chains(
                     followed.add(name)
                     break
     return first
+
+
+def _runs_twice(node: Elementwise) -> bool:
+    return any(not called(store.value).isdisjoint(BOUNDED) for store in node.stores)
 
 
 def _only_before(node: Elementwise, name: str, target: Load, number: int) -> bool:

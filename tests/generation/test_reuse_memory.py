@@ -110,6 +110,14 @@ PLACED: dict[str, tuple[KernelProgram, dict[str, str]]] = {
         ),
         {"H1": "Z1", "v": "Z1", "r": "Z2"},
     ),
+    "not what a loop may compute once more, from what it read": (
+        chain(
+            LAYERS[0],
+            elementwise("H1[j,i]", Call("sin", (at("Z1[j,i]"),))),
+            contract("Q[j,i]", "K[j,k]", "H1[k,i]"),
+        ),
+        {},
+    ),
     "an output of the caller's is left alone": (
         chain(*LAYERS[:2], outputs=("H1",)),
         {},
