@@ -25,6 +25,7 @@ Examples:
   gradwright bench mnist --sparse never
   gradwright bench circles --against c
   gradwright bench mnist --against torch,jax,sklearn,numpy --threads 2
+  gradwright bench mnist --against torch --threads 2 --busy 1
   gradwright bench circles --plot circles.svg
   gradwright bench 784-256-256-10 --batch 128
   mpiexec -n 2 gradwright bench mnist --ranks
@@ -57,6 +58,14 @@ measured peak. With several threads everybody runs with one, too, as NAME@1.
     "can compute the network; c only on request]",
 )
 @click.option("--threads", type=int, default=1, show_default=True, help="Of each contender.")
+@click.option(
+    "--busy",
+    metavar="K",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Processes that keep the contenders' processors busy beside them.",
+)
 @click.option("--repeats", type=int, default=5, show_default=True, help="Turns of each.")
 @click.option("--batch", type=int, help="Samples per step. [circles 10, mnist and SPEC 100]")
 @click.option(
@@ -101,6 +110,7 @@ def command(
     *,
     against: str | None,
     threads: int,
+    busy: int,
     repeats: int,
     batch: int | None,
     epochs: int | None,
@@ -150,6 +160,7 @@ def command(
             target,
             against=None if against is None else [name.strip() for name in against.split(",")],
             threads=threads,
+            busy=busy,
             repeats=repeats,
             batch=batch,
             epochs=epochs,
