@@ -28,6 +28,7 @@ Examples:
   gradwright bench mnist --against torch --threads 2 --busy 1
   gradwright bench circles --plot circles.svg
   gradwright bench 784-256-256-10 --batch 128
+  gradwright bench 784-256-256-10 --batch 128 --products
   mpiexec -n 2 gradwright bench mnist --ranks
   gradwright bench 8-64:relu-1 --loss mse --against torch --format json
 
@@ -100,6 +101,12 @@ measured peak. With several threads everybody runs with one, too, as NAME@1.
     "model it for up to 1,000. --batch counts the samples of each.",
 )
 @click.option(
+    "--products",
+    is_flag=True,
+    help="Time each matrix product of a step by every way there is, against the model by which "
+    "one is chosen.",
+)
+@click.option(
     "--plot",
     metavar="FILE",
     shell_complete=files,
@@ -122,6 +129,7 @@ def command(
     labels: str,
     format_: str,
     ranks: bool,
+    products: bool,
     plot: str | None,
 ) -> None:
     """Time training by generated kernels against other tools.
@@ -146,6 +154,17 @@ def command(
         return
     refuse_launch("gradwright bench without --ranks")
     from derive.spec import DEFAULT_LOSS
+
+    loss = DEFAULT_LOSS if loss is None else loss
+    if products:
+        from runtime.bench.product_table import product_table
+        from runtime.bench.workload import workload
+
+        options: dict[str, Any] = {"define": define, "l2": l2 or 0.0, "labels": labels}
+        work = workload(target, batch=batch, dtype=dtype, loss=loss, **options)
+        table = product_table(work, threads=threads, repeats=repeats)
+        click.echo(table.to_json() if format_ == "json" else f"{table}\n", nl=False)
+        return
     from runtime.bench.plot import bench_picture, check_kind
     from runtime.bench.turns import run_bench
     from runtime.files import replacing
@@ -166,7 +185,7 @@ def command(
             epochs=epochs,
             dtype=dtype,
             sparse=sparse,
-            loss=DEFAULT_LOSS if loss is None else loss,
+            loss=loss,
             define=define,
             l2=l2 or 0.0,
             labels=labels,

@@ -17,7 +17,7 @@ from kernels import (
 
 from codegen.kernel import Contract, KernelProgram
 from codegen.passes import choose_matmul
-from codegen.passes.choose_matmul import MOST_PAIRS, MOST_UNROLLED
+MOST_PAIRS, MOST_UNROLLED = 256, 16
 from codegen.verify import verify
 
 
