@@ -37,9 +37,7 @@ def product_of(program: KernelProgram, node: Contract, batch: int) -> Product:
     extents: dict[str, Extent] = {}
     for load in (node.left, node.right):
         extents |= zip(load.axes, program.buffer(load.buffer).shape, strict=True)
-    sizes = {
-        axis: batch if extent == BATCH else int(extent) for axis, extent in extents.items()
-    }
+    sizes = {axis: batch if extent == BATCH else int(extent) for axis, extent in extents.items()}
     rows, columns = node.out_axes
     right = node.right if columns in node.right.axes else node.left
     return Product(
@@ -53,7 +51,9 @@ def product_of(program: KernelProgram, node: Contract, batch: int) -> Product:
 
 def _by_rows(load: Load, buffer: Buffer) -> tuple[str, ...]:
     """Return the axes of a factor as it lies in memory; a batch of inputs lies as it comes."""
-    return load.axes[::-1] if buffer.role == "input" and buffer.shape[-1:] == (BATCH,) else load.axes
+    return (
+        load.axes[::-1] if buffer.role == "input" and buffer.shape[-1:] == (BATCH,) else load.axes
+    )
 
 
 def _only_blas_reads(program: KernelProgram, name: str) -> bool:

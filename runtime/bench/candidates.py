@@ -5,21 +5,21 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 
 from codegen.compile import compile_module, keep_compiled
 from codegen.emit.loops import kernel_source
 from codegen.emit.tiles import tile_rows
-from codegen.kernel import BATCH, Contract, KernelProgram, reads
+from codegen.kernel import BATCH, Buffer, Contract, KernelProgram, reads
 from codegen.product_choice import ProductChoice, product_choices
 from codegen.product_cost import WAYS, Way
 from codegen.source import GeneratedSource
 from runtime.bench.workload import Workload
 from runtime.errors import InputError
 
-_LEAST = 2e-3  # seconds that a figure is the mean of, at least
+_LEAST = 5e-3  # seconds that a figure is the mean of, at least
 # what a kernel calls in the place of `_product`, which is one or the other
 _CALLS = {"own": "_own_gemm(", "blas": "_gemm("}
 
@@ -69,7 +69,9 @@ def time_products(work: Workload, threads: Sequence[int], repeats: int) -> list[
                     way: _Run(module, step, choice.node, f"_{way}_{number}", way, work.batch, count)
                     for way in ways
                 }
-                turns = [{way: run.seconds(pool) for way, run in runs.items()} for _ in range(repeats)]
+                turns = [
+                    {way: run.seconds(pool) for way, run in runs.items()} for _ in range(repeats)
+                ]
                 seconds = {way: tuple(turn[way] for turn in turns) for way in ways}
                 found.append(TimedProduct(choice=choice, threads=count, seconds=seconds))
     keep_compiled(module)
@@ -83,19 +85,28 @@ def _choices(step: KernelProgram, work: Workload, threads: int) -> tuple[Product
 def _alone(step: KernelProgram, node: Contract, way: Way) -> KernelProgram:
     """Return a programme of one product by some way; loops read all samples last."""
     used = {node.out, *reads(node)}
-    buffers = []
-    for buffer in step.buffers:
-        if buffer.name in used:
-            role = "output" if buffer.name == node.out else "input"
-            role = "parameter" if buffer.role == "parameter" else role
-            by_rows = buffer.batch_first and way != "loops"
-            buffers.append(replace(buffer, role=role, batch_first=by_rows))
-    method = "loops" if way == "loops" else "blas"
-    nodes = (replace(node, method=method),)
-    return replace(step, buffers=tuple(buffers), nodes=nodes, outputs=(node.out,))
+    buffers = tuple(
+        replace(
+            buffer,
+            role=_role(buffer, node),
+            batch_first=buffer.batch_first and way != "loops",
+        )
+        for buffer in step.buffers
+        if buffer.name in used
+    )
+    alone = replace(node, method="loops" if way == "loops" else "blas")
+    return replace(step, buffers=buffers, nodes=(alone,), outputs=(node.out,))
 
 
-def _compiled(source: GeneratedSource, step: KernelProgram, nodes: Sequence[Contract]) -> ModuleType:
+def _role(buffer: Buffer, node: Contract) -> Literal["parameter", "output", "input"]:
+    if buffer.role == "parameter":
+        return "parameter"
+    return "output" if buffer.name == node.out else "input"
+
+
+def _compiled(
+    source: GeneratedSource, step: KernelProgram, nodes: Sequence[Contract]
+) -> ModuleType:
     """Return the network's module with a kernel more for each product and way."""
     texts = [source.text]
     for number, node in enumerate(nodes):

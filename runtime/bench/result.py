@@ -224,8 +224,8 @@ class BenchResult:
             f"{work.data}: {work.spec}, {work.loss}, batch {work.batch}, {work.dtype}",
             f"a run: {work.epochs} epoch{'s' * (work.epochs != 1)} of {work.steps} steps, shuffles "
             "included, no evaluation, the same start each time",
-            f"{self.repeats} turn{'s' * (self.repeats != 1)} each, one contender after the other{beside}; "
-            "median (least – most)",
+            f"{self.repeats} turn{'s' * (self.repeats != 1)} each, one contender after the other"
+            f"{beside}; median (least – most)",
             f"{platform['cpu']}, {platform['system']} {platform['release']}, {threads}, "
             f"{bound if self.processors else 'not bound to a processor'}",
             versions,
