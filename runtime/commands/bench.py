@@ -25,7 +25,7 @@ Examples:
   gradwright bench mnist --sparse never
   gradwright bench circles --against c
   gradwright bench mnist --against torch,jax,sklearn,numpy --threads 2
-  gradwright bench mnist --against torch --threads 2 --busy 1
+  gradwright bench mnist --against c --threads 2 --busy 1
   gradwright bench circles --plot circles.svg
   gradwright bench 784-256-256-10 --batch 128
   gradwright bench 784-256-256-10 --batch 128 --products
