@@ -1,16 +1,13 @@
-"""Choose loops of our own or BLAS for each product.
+"""Choose loops of our own or a call for each product, by the model of what they cost.
 
-A call of BLAS costs about a microsecond before it multiplies anything, and a small network
-is done by then; a loop over samples in vectors keeps up as long as the other sum is short
-enough to be unrolled. Measured on products of 2 to 1,024 units, batch 10 to 128.
+A call is of our own product in tiles where the processor has registers of 512 bits, and of BLAS
+where it has not: `codegen.product_cost` knows what each costs, and chooses.
 """
 
 from dataclasses import replace
 
-from codegen.kernel import BATCH, Contract, KernelProgram
-
-MOST_UNROLLED = 16  # terms of a sum that the compiler unrolls
-MOST_PAIRS = 256  # entries of the weight matrix
+from codegen.kernel import BATCH, Buffer, Contract, Extent, KernelProgram, Load
+from codegen.product_cost import BATCHES, Product, choose
 
 
 def choose_matmul(program: KernelProgram) -> KernelProgram:
@@ -31,20 +28,32 @@ def choose_matmul(program: KernelProgram) -> KernelProgram:
 
 
 def _chosen(program: KernelProgram, product: Contract) -> Contract:
-    weights = [
-        extent
-        for load in (product.left, product.right)
-        for axis, extent in zip(load.axes, program.buffer(load.buffer).shape, strict=True)
-        if extent != BATCH and (axis != product.axis or load is product.left)
-    ]
-    pairs = 1
-    for extent in weights:
-        pairs *= int(extent)
-    left_shape = program.buffer(product.left.buffer).shape
-    terms = left_shape[product.left.axes.index(product.axis)]
-    short = terms == BATCH or int(terms) <= MOST_UNROLLED
-    small = short and pairs <= MOST_PAIRS
-    return replace(product, method="loops" if small else "blas")
+    chosen = choose(product_of(program, product, batch) for batch in BATCHES)
+    return replace(product, method="loops" if chosen == "loops" else "blas")
+
+
+def product_of(program: KernelProgram, node: Contract, batch: int) -> Product:
+    """Return the sizes of a product for a batch of so many samples, and how its factors lie."""
+    extents: dict[str, Extent] = {}
+    for load in (node.left, node.right):
+        extents |= zip(load.axes, program.buffer(load.buffer).shape, strict=True)
+    sizes = {axis: batch if extent == BATCH else int(extent) for axis, extent in extents.items()}
+    rows, columns = node.out_axes
+    right = node.right if columns in node.right.axes else node.left
+    return Product(
+        rows=sizes[rows],
+        columns=sizes[columns],
+        summed=sizes[node.axis],
+        over_samples=extents[node.axis] == BATCH,
+        turned=_by_rows(right, program.buffer(right.buffer))[0] == columns,
+    )
+
+
+def _by_rows(load: Load, buffer: Buffer) -> tuple[str, ...]:
+    """Return the axes of a factor as it lies in memory; a batch of inputs lies as it comes."""
+    return (
+        load.axes[::-1] if buffer.role == "input" and buffer.shape[-1:] == (BATCH,) else load.axes
+    )
 
 
 def _only_blas_reads(program: KernelProgram, name: str) -> bool:

@@ -58,7 +58,9 @@ class BenchResult:
         Peer -> why it did not take part, though it was not asked to stay away.
     others
         Processors that other programmes used meanwhile (median of the turns), or None where
-        the system does not say.
+        the system does not say, and beside busy processes.
+    busy
+        How many processes kept the contenders' processors busy beside them.
     versions, platform
         As in the record of a run.
     memory
@@ -81,6 +83,7 @@ class BenchResult:
     differs: Mapping[str, str]
     left_out: Mapping[str, str]
     others: float | None
+    busy: int
     versions: Mapping[str, str]
     platform: Mapping[str, str | int]
     memory: Mapping[str, int] = field(default_factory=dict)
@@ -174,6 +177,7 @@ class BenchResult:
             "differs": dict(self.differs),
             "left_out": dict(self.left_out),
             "processors_used_by_others": self.others,
+            "busy": self.busy,
             "versions": dict(self.versions),
             "platform": dict(self.platform),
         }
@@ -218,6 +222,12 @@ class BenchResult:
             "the floor is that of dense products in calls of BLAS: kernels that skip inputs that "
             "are 0, or call nothing, can go below",
         ]
+        if self.busy and self.threads > 1:
+            share = Spread.of([1 / ratio for ratio in self.ratios(f"{OURS}@1")])
+            lines.append(
+                f"beside {_processes(self.busy)} {self.threads} threads of {OURS} take {share} "
+                "times as long as one"
+            )
         if self.above_peak > 1:
             lines.append(
                 f"a product was {self.above_peak:.2f} times as fast as the peak: the machine "
@@ -237,13 +247,18 @@ class BenchResult:
         versions = ", ".join(
             f"{name} {self.versions[name]}" for name in _TIMED if name in self.versions
         )
+        beside = f", beside {_processes(self.busy)}" if self.busy else ""
         return [
             f"{work.data}: {work.spec}, {work.loss}, batch {work.batch}, {work.dtype}",
             f"a run: {work.epochs} epoch{'s' * (work.epochs != 1)} of {work.steps} steps, shuffles "
             "included, no evaluation, the same start each time",
-            f"{self.repeats} turn{'s' * (self.repeats != 1)} each, one contender after the other; "
-            "median (least – most)",
+            f"{self.repeats} turn{'s' * (self.repeats != 1)} each, one contender after the other"
+            f"{beside}; median (least – most)",
             f"{platform['cpu']}, {platform['system']} {platform['release']}, {threads}, "
             f"{bound if self.processors else 'not bound to a processor'}",
             versions,
         ]
+
+
+def _processes(busy: int) -> str:
+    return f"{busy} busy process{'es' * (busy != 1)}"

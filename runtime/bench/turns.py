@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from runtime.bench.busy import busy_processes
 from runtime.bench.floors import Floors
 from runtime.bench.machine import MACHINE
 from runtime.bench.memory import LEAST, input_bytes
@@ -48,6 +49,7 @@ def run_bench(
     define: Sequence[str] = (),
     l2: float = 0.0,
     labels: str = "one-hot",
+    busy: int = 0,
     offline: bool = False,
     say: Say | None = None,
 ) -> BenchResult:
@@ -81,6 +83,8 @@ def run_bench(
         As for `Settings`; it is about our kernels alone.
     loss, define, l2
         As for `derive.parse_spec`.
+    busy
+        How many processes keep the contenders' processors busy beside them, in all turns.
     offline
         Never download MNIST.
     say
@@ -97,6 +101,8 @@ def run_bench(
     say = say or _say_nothing
     if repeats < 1:
         raise InputError(f"repeats: {repeats}. Expected a number from 1.")
+    if busy < 0:
+        raise InputError(f"busy: {busy}. Expected a number from 0.")
     processors = _choose_processors(threads)
     if against is not None:
         _check_known(against)
@@ -163,7 +169,8 @@ def run_bench(
             bound = processors[-count:] if processors else ()
             machine = Process(MACHINE, work, threads=count, processors=bound, **options)
             machines.append(stack.enter_context(machine))
-        times = _take_turns(processes, machines, repeats, say)
+        with busy_processes(busy, processors):
+            times = _take_turns(processes, machines, repeats, say, patience=0 if busy else PATIENCE)
         facts = processes[0].facts
         imports = {process.label: process.facts["import_seconds"] for process in processes}
     return BenchResult(
@@ -185,7 +192,8 @@ def run_bench(
         disagreement=disagreement,
         differs={name: reason for name in peers if (reason := difference(name, work)) is not None},
         left_out=left_out,
-        others=median(times.others) if times.others else None,
+        others=median(times.others) if times.others and not busy else None,
+        busy=busy,
         versions=facts["versions"],
         platform=platform_facts(),
     )
@@ -219,13 +227,17 @@ class _Times:
 
 
 def _take_turns(
-    processes: Sequence[Process], machines: Sequence[Process], repeats: int, say: Say
+    processes: Sequence[Process],
+    machines: Sequence[Process],
+    repeats: int,
+    say: Say,
+    *,
+    patience: float,
 ) -> _Times:
     labels = [process.label for process in processes]
     times = _Times(
         {label: [] for label in labels}, {label: [] for label in labels}, [[] for _ in machines], []
     )
-    patience = PATIENCE
     for turn in range(repeats):
         say(f"turn {turn + 1} of {repeats}")
         for process in (*processes, *machines):

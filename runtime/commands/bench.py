@@ -25,8 +25,10 @@ Examples:
   gradwright bench mnist --sparse never
   gradwright bench circles --against torch,torch-tutorial,c
   gradwright bench mnist --against torch,jax,sklearn,numpy --threads 2
+  gradwright bench mnist --against c --threads 2 --busy 1
   gradwright bench circles --plot circles.svg
   gradwright bench 784-256-256-10 --batch 128
+  gradwright bench 784-256-256-10 --batch 128 --products
   mpiexec -n 2 gradwright bench mnist --ranks
   gradwright bench 8-64:relu-1 --loss mse --against torch --format json
 
@@ -61,6 +63,14 @@ peak of an epoch, beyond what modules and compiled code take.
     "can compute the network; torch-tutorial and c only on request]",
 )
 @click.option("--threads", type=int, default=1, show_default=True, help="Of each contender.")
+@click.option(
+    "--busy",
+    metavar="K",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Processes that keep the contenders' processors busy beside them.",
+)
 @click.option("--repeats", type=int, default=5, show_default=True, help="Turns of each.")
 @click.option("--batch", type=int, help="Samples per step. [circles 10, mnist and SPEC 100]")
 @click.option(
@@ -95,6 +105,12 @@ peak of an epoch, beyond what modules and compiled code take.
     "model it for up to 1,000. --batch counts the samples of each.",
 )
 @click.option(
+    "--products",
+    is_flag=True,
+    help="Time each matrix product of a step by every way there is, against the model by which "
+    "one is chosen.",
+)
+@click.option(
     "--plot",
     metavar="FILE",
     shell_complete=files,
@@ -105,6 +121,7 @@ def command(
     *,
     against: str | None,
     threads: int,
+    busy: int,
     repeats: int,
     batch: int | None,
     epochs: int | None,
@@ -116,6 +133,7 @@ def command(
     labels: str,
     format_: str,
     ranks: bool,
+    products: bool,
     plot: str | None,
 ) -> None:
     """Time training by generated kernels against other tools.
@@ -140,6 +158,17 @@ def command(
         return
     refuse_launch("gradwright bench without --ranks")
     from derive.spec import DEFAULT_LOSS
+
+    loss = DEFAULT_LOSS if loss is None else loss
+    if products:
+        from runtime.bench.product_table import product_table
+        from runtime.bench.workload import workload
+
+        options: dict[str, Any] = {"define": define, "l2": l2 or 0.0, "labels": labels}
+        work = workload(target, batch=batch, dtype=dtype, loss=loss, **options)
+        table = product_table(work, threads=threads, repeats=repeats)
+        click.echo(table.to_json() if format_ == "json" else f"{table}\n", nl=False)
+        return
     from runtime.bench.plot import bench_picture, check_kind
     from runtime.bench.turns import run_bench
     from runtime.files import replacing
@@ -154,12 +183,13 @@ def command(
             target,
             against=None if against is None else [name.strip() for name in against.split(",")],
             threads=threads,
+            busy=busy,
             repeats=repeats,
             batch=batch,
             epochs=epochs,
             dtype=dtype,
             sparse=sparse,
-            loss=DEFAULT_LOSS if loss is None else loss,
+            loss=loss,
             define=define,
             l2=l2 or 0.0,
             labels=labels,

@@ -10,6 +10,7 @@ from runtime.commands.objective import objective_options, reader
 from runtime.commands.optimizer import method_option, schedule_option
 
 if TYPE_CHECKING:
+    from codegen.kernel import KernelProgram
     from codegen.passes.run import PassReport
 
 TARGETS = ("numba", "numpy", "c")
@@ -146,7 +147,10 @@ def command(
         write_atomically(output, source.text)
         click.echo(f"{shown(output)} is written", err=True)
     if explain:
-        click.echo(explanation(source.reports), err=output == "-", nl=False)
+        told = explanation(source.reports)
+        if "step" in source.programs:
+            told += explained_products(source.programs["step"], network.sizes)
+        click.echo(told, err=output == "-", nl=False)
 
 
 def explanation(reports: "Mapping[str, Sequence[PassReport]]") -> str:
@@ -183,6 +187,38 @@ def explanation(reports: "Mapping[str, Sequence[PassReport]]") -> str:
     purposes = _purposes({report.name for passes in reports.values() for report in passes})
     width = max(map(len, purposes))
     lines += [f"{name:<{width}}  {purpose}" for name, purpose in purposes.items()]
+    return "\n".join(lines) + "\n"
+
+
+def explained_products(step: "KernelProgram", sizes: "Sequence[int | str]") -> str:
+    """Return a table of the products of a step: how each is computed, and what the model says.
+
+    It is empty for a network of vectors, which is one kernel.
+    """
+    from codegen.emit.tiles import tile_rows
+    from codegen.passes.run import COUNTED
+    from codegen.product_choice import product_choices
+    from codegen.product_cost import AVX512, WAYS
+
+    rows_of_tile = tile_rows(tuple(map(int, sizes)))
+    choices = product_choices(step, COUNTED, tile_rows=rows_of_tile)
+    if not choices:
+        return ""
+    rows: list[Sequence[str]] = [("product of a step", "rows x columns x terms", *WAYS, "chosen")]
+    for choice in choices:
+        product = choice.product
+        extents = f"{product.rows} x {product.columns} x {product.summed}"
+        times = [f"{1e-3 * choice.predicted[way]:,.2f} µs" for way in WAYS]
+        rows.append((choice.name, extents, *times, choice.chosen))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["", *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows), ""]
+    lines += [
+        f"Predicted for {COUNTED} samples and one thread by codegen/product_cost.py, a model of:",
+        f"{AVX512.name}.",
+        "own: tiles of our own in training, and BLAS elsewhere or where the processor has no",
+        "registers of 512 bits; loops: plain loops, chosen where they are better for any batch.",
+        "gradwright bench SPEC --products measures all three here.",
+    ]
     return "\n".join(lines) + "\n"
 
 

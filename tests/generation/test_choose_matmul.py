@@ -17,7 +17,7 @@ from kernels import (
 
 from codegen.kernel import Contract, KernelProgram
 from codegen.passes import choose_matmul
-from codegen.passes.choose_matmul import MOST_PAIRS, MOST_UNROLLED
+from codegen.product_cost import UNROLLED
 from codegen.verify import verify
 
 
@@ -50,13 +50,12 @@ def method(program: KernelProgram) -> str:
 
 CHOSEN: dict[str, tuple[KernelProgram, str]] = {
     "small": (layer(10, 2), "loops"),
-    "sum as long as is unrolled": (layer(2, MOST_UNROLLED), "loops"),
-    "sum one longer": (layer(2, MOST_UNROLLED + 1), "blas"),
-    "as many weights as a loop takes": (layer(MOST_PAIRS // 16, 16), "loops"),
-    "more weights": (layer(MOST_PAIRS // 16 + 1, 16), "blas"),
+    "a sum as long as is unrolled": (layer(2, UNROLLED), "loops"),
+    "a sum one longer": (layer(2, UNROLLED + 1), "blas"),
+    "as many weights as loops take": (layer(16, 16), "loops"),
+    "more weights": (layer(60, 16), "blas"),
     "gradient of a small layer": (gradient(10, 2), "loops"),
-    "gradient with as many weights": (gradient(16, MOST_PAIRS // 16), "loops"),
-    "gradient with more weights": (gradient(17, MOST_PAIRS // 16), "blas"),
+    "gradient of more units": (gradient(10, 16), "blas"),
     "gradient over many units": (gradient(2, 100), "loops"),
     "gradient of MNIST's first layer": (gradient(100, 784), "blas"),
     "MNIST's first layer": (layer(100, 784), "blas"),

@@ -184,7 +184,7 @@ def test_how_many_threads_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     assert many(shared - 1, 1000, 10_000) == 1
     assert many(1000, 1000, 40) == 1, "fewer samples than a batch may have"
     assert many(1000, 1, 1000) == 1, "over before a thread is there"
-    monkeypatch.setattr(module, "_can_yield", False)
+    monkeypatch.setattr(module, "_can_wait", False)
     assert many(shared, 1000, 10_000) == module._members(3, 1, 1, 1) == 1
 
 
@@ -206,3 +206,81 @@ def test_a_small_network_takes_the_number_and_uses_one() -> None:
         LAB_IN_PYTHON.module.train(params, X, Y, epochs=1, batch=10, eta=0.1, threads=threads)
     assert same_bytes(*runs)
     assert LAB_IN_PYTHON.module.threads_used(10**6, epochs=1000, batch=1000) == 1
+
+
+class Waiting:
+    """A thread, number 0 of two, that meets the other one, with all calls of the system noted."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, its_processor: int, futex: int | None):
+        self.module = module = uncompiled(TEXT)
+        self.turns = np.zeros(2 * module.LINE, np.int64)
+        self.first = self.turns.ctypes.data
+        self.its = self.first + module.LINE * 8
+        self.turns[module.LINE + module.PROCESSOR // 8] = its_processor
+        self.calls: list[tuple[int, ...]] = []
+        self.looks = 0
+        load = module._load
+
+        def look(address: int) -> int:
+            self.looks += address == self.its
+            return int(load(address))
+
+        for name, value in {
+            "FUTEX": futex,
+            "LOOKS": 1000,
+            "_load": look,
+            "_processor": lambda: 5,
+            "_call_system": self.system,
+            "_yield": self.arrive,
+        }.items():
+            monkeypatch.setattr(module, name, value)
+
+    def meet(self) -> None:
+        self.module._meet((0, 2, self.turns))
+
+    def system(self, *given: int) -> None:
+        self.calls.append(given)
+        if given[2] == self.module.SLEEP:
+            assert self.turns[self.module.SLEEPERS // 8] == 1
+            self.arrive()
+
+    def arrive(self) -> None:
+        self.turns[self.module.LINE] = self.turns[0]
+
+
+def test_a_thread_sleeps_until_the_other_one_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = Waiting(monkeypatch, its_processor=3, futex=202)
+    waiting.meet()
+    number, word, what, seen, longest, *_ = waiting.calls[0]
+    assert (number, word, what, seen) == (202, waiting.its, waiting.module.SLEEP, 0)
+    assert waiting.turns[(longest - waiting.first) // 8 :][:2].tolist() == [0, 10**6], "s and ns"
+    assert len(waiting.calls) == 1
+    assert waiting.turns[waiting.module.SLEEPERS // 8] == 0
+    assert waiting.looks > 1000, "not before it has looked for a while"
+
+
+def test_it_sleeps_at_once_where_the_other_one_may_need_its_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiting = Waiting(monkeypatch, its_processor=5, futex=202)
+    waiting.meet()
+    assert len(waiting.calls) == 1
+    assert waiting.looks < 200
+
+
+def test_who_sleeps_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = Waiting(monkeypatch, its_processor=3, futex=202)
+    waiting.turns[waiting.module.LINE] = 1  # it has been there, and sleeps until we are
+    waiting.meet()
+    assert waiting.calls == [], "nobody sleeps"
+    waiting.turns[waiting.module.LINE] = 2
+    waiting.turns[waiting.module.SLEEPERS // 8] = 1
+    waiting.meet()
+    assert [call[:3] for call in waiting.calls] == [(202, waiting.first, waiting.module.WAKE)]
+
+
+def test_where_a_thread_cannot_sleep_it_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = Waiting(monkeypatch, its_processor=5, futex=None)
+    waiting.meet()
+    assert waiting.calls == []
+    assert waiting.looks > 1000

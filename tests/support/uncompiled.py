@@ -34,7 +34,7 @@ _IMPORTS = {
     lane_functions.ANY_LANE: "from numpy import any as any_lane\n",
     "import llvmlite.binding\n": "",
     "\n_register_gemm()\n": "\n",
-    "\n_can_yield = _register_yield()\n": "\n_can_yield = True\n",
+    "\n_can_wait = _register_waiting()\n": "\n_can_wait = True\n",
     "\nEVALUATED = 512 ": "\nEVALUATED = 32 ",  # several blocks of few samples, or it takes minutes
 }
 
@@ -105,14 +105,15 @@ def _place(kernel: Callable[..., Any], *arguments: object) -> None:
 
 
 class types:  # noqa: N801  # as Numba calls it
-    """Stand for what Numba knows of types: here, how to give up the processor."""
+    """Stand for what Numba knows of types: here, how to wait for another thread."""
 
     int32 = staticmethod(lambda: None)
+    intp = staticmethod(lambda *_: None)
 
     @staticmethod
-    def ExternalFunction(name: str, kind: object) -> Callable[[], None]:
-        assert name == "sched_yield"
-        return lambda: time.sleep(0)
+    def ExternalFunction(name: str, kind: object) -> Callable[..., int]:
+        assert name in ("sched_yield", "sched_getcpu", "syscall")
+        return lambda *_: time.sleep(0) or 0
 
 
 def register_jitable(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -136,6 +137,10 @@ def _load(address: int) -> int:
 
 def _store(address: int, value: int) -> None:
     ctypes.c_int64.from_address(address).value = value
+
+
+def _add(address: int, value: int) -> None:
+    ctypes.c_int64.from_address(address).value += value
 
 
 def _call(address: int, number: int) -> None:
@@ -206,6 +211,7 @@ _INTRINSICS = {
     "fma": fma,
     "_load": _load,
     "_store": _store,
+    "_add": _add,
     "_call": _call,
     "_gemm": _gemm,
     "_prefetch": _prefetch,

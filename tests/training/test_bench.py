@@ -9,6 +9,8 @@ import tempfile
 import threading
 import time
 from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 
 from derive.spec import parse_spec
 from runtime.bench import c_peer, peers, torch_peer, turns, worker
+from runtime.bench.busy import busy_processes
 from runtime.bench.floors import Floors
 from runtime.bench.machine import MACHINE
 from runtime.bench.memory import LEAST, input_bytes
@@ -29,6 +32,7 @@ from runtime.bench.peers import contender, why_not
 from runtime.bench.process import Process
 from runtime.bench.products import products
 from runtime.bench.result import BenchResult
+from runtime.bench.spread import figure
 from runtime.bench.torch_peer import TorchPeer
 from runtime.bench.turns import run_bench
 from runtime.bench.workload import (
@@ -323,6 +327,44 @@ def test_memory_counts_the_inputs_and_what_training_takes_beside_them() -> None:
         assert 0.98 * input_bytes(work) < found < 1.3 * input_bytes(work)
 
 
+def test_others_keep_processors_busy_while_contenders_take_turns(
+    diary: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def noted(count: int, processors: Sequence[int]) -> Iterator[None]:
+        diary.append(f"{count} busy on {list(processors)}")
+        yield
+        diary.append("idle")
+
+    monkeypatch.setattr(turns, "busy_processes", noted)
+    monkeypatch.setattr(turns, "_choose_processors", lambda threads: (5, 6))
+    result = run_bench("circles", against=["numpy"], threads=2, repeats=1, busy=3)
+    begin, end = diary.index("3 busy on [5, 6]"), diary.index("idle")
+    is_turn = [entry.startswith("turn") for entry in diary]
+    assert all(is_turn[begin + 1 : end])
+    assert not any(is_turn[:begin] + is_turn[end:])
+    (ratio,) = result.ratios("gradwright@1")
+    assert ", beside 3 busy processes; median" in str(result)
+    told = f"beside 3 busy processes 2 threads of gradwright take {figure(1 / ratio)} ("
+    assert told in str(result)
+    assert json.loads(result.to_json())["busy"] == 3
+    assert result.others is None
+    assert not result.disturbed, "by nobody that it did not ask for"
+    with pytest.raises(InputError, match=r"busy: -1\. Expected a number from 0"):
+        run_bench("circles", against=["numpy"], busy=-1)
+
+
+def test_a_busy_process_uses_a_processor_and_ends() -> None:
+    def used() -> float:
+        times = os.times()
+        return times.children_user + times.children_system
+
+    before = used()
+    with busy_processes(1, ()):
+        time.sleep(0.3)
+    assert used() - before > 0.05  # it is waited for, so that its time is ours
+
+
 @pytest.mark.usefixtures("diary")
 def test_a_peer_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = {"torch": ("no_such_module", "PyTorch", "torch"), "numpy": peers.PEERS["numpy"]}
@@ -594,6 +636,7 @@ RESULT = BenchResult(
     differs={"sklearn": "it is another"},
     left_out={},
     others=0.02,
+    busy=0,
     versions={"gradwright": "0.1.0", "matplotlib": "3.9", "python": "3.12.1"},
     platform={"cpu": "A Processor", "system": "Linux", "release": "6.1"},
 )

@@ -47,6 +47,7 @@ RESULT = BenchResult(
     differs={},
     left_out={},
     others=None,
+    busy=0,
     versions={"gradwright": "0"},
     platform={"cpu": "A Processor", "system": "Linux", "release": "6.1"},
 )

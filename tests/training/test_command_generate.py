@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from codegen.generation import generate
 from codegen.passes import LANES_PIPELINE, PIPELINE, Pass
 from derive.spec import parse_spec
-from runtime.commands.generate import command, explanation
+from runtime.commands.generate import command, explained_products, explanation
 from runtime.errors import GradwrightError, InputError
 
 
@@ -143,6 +143,7 @@ def test_explain_shows_each_pass_for_each_kernel(
 ) -> None:
     source = generate(spec)
     table = explanation(source.reports)
+    table += explained_products(source.programs["step"], source.spec.sizes)
     result = call(spec, "--explain")  # the module has standard output for itself
     assert (result.stdout, result.stderr) == (source.text, table)
     path = tmp_path / "net.py"
@@ -170,6 +171,15 @@ def test_explain_shows_each_pass_for_each_kernel(
         assert reused[1] < reused[0], last
     for name in passes:  # and what each is for
         assert any(line.startswith(name) and line.endswith(".") for line in lines)
+    products = [line for line in lines if " x " in line and "µs" in line]
+    if pipeline is PIPELINE:  # five products and one more for each layer beyond the second
+        assert [line.split()[0] for line in products] == [
+            "Z1", "Z2", "Z3", "dH2", "dH1", "dW1", "dW2", "dW3",
+        ]  # fmt: skip
+        assert products[0].split()[-1] == "own"
+        assert products[-1].split()[-1] == "loops", "two rows, of 70 sums over the samples"
+    else:
+        assert not products
 
 
 def test_explain_says_that_no_pass_has_seen_the_labs_functions(tmp_path: Path) -> None:
