@@ -4,9 +4,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from importlib import metadata
 
+from codegen.emit.block_layout import fits
 from codegen.emit.c_module import c_source, is_prefix
 from codegen.emit.lab import lab_source
-from codegen.emit.lanes import fits
 from codegen.emit.module import module_source
 from codegen.emit.numpy_any_size import any_size_source
 from codegen.emit.numpy_module import numpy_source

@@ -7,8 +7,9 @@ vectors on the stack. What sums over the samples is left as a vector for each en
 
 import textwrap
 
+from codegen.emit.block_layout import Layout, extents_of, units_of
 from codegen.emit.c_values import Writer
-from codegen.emit.lanes import BlockKernel, Layout, extents_of, fixed_at, units_of
+from codegen.emit.lanes import BlockKernel, fixed_at
 from codegen.emit.values import named_parts
 from codegen.kernel import (
     BATCH,

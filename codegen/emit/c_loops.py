@@ -8,9 +8,10 @@ on blocks of entries at a time.
 from collections.abc import Collection
 from math import prod
 
+from codegen.emit.block_layout import extents_of
 from codegen.emit.c_blocks import function_head, opened
 from codegen.emit.c_values import Writer
-from codegen.emit.lanes import extents_of, fixed_at
+from codegen.emit.lanes import fixed_at
 from codegen.emit.rooms import rooms_taken
 from codegen.emit.values import named_parts
 from codegen.errors import InternalError

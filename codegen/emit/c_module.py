@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from itertools import accumulate
 from math import prod
 
+from codegen.emit.block_layout import fits
 from codegen.emit.c_blocks import block_function
 from codegen.emit.c_functions import function_sources, literal
 from codegen.emit.c_loops import CHUNK, chunk_function, work_rows
 from codegen.emit.c_optimizer import values_of_step
 from codegen.emit.c_optimizer_interface import c_placeholders, main_eta
 from codegen.emit.c_values import functions
-from codegen.emit.lanes import fits, layout_of
+from codegen.emit.lanes import layout_of
 from codegen.emit.pieces import fill, tidy
 from codegen.kernel import Elementwise, KernelProgram, Reduce, Update
 from codegen.optimizer_programs import Optimizer

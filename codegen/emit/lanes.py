@@ -6,26 +6,17 @@ every lane shares. What sums over the samples is kept as a vector for each entry
 these are reduced to one vector of sums, pair by pair: in a small network a sum for each entry
 would take as long as all the rest.
 
-Everything lies in one block of memory, in rows of LANES numbers, each at the start of a cache
-line (half of the time of a step goes where vectors lie across two)::
-
-    parameters, gradients      one number an entry, parameter after parameter; and so each
-                               array of the optimiser's
-    sums                       one row an entry of a parameter
-    work                       one row a unit; each kernel uses it anew, and a tensor takes the
-                               place of others that are not needed at the same time
-    inputs                     one block after another: rows of X, of Y, and of weights
+Where everything lies, `codegen.emit.block_layout` says.
 
 Neighbouring nodes that loop over the same units share the loop. What is read in that loop
 only is kept in a variable, and has no row.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
-from math import prod
-from typing import final
 
+from codegen.emit.block_layout import Layout, extents_of, rows_of, units_of
 from codegen.emit.values import named_parts, text
 from codegen.errors import InternalError
 from codegen.kernel import (
@@ -50,121 +41,7 @@ from codegen.kernel import (
 )
 from codegen.lifetimes import first_fit, lifetimes
 
-LANES = 16
-MOST_PARAMETERS = 2048
 INDENT = "    "
-
-
-def fits(programs: Mapping[str, KernelProgram]) -> bool:
-    """Whether the kernels of a network are to be those of vectors, one lane a sample.
-
-    A sum over samples takes a row of memory for each entry of a parameter, and three operations
-    a sample block to be reduced; BLAS takes some microseconds a product before it multiplies.
-    In float32, a step of 756 entries took 1.1 µs with vectors and 12.8 with loops and BLAS for
-    10 samples, 8.0 and 20.6 for 100; one of 3,300 entries 5.0 and 14.8 for 10 samples, and the
-    same for 100. So `MOST_PARAMETERS` is on the safe side. Loops are also chosen where a kernel
-    holds anything else than units and samples, and for a module with a Hessian-vector product,
-    whose tangents of the parameters have no place yet.
-    """
-    if "hvp" in programs:
-        return False
-    buffers = {b.name: b for program in programs.values() for b in program.buffers}
-    entries = sum(_entries(b.shape) for b in buffers.values() if b.role == "parameter")
-    return entries <= MOST_PARAMETERS and all(
-        _is_of_units_and_samples(program, node)
-        for program in programs.values()
-        for node in program.nodes
-    )
-
-
-def _is_of_units_and_samples(program: KernelProgram, node: Node) -> bool:
-    match node:
-        case Update():
-            return node.rate == Argument("eta")
-        case Contract() | Reduce():
-            if node.beta:
-                return False
-            over_samples = extents_of(program, node)[node.axis] == BATCH
-            has_samples = BATCH in program.buffer(node.out).shape
-            return has_samples != over_samples
-        case Elementwise():
-            shapes = [program.buffer(store.buffer).shape for store in node.stores]
-            constant = all(isinstance(store.value, Const) for store in node.stores)
-            return constant or all(BATCH in shape for shape in shapes)
-
-
-def extents_of(program: KernelProgram, node: Contract | Reduce) -> dict[str, int | str]:
-    """Return the extent of every axis of a node."""
-    used = [node.left, node.right] if isinstance(node, Contract) else list(loads(node.value))
-    used.append(Load(node.out, node.out_axes))
-    return {
-        axis: extent
-        for load in used
-        for axis, extent in zip(load.axes, program.buffer(load.buffer).shape, strict=True)
-    }
-
-
-def _entries(shape: tuple[int | str, ...]) -> int:
-    return prod(int(extent) for extent in shape)
-
-
-@final
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """Where everything lies, in rows of `LANES` numbers.
-
-    Attributes
-    ----------
-    parameters
-        Shape of each parameter, in order.
-    gradients
-        Name of each one's gradient.
-    inputs
-        Number of rows of a block of inputs, by name.
-    output, work
-        Rows that the output of a kernel takes at most, and its work.
-    states
-        How many numbers the optimiser keeps for each entry of a parameter.
-    """
-
-    parameters: Mapping[str, tuple[int, ...]]
-    gradients: Mapping[str, str]
-    inputs: Mapping[str, int]
-    output: int
-    work: int
-    states: int = 0
-
-    @property
-    def parameter_rows(self) -> int:
-        """Rows that the entries of all parameters take."""
-        return -(-sum(map(prod, self.parameters.values())) // LANES)
-
-    def first_entries(self) -> dict[str, int]:
-        """Return where each parameter starts, in numbers."""
-        found, start = {}, 0
-        for name, shape in self.parameters.items():
-            found[name] = start
-            start += prod(shape)
-        return found
-
-    def constants(self) -> list[str]:
-        """Return the lines that name the places."""
-        rows = self.parameter_rows
-        block = sum(self.inputs.values())
-        sums = (2 + self.states) * rows
-        output = sums + rows * LANES
-        work = output + self.output
-        of_optimizer = [f"KEPT = np.int64({2 * rows})  # the optimiser's arrays, each laid out so"]
-        return [
-            "# Where things lie in the memory of a kernel, in rows of LANES numbers: from row 0 on",
-            "# the parameters, then their gradients, what these sum over the samples (a row an",
-            "# entry), the output, work, and the inputs of one block after another.",
-            "# NumPy's integers, since Numba compiles a function anew for a literal one.",
-            f"PARAMETER_ROWS, BLOCK = np.int64({rows}), np.int64({block})",
-            f"GRADIENT, SUMS, OUTPUT = np.int64({rows}), np.int64({sums}), np.int64({output})",
-            f"WORK, INPUTS = np.int64({work}), np.int64({work + self.work})",
-            *(of_optimizer if self.states else []),
-        ]
 
 
 def layout_of(
@@ -185,12 +62,12 @@ def layout_of(
         How many numbers the optimiser keeps for each entry of a parameter.
     """
     shapes = {b.name: b.shape for b in programs["step"].buffers if b.role == "input"}
-    inputs = {name: _rows(shapes[name]) for name in ("X", "Y", "w")}
+    inputs = {name: rows_of(shapes[name]) for name in ("X", "Y", "w")}
     empty = Layout(parameters=parameters, gradients=gradients, inputs=inputs, output=0, work=0)
     kernels = [_Kernel(program, empty) for program in programs.values()]
     for kernel in kernels:
         kernel.source()
-    outputs = [_rows(b.shape) for kernel in kernels for b in kernel.outputs()]
+    outputs = [rows_of(b.shape) for kernel in kernels for b in kernel.outputs()]
     work = max(kernel.work_rows for kernel in kernels)
     return replace(empty, output=max(outputs), work=work, states=states)
 
@@ -198,16 +75,6 @@ def layout_of(
 def block_source(program: KernelProgram, layout: Layout) -> str:
     """Return the function that runs a programme on one block of samples."""
     return _Kernel(program, layout).source()
-
-
-def _rows(shape: tuple[int | str, ...]) -> int:
-    return prod(int(extent) for extent in shape if extent != BATCH)
-
-
-def units_of(program: KernelProgram, load: Load) -> tuple[str, ...]:
-    """Return a load's axes but for that of the samples."""
-    shape = program.buffer(load.buffer).shape
-    return tuple(a for a, extent in zip(load.axes, shape, strict=True) if extent != BATCH)
 
 
 class _Kernel:
@@ -264,7 +131,7 @@ class _Kernel:
         inputs["dP"] = inputs["Y"]
         rooms = self.rooms()
         owners = [name for name, (room, _) in rooms.items() if name == room]
-        sizes = [_rows(self.buffers[name].shape) for name in owners]
+        sizes = [rows_of(self.buffers[name].shape) for name in owners]
         work = dict(zip(owners, accumulate(sizes, initial=0), strict=False))
         self.work_rows = sum(sizes)
         outputs = {b.name for b in self.outputs()}
@@ -310,7 +177,7 @@ class _Kernel:
             [(place, name) for place, node in groups for name in writes(node) if name in names],
             [(place, name) for place, node in groups for name in reads(node)],
         )
-        sizes = {name: _rows(self.buffers[name].shape) for name in needed}
+        sizes = {name: rows_of(self.buffers[name].shape) for name in needed}
         rooms = first_fit(needed, sizes)
         found, there = {}, dict.fromkeys(rooms.values(), "")
         for name in needed:  # in the order in which they are computed

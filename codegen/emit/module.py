@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from codegen.approximation import FMA, KNOWN, ElementaryFunction, with_needed
 from codegen.emit import lane_functions
-from codegen.emit.lanes import Layout, block_source, layout_of
+from codegen.emit.block_layout import Layout
+from codegen.emit.lanes import block_source, layout_of
 from codegen.emit.loops import LANES, kernel_inputs, kernel_source, sparse_weights, uses_blas
 from codegen.emit.optimizer import optimizer_functions
 from codegen.emit.optimizer_change import Change, change, lane_change
@@ -78,7 +79,7 @@ def module_source(
     assumptions
         What the kernels take for granted about the targets.
     lanes
-        Whether the kernels are those of vectors, as `codegen.emit.lanes.fits` says.
+        Whether the kernels are those of vectors, as `codegen.emit.block_layout.fits` says.
     optimizer
         What ``train`` does with the gradients.
     gradient_names

@@ -7,7 +7,7 @@ where it has not: `codegen.product_cost` knows what each costs, and chooses.
 from dataclasses import replace
 
 from codegen.kernel import BATCH, Buffer, Contract, Extent, KernelProgram, Load
-from codegen.product_cost import BATCHES, Product, choose
+from codegen.product_cost import BATCHES, UNROLLED, Product, choose
 
 
 def choose_matmul(program: KernelProgram) -> KernelProgram:
@@ -28,8 +28,17 @@ def choose_matmul(program: KernelProgram) -> KernelProgram:
 
 
 def _chosen(program: KernelProgram, product: Contract) -> Contract:
+    if _has_many_inputs(program, product):  # or they would not be copied by rows, nor be sparse
+        return replace(product, method="blas")
     chosen = choose(product_of(program, product, batch) for batch in BATCHES)
     return replace(product, method="loops" if chosen == "loops" else "blas")
+
+
+def _has_many_inputs(program: KernelProgram, product: Contract) -> bool:
+    """Whether a factor is the inputs, which are so many that the product with them is a call."""
+    factors = (program.buffer(load.buffer) for load in (product.left, product.right))
+    inputs = [b.shape[0] for b in factors if b.role == "input" and b.shape[-1:] == (BATCH,)]
+    return any(extent != BATCH and int(extent) > UNROLLED for extent in inputs)
 
 
 def product_of(program: KernelProgram, node: Contract, batch: int) -> Product:

@@ -15,7 +15,7 @@ from kernels import (
     reduce,
 )
 
-from codegen.kernel import Contract, KernelProgram
+from codegen.kernel import Binary, Const, Contract, KernelProgram
 from codegen.passes import choose_matmul
 from codegen.product_cost import UNROLLED
 from codegen.verify import verify
@@ -42,8 +42,19 @@ def gradient(units: int, inputs: int) -> KernelProgram:
     )
 
 
+def gradient_within(units: int, inputs: int) -> KernelProgram:
+    """Return dW := dZ Hᵀ, with H = 2 X."""
+    return kernel_program(
+        elementwise("H[k,i]", Binary("*", Const(2.0), at("X[k,i]"))),
+        contract("dW[j,k]", "dZ[j,i]", "H[k,i]"),
+        inputs={"X": (inputs, "B"), "dZ": (units, "B")},
+        work={"dW": (units, inputs), "H": (inputs, "B")},
+        outputs=("dW",),
+    )
+
+
 def method(program: KernelProgram) -> str:
-    (node,) = choose_matmul(program).nodes
+    (*_, node) = choose_matmul(program).nodes
     assert isinstance(node, Contract)
     return node.method
 
@@ -56,7 +67,8 @@ CHOSEN: dict[str, tuple[KernelProgram, str]] = {
     "more weights": (layer(60, 16), "blas"),
     "gradient of a small layer": (gradient(10, 2), "loops"),
     "gradient of more units": (gradient(10, 16), "blas"),
-    "gradient over many units": (gradient(2, 100), "loops"),
+    "gradient over many units": (gradient_within(2, 100), "loops"),
+    "gradient over as many inputs, which are to be copied by rows": (gradient(2, 100), "blas"),
     "gradient of MNIST's first layer": (gradient(100, 784), "blas"),
     "MNIST's first layer": (layer(100, 784), "blas"),
 }

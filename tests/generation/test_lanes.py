@@ -14,7 +14,7 @@ from kernels import NETWORKS, elementwise, kernel_program
 from uncompiled import uncompiled
 
 from codegen.emit import lanes
-from codegen.emit.lanes import LANES, MOST_PARAMETERS, fits
+from codegen.emit.block_layout import LANES, MOST_PARAMETERS, fits
 from codegen.generation import generate
 from codegen.kernel import BATCH, Argument, Binary, KernelProgram, Load, Store, Update
 from derive.spec import parse_spec
