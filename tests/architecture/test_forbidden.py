@@ -56,10 +56,12 @@ def offences(source: str) -> list[str]:
 ALLOWED = {"runtime/cli.py": ["except Exception"]}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_nothing_forbidden(path: Path) -> None:
-    found = [offence.split(": ")[-1] for offence in offences(path.read_text("utf-8"))]
-    assert found == ALLOWED.get(name_of(path), [])
+def test_nothing_forbidden() -> None:
+    found = {
+        name_of(path): [offence.split(": ")[-1] for offence in offences(path.read_text("utf-8"))]
+        for path in FILES
+    }
+    assert {name: offence for name, offence in found.items() if offence} == ALLOWED
 
 
 @pytest.mark.parametrize(
@@ -85,11 +87,10 @@ def test_each_offence_is_seen(source: str) -> None:
 DERIVATIVES = re.compile(r"fdiff|_eval_derivative|def (d_|grad_of|\w+_grad\b)|derivative_of")
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in FILES if name_of(p).startswith(("derive", "codegen"))], ids=name_of
-)
-def test_no_derivative_is_written_by_hand(path: Path) -> None:
-    assert not DERIVATIVES.search(path.read_text("utf-8"))
+def test_no_derivative_is_written_by_hand() -> None:
+    files = [path for path in FILES if name_of(path).startswith(("derive", "codegen"))]
+    assert len(files) > 30
+    assert [name_of(p) for p in files if DERIVATIVES.search(p.read_text("utf-8"))] == []
 
 
 def test_every_pass_has_a_test_file_of_its_name() -> None:

@@ -70,7 +70,7 @@ def test_it_agrees_with_double_backward(
 @pytest.mark.parametrize(
     ("text", "loss", "dtype"),
     [
-        ("2-10-2", "cross-entropy", "float32"),
+        pytest.param("2-10-2", "cross-entropy", "float32", marks=pytest.mark.slow),
         ("20-40-30-3", "cross-entropy", "float64"),  # its products go through BLAS
         pytest.param("2-10-2", "cross-entropy", "float64", marks=pytest.mark.slow),
         pytest.param("3-4:relu-3:softmax-2:sigmoid", "mse", "float64", marks=pytest.mark.slow),
