@@ -40,7 +40,7 @@ def numpy_placeholders(optimizer: Optimizer, folded: Iterable[str]) -> dict[str,
     else:
         functions.append(_folded_step(folded))
         values["step_given"] = rate if optimizer.recipe.is_plain else f"DTYPE({rate})"
-    return values | {"own_steps": "", "keep_steps": "", "step": "\n\n".join(functions).rstrip()}
+    return values | {"step": "\n\n".join(functions).rstrip()}
 
 
 def _states(optimizer: Optimizer) -> list[str]:

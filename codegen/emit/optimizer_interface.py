@@ -31,9 +31,15 @@ PLAIN = {
     "step_takes": "eta",
     "take_state": "",
     "keep_state": "",
-    "own_steps": "",
-    "keep_steps": "",
+    "count_apart": "",
 }
+
+
+# each thread of a team counts for itself what is one number in all
+_COUNT_APART = f"""\
+{INDENT}counted = [{{}}]  # the steps, by each thread for itself
+{INDENT}counted += [tuple(map(np.copy, counted[0])) for _ in range(1, members)]
+"""
 
 
 def state_shapes(
@@ -75,8 +81,6 @@ def optimizer_placeholders(optimizer: Optimizer, *, lanes: bool) -> dict[str, st
         placed_step = "T(0)"
     else:
         steps = ", steps" if optimizer.step_state else ""
-        if steps and not lanes:
-            steps = ", own_steps"
         state = ", state" if optimizer.entry_state and not lanes else ""
         step_given = f"_numbers({rate}, options{steps}){state}"
         placed_step = f"(T(0),) * {len(optimizer.numbers)}"
@@ -97,14 +101,14 @@ def optimizer_placeholders(optimizer: Optimizer, *, lanes: bool) -> dict[str, st
         "check_options": _check_options(recipe.options, scheduled=scheduled),
         "check_state": _check_state(states),
         "give_state": f"{INDENT * 2}_give_state(state, kept)\n" if states else "",
-        "given": ", ".join(["exact_eta", "options", *_state_values(optimizer)]),
+        "given": ", ".join(["exact_eta", "options", *_state_values(optimizer, lanes=lanes)]),
         "train_takes": ", ".join(given),
         "begin_epoch": begin_epoch,
         "step_given": step_given,
         "placed_step": placed_step,
         "step_takes": step_takes,
         **(_lane_state(optimizer) if lanes else {"take_state": "", "keep_state": ""}),
-        **_own_steps(optimizer),
+        "count_apart": _COUNT_APART.format(_steps(optimizer)) if optimizer.step_state else "",
     }
 
 
@@ -115,12 +119,17 @@ def _state_arguments(optimizer: Optimizer) -> list[str]:
     ]
 
 
-def _state_values(optimizer: Optimizer) -> list[str]:
+def _steps(optimizer: Optimizer) -> str:
+    """Return the numbers that an optimiser counts, as a tuple."""
+    each = [f'kept["{name}"]' for name in optimizer.step_state]
+    return f"({', '.join(each)},)"
+
+
+def _state_values(optimizer: Optimizer, *, lanes: bool) -> list[str]:
     """Return what training is given of the optimiser's arrays, in tuples."""
     values = []
     if optimizer.step_state:
-        each = [f'kept["{name}"]' for name in optimizer.step_state]
-        values.append(f"({', '.join(each)},)")
+        values.append(_steps(optimizer) if lanes else "counted[member]")
     if optimizer.entry_state:
         each = [f'_of_parameters(kept, "{name}")' for name in optimizer.entry_state]
         values.append(f"({', '.join(each)},)")
@@ -150,21 +159,6 @@ def _lane_state(optimizer: Optimizer) -> dict[str, str]:
     return {
         "take_state": "".join(f"{INDENT}{line}\n" for line in take),
         "keep_state": "".join(f"\n{INDENT}{line}" for line in keep),
-    }
-
-
-def _own_steps(optimizer: Optimizer) -> dict[str, str]:
-    """Return how each thread of a team counts for itself what is one number in all."""
-    count = len(optimizer.step_state)
-    if not count:
-        return {"own_steps": "", "keep_steps": ""}
-    copies = tuple_text([f"steps[{number}].copy()" for number in range(count)])
-    return {
-        "own_steps": f"{INDENT}own_steps = ({copies})  # each thread counts for itself\n",
-        "keep_steps": "".join(
-            f"{INDENT * 3}steps[{number}][()] = own_steps[{number}][()]\n"
-            for number in range(count)
-        ),
     }
 
 
