@@ -105,7 +105,9 @@ def module_source(
     )
     values["reference"] = indented(reference_lines(reference, tuple(parameters)), 4)
     values |= second_order(programs.get("hvp"), gradient_reference, tuple(parameters))
-    values |= optimizer_placeholders(optimizer, lanes=lanes) | NO_PENALTY | NO_SHARDS
+    values |= (
+        optimizer_placeholders(optimizer, lanes=lanes, team=not lanes) | NO_PENALTY | NO_SHARDS
+    )
     values |= penalty_placeholders(values) if penalty else {}
     folded = optimizer.rate is not None
     changing = None

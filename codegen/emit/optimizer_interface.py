@@ -63,8 +63,13 @@ def state_constant(optimizer: Optimizer, parameters: Mapping[str, tuple[int, ...
     return f"STATE = {{  # the optimiser's arrays\n{entries}}}\n\n"
 
 
-def optimizer_placeholders(optimizer: Optimizer, *, lanes: bool) -> dict[str, str]:
-    """Return what is put into the templates of training and of the interface."""
+def optimizer_placeholders(
+    optimizer: Optimizer, *, lanes: bool, team: bool = False
+) -> dict[str, str]:
+    """Return what is put into the templates of training and of the interface.
+
+    `lanes` are those of a small network's kernels; a `team` of threads may train another one.
+    """
     recipe = optimizer.recipe
     if recipe.is_plain:
         return dict(PLAIN)
@@ -101,7 +106,7 @@ def optimizer_placeholders(optimizer: Optimizer, *, lanes: bool) -> dict[str, st
         "check_options": _check_options(recipe.options, scheduled=scheduled),
         "check_state": _check_state(states),
         "give_state": f"{INDENT * 2}_give_state(state, kept)\n" if states else "",
-        "given": ", ".join(["exact_eta", "options", *_state_values(optimizer, lanes=lanes)]),
+        "given": ", ".join(["exact_eta", "options", *_state_values(optimizer, team=team)]),
         "train_takes": ", ".join(given),
         "begin_epoch": begin_epoch,
         "step_given": step_given,
@@ -125,11 +130,11 @@ def _steps(optimizer: Optimizer) -> str:
     return f"({', '.join(each)},)"
 
 
-def _state_values(optimizer: Optimizer, *, lanes: bool) -> list[str]:
+def _state_values(optimizer: Optimizer, *, team: bool) -> list[str]:
     """Return what training is given of the optimiser's arrays, in tuples."""
     values = []
     if optimizer.step_state:
-        values.append(_steps(optimizer) if lanes else "counted[member]")
+        values.append("counted[member]" if team else _steps(optimizer))
     if optimizer.entry_state:
         each = [f'_of_parameters(kept, "{name}")' for name in optimizer.entry_state]
         values.append(f"({', '.join(each)},)")
