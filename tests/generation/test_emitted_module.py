@@ -244,7 +244,7 @@ def test_parameters_in_any_layout(case: Case) -> None:
 
 def test_no_layout_is_compiled_anew() -> None:
     """Each kernel has one signature, whatever it was given (this test runs after those)."""
-    for case in (LAB, LAB32, BLAS):
+    for case in (LAB, BLAS):
         module, params = case.module, case.params()
         X, Y, weights = case.batch(9)
         for (_, x), (_, y), (_, w) in zip(layouts(X), layouts(Y), layouts(weights), strict=True):

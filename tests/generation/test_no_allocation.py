@@ -31,15 +31,22 @@ def allocations(text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("network", ["2-10-2", "784-100-10"])
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
-def test_no_kernel_allocates(network: str, optimizer: str) -> None:
-    for more in ({}, {"penalty": True}, {"shards": True}):
-        if "shards" in more and network == "2-10-2":
-            continue  # no shards there
-        text = codegen.generate(parse_spec(network), optimizer=optimizer, **more).text
-        assert len(text) > 10_000
-        assert allocations(text) == []
+MODULES = [
+    (network, optimizer, more)
+    for network in ("2-10-2", "784-100-10")
+    for optimizer in ("sgd", "momentum", "adam", "adam-sklearn")
+    for more in ("", "penalty", "hvp", *(["shards"] if network == "784-100-10" else []))
+]
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize(("network", "optimizer", "more"), MODULES)
+def test_no_kernel_allocates(network: str, optimizer: str, more: str) -> None:
+    made = codegen.generate(
+        parse_spec(network), optimizer=optimizer, **{name: True for name in [more] if name}
+    )
+    assert len(made.text) > 10_000
+    assert allocations(made.text) == []
 
 
 def test_an_allocation_is_seen() -> None:

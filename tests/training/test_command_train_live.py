@@ -54,7 +54,10 @@ def old_run(here: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("number", "status", "name"),
-    [(signal.SIGINT, 130, "SIGINT"), (signal.SIGTERM, 143, "SIGTERM")],
+    [
+        (signal.SIGINT, 130, "SIGINT"),
+        pytest.param(signal.SIGTERM, 143, "SIGTERM", marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_ends_the_run_and_saves_it(
     tmp_path: Path, number: int, status: int, name: str
