@@ -6,6 +6,7 @@ nothing of lifetimes, by which `codegen.passes.reuse_memory` decides.
 
 from math import prod
 
+from codegen.approximation import BOUNDED
 from codegen.errors import InternalError
 from codegen.kernel import (
     BATCH,
@@ -17,6 +18,7 @@ from codegen.kernel import (
     Node,
     Reduce,
     Update,
+    called,
     is_rows,
     loads,
     reads,
@@ -77,7 +79,10 @@ def _check_registers(program: KernelProgram, buffers: dict[str, Buffer]) -> None
 
 
 def _check_entries(program: KernelProgram, node: Node, buffers: dict[str, Buffer]) -> None:
-    """Check that a node writes over what it reads entry by entry alone."""
+    """Check that a node writes over what it reads entry by entry alone, in a loop that runs once.
+
+    One with a function that has a bound may run again (`codegen.emit.bounded`).
+    """
     stores = node.stores if isinstance(node, Elementwise) else ()
     stored = {store.buffer: store.axes for store in stores}
     for target in writes(node):
@@ -85,7 +90,8 @@ def _check_entries(program: KernelProgram, node: Node, buffers: dict[str, Buffer
             if load.buffer == target or buffers[load.buffer].memory != buffers[target].memory:
                 continue
             alike = buffers[load.buffer].shape == buffers[target].shape
-            if not alike or stored.get(target) != load.axes:
+            again = any(not called(store.value).isdisjoint(BOUNDED) for store in stores)
+            if again or not alike or stored.get(target) != load.axes:
                 raise _broken(program, f"{target} is written over {load.buffer} there", node)
 
 

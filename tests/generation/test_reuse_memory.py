@@ -287,6 +287,13 @@ def transposed() -> KernelProgram:
     )
 
 
+def again() -> KernelProgram:
+    sine = PLACED["not what a loop may compute once more, from what it read"][0]
+    return replace(
+        sine, buffers=tuple(replace(b, room="Z1") if b.name == "H1" else b for b in sine.buffers)
+    )
+
+
 REFUSED: dict[str, tuple[Callable[[], KernelProgram], str]] = {
     "over what the product reads": (lambda: lying(Z2="Z1", H2="Z1"), "Z2 is written over H1 there"),
     "over what is read later": (
@@ -297,6 +304,7 @@ REFUSED: dict[str, tuple[Callable[[], KernelProgram], str]] = {
         lambda: replace(GOOD, outputs=("H1",)),
         "U lies over the output H1",
     ),
+    "in a loop that may run again": (again, "H1 is written over Z1 there"),
     "transposed": (transposed, "C is written over A there"),
     "in what has no memory of its own": (lambda: lying(H2="H1"), "H2 lies in H1, which is no"),
     "in what is not there": (lambda: lying(H2="M"), "H2 lies in M, which is no"),

@@ -136,19 +136,37 @@ def test_every_meeting_is_needed(left_out: int, monkeypatch: pytest.MonkeyPatch)
     assert any(differs)
 
 
-def test_a_thread_that_fails_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_thread_that_fails_is_not_waited_for(which: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others end, too, whether or not it is the one that tells them to."""
     module = BLAS_IN_PYTHON.module
     train = module._train
 
     def fails(*given: Any) -> None:
-        team = next(x for x in given if isinstance(x, tuple) and len(x) == 3 and x[1] == 2)
-        if team[0] == 1:
-            raise MemoryError("no room for the second thread")
+        team = next(x for x in given if isinstance(x, tuple) and len(x) == 3 and x[1] == 3)
+        if team[0] == which:
+            raise MemoryError("no room for a thread")
         train(*given)
 
     monkeypatch.setattr(module, "_train", fails)
-    with pytest.raises(MemoryError, match="second thread"):
-        trained(BLAS_IN_PYTHON, threads=2)
+    with pytest.raises(MemoryError, match="for a thread"):
+        trained(BLAS_IN_PYTHON, threads=3, epochs=10**5)
+
+
+def test_what_is_kept_for_the_next_run_is_found_by_its_numbers_too() -> None:
+    module = BLAS_IN_PYTHON.module
+    made: list[int] = []
+    reuse: dict[str, Any] = {}
+
+    def make(_: Any, size: int) -> int:
+        made.append(size)
+        return size
+
+    X, other = np.zeros(3), np.zeros(3)
+    for size in (int("1000"), int("1000"), int("500")):
+        assert module._once(reuse, "nonzeros", make, X, size) == size
+    module._once(reuse, "nonzeros", make, other, 500)
+    assert made == [1000, 500, 500]
 
 
 def test_nothing_can_be_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
