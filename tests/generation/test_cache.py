@@ -294,6 +294,7 @@ print(json.dumps({"tried": tried, "wrong": wrong}))
 """
 
 
+@pytest.mark.slow  # .ci/run runs it
 def test_a_flipped_bit_anywhere_is_seen_and_mended(tmp_path: Path) -> None:
     """Numba would run what it finds: here it never finds it. A crash would end this process."""
     here = Path(__file__).parent

@@ -107,7 +107,7 @@ def test_the_notebook_is_its_text_and_holds_no_outputs() -> None:
         assert cell.get("execution_count") is None
 
 
-@pytest.mark.slow  # .ci/run runs it with the examples
+@pytest.mark.slow  # .ci/run runs it
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Jupyter's about itself
 def test_the_notebook_runs_and_says_what_is_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

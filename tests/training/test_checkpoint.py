@@ -491,6 +491,7 @@ def test_target_accuracy_stops_at_the_first_epoch_that_has_it(here: Path) -> Non
 # ---------------------------------------------------------------- again from the record
 
 
+@pytest.mark.slow  # .ci/run runs it
 def test_a_run_that_compiles_and_one_that_loads_are_equal(here: Path) -> None:
     """Numba compiles a kernel by itself and within its caller: both must round alike."""
     adam = ("--optimizer", "adam", "--clip-norm", "1", "--epochs", "500", "--no-plot")
