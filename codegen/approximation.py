@@ -43,6 +43,7 @@ from codegen.elementary import (
 )
 from codegen.elementary.pieces import DECORATOR, FMA, FORMATS, ElementaryFunction, Format
 from codegen.errors import InputError
+from codegen.kernel import Elementwise, called
 from codegen.remez import PRECISION
 
 _BUILDERS: Final[dict[str, Callable[[Format], ElementaryFunction]]] = {
@@ -93,6 +94,11 @@ def with_needed(name: str, dtype: str) -> tuple[ElementaryFunction, ...]:
     return (*(elementary_function(needed, dtype) for needed in own.needs), own)
 
 
+def may_run_again(node: Elementwise) -> bool:
+    """Whether a loop calls a function with a bound, beyond which it runs once more."""
+    return any(not called(store.value).isdisjoint(BOUNDED) for store in node.stores)
+
+
 __all__ = [
     "BOUNDED",
     "DECORATOR",
@@ -100,5 +106,6 @@ __all__ = [
     "KNOWN",
     "ElementaryFunction",
     "elementary_function",
+    "may_run_again",
     "with_needed",
 ]

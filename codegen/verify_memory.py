@@ -6,7 +6,7 @@ nothing of lifetimes, by which `codegen.passes.reuse_memory` decides.
 
 from math import prod
 
-from codegen.approximation import BOUNDED
+from codegen.approximation import may_run_again
 from codegen.errors import InternalError
 from codegen.kernel import (
     BATCH,
@@ -18,7 +18,6 @@ from codegen.kernel import (
     Node,
     Reduce,
     Update,
-    called,
     is_rows,
     loads,
     reads,
@@ -85,12 +84,12 @@ def _check_entries(program: KernelProgram, node: Node, buffers: dict[str, Buffer
     """
     stores = node.stores if isinstance(node, Elementwise) else ()
     stored = {store.buffer: store.axes for store in stores}
+    again = isinstance(node, Elementwise) and may_run_again(node)
     for target in writes(node):
         for load in _loaded(node):
             if load.buffer == target or buffers[load.buffer].memory != buffers[target].memory:
                 continue
             alike = buffers[load.buffer].shape == buffers[target].shape
-            again = any(not called(store.value).isdisjoint(BOUNDED) for store in stores)
             if again or not alike or stored.get(target) != load.axes:
                 raise _broken(program, f"{target} is written over {load.buffer} there", node)
 

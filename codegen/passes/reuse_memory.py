@@ -16,7 +16,7 @@ References
 from dataclasses import replace
 from math import prod
 
-from codegen.approximation import BOUNDED
+from codegen.approximation import may_run_again
 from codegen.kernel import (
     BATCH,
     Buffer,
@@ -24,7 +24,6 @@ from codegen.kernel import (
     Extent,
     KernelProgram,
     Load,
-    called,
     is_rows,
     loads,
     reads,
@@ -85,7 +84,7 @@ def _chains(
     first = {name: name for name in needed}
     followed: set[str] = set()
     for place, node in enumerate(program.nodes):
-        if not isinstance(node, Elementwise) or _runs_twice(node):
+        if not isinstance(node, Elementwise) or may_run_again(node):
             continue
         for number, store in enumerate(node.stores):
             if store.buffer not in needed:
@@ -104,10 +103,6 @@ def _chains(
                     followed.add(name)
                     break
     return first
-
-
-def _runs_twice(node: Elementwise) -> bool:
-    return any(not called(store.value).isdisjoint(BOUNDED) for store in node.stores)
 
 
 def _only_before(node: Elementwise, name: str, target: Load, number: int) -> bool:

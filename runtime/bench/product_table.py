@@ -12,6 +12,7 @@ from runtime.bench.spread import Spread, figure
 from runtime.bench.workload import Workload
 from runtime.errors import InputError
 from runtime.run_record import platform_facts, versions
+from runtime.table_text import aligned
 
 _CLEARLY = 1.15  # times as long as the best way: then that one would have been better
 
@@ -57,15 +58,13 @@ class ProductTable:
         """Return a table for people."""
         head = ["product", "rows x columns x terms", "threads", *WAYS, "chosen", "better"]
         rows = [head, *map(_row, self.products)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         return "\n".join(
             [
                 f"products of a step of {self.work.spec}, batch {self.work.batch}, "
                 f"{self.work.dtype}: µs measured (predicted)",
                 f"{self.platform['cpu']}, BLAS with its kernels for {self.blas}",
                 "",
-                *lines,
+                *aligned(rows),
                 "",
                 f"The model is of {AVX512.name}.",
                 "own: tiles of our own; blas: a call of BLAS; loops: plain loops. Chosen is what "

@@ -8,6 +8,7 @@ import click
 from runtime.commands.completing import files, network, one_of
 from runtime.commands.objective import objective_options, reader
 from runtime.commands.optimizer import method_option, schedule_option
+from runtime.table_text import aligned
 
 if TYPE_CHECKING:
     from codegen.kernel import KernelProgram
@@ -173,8 +174,7 @@ def explanation(reports: "Mapping[str, Sequence[PassReport]]") -> str:
             kinds += [(before.bytes, after.bytes), report.memory]
             counts = [f"{a:,} -> {b:,}" if a != b else f"{b:,}" for a, b in kinds]
             rows.append([kernel if number == 0 else "", report.name, *counts])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    lines = aligned(rows)
     lines += [
         "",
         "Nodes are products, loops and sums; buffers are what they write. For a batch of 100",
@@ -210,8 +210,7 @@ def explained_products(step: "KernelProgram", sizes: "Sequence[int | str]") -> s
         extents = f"{product.rows} x {product.columns} x {product.summed}"
         times = [f"{1e-3 * choice.predicted[way]:,.2f} µs" for way in WAYS]
         rows.append((choice.name, extents, *times, choice.chosen))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["", *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows), ""]
+    lines = ["", *aligned(rows), ""]
     lines += [
         f"Predicted for {COUNTED} samples and one thread by codegen/product_cost.py, a model of:",
         f"{AVX512.name}.",
