@@ -247,9 +247,9 @@ def sparse_nanoseconds(
     )
 
 
-# Measured as a step of 784-100-10, batch 100, at shares of 0.05 to 0.5: 45 + 285 d µs.
-SPARSE_CALL = 0.3  # of an input that is not 0, beside its vectors
-SPARSE_VECTOR = 0.22  # of LANES units: a load and a multiply-add
+# Measured as a step of 784-100-10, batch 100, at shares of 0.05 to 0.5: 33 + 232 d µs.
+SPARSE_CALL = 0.15  # of an input that is not 0, beside its vectors
+SPARSE_VECTOR = 0.19  # of LANES units: a load and a multiply-add
 SPARSE_INPUT = 1.0  # of a vector of weights, which a step reads and writes
 
 

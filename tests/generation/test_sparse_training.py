@@ -54,7 +54,7 @@ def test_it_is_pytorchs_training(case: Case, density: float) -> None:
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("case", [BLAS], ids=str)
-@pytest.mark.parametrize("batch", [1, 15, 16, 64, 65, 300, 600])
+@pytest.mark.parametrize("batch", [1, 15, 16, 64, 65, 127, 128, 129, 300])
 def test_compiled_it_is_what_every_input_gives(case: Case, batch: int) -> None:
     """Batches of fewer samples than a vector, of more than a word of bits, than a sum takes."""
     X, Y = sparse_batch(case, 610, 0.3)

@@ -178,15 +178,19 @@ def _prefetch(address: int) -> None:
 
 
 def _not_0(tensor: "Rows", place: int) -> Any:
-    """Return which of 64 numbers are not 0, a bit for each."""
-    found = tensor.numbers[tensor.start + place :][:64] != 0
-    assert found.size == 64, "past the end of the memory"
-    return np.packbits(found, bitorder="little").view(np.uint64)[0]
+    """Return which of 16 numbers are not 0, a bit for each."""
+    found = tensor.numbers[tensor.start + place :][:16] != 0
+    assert found.size == 16, "past the end of the memory"
+    return np.uint64(np.packbits(found, bitorder="little").view(np.uint16)[0])
 
 
-def _lowest(bits: Any) -> int:
+def _lowest(bits: Any) -> Any:
     assert bits
-    return (int(bits) & -int(bits)).bit_length() - 1
+    return np.uint64((int(bits) & -int(bits)).bit_length() - 1)
+
+
+def _ones(bits: Any) -> Any:
+    return np.uint64(int(bits).bit_count())
 
 
 def _blocks(given: "Rows", first: int, width: int, taken: "Rows", place: int, pitch: int) -> Any:
@@ -217,6 +221,7 @@ _INTRINSICS = {
     "_prefetch": _prefetch,
     "_not_0": _not_0,
     "_lowest": _lowest,
+    "_ones": _ones,
     "_copy_block": _copy_block,
     "_add_block": _add_block,
 }
