@@ -13,13 +13,14 @@ from runtime.blocks.loading import block_format, load_blocks, load_lazy, open_bl
 from runtime.data.circles import VARIABLES, circles_from_mat
 from runtime.data.csv_file import read_csv
 from runtime.data.dataset import Dataset, Option
-from runtime.data.idx_folder import read_idx_folder
+from runtime.data.idx_folder import open_idx_folder
 from runtime.data.labels import Labels, labels_from_texts
 from runtime.data.matlab import parse_matlab
 from runtime.data.npz_file import open_npz
 from runtime.data.options import DataOptions
 from runtime.data.scaling import fit_scaling
 from runtime.data.source import first_bytes, read_source
+from runtime.data.sparse_rows import as_array
 from runtime.data.table import Parts, Table, array_table, dataset_of, number_labels
 from runtime.errors import InputError
 from runtime.files import shown
@@ -100,7 +101,8 @@ def open_parts(
         with open_npz(path) as parts:
             yield parts
     elif kind == "idx":
-        yield read_idx_folder(path)
+        with open_idx_folder(path) as parts:
+            yield parts
     elif kind == "mat":
         yield _mat_parts(path)
     else:
@@ -216,11 +218,12 @@ def _load_mat(path: Path, options: DataOptions) -> Dataset:
 
 def scaled(data: Dataset, scale: str, **record: str) -> Dataset:
     """Return a set that is in memory with its inputs scaled; nothing is changed in place."""
-    scaling = fit_scaling(data.X_train, scale)
     options: dict[str, Option] = {**data.options, **record}
-    if scaling is None:
+    if scale == "none":
         return replace(data, options=options)
-    X_train, X_test = data.X_train.copy(), data.X_test.copy()
+    X_train, X_test = (as_array(X).copy() for X in (data.X_train, data.X_test))
+    scaling = fit_scaling(X_train, scale)
+    assert scaling is not None
     scaling.apply(X_train)
     scaling.apply(X_test)
     options["scale"] = scale
