@@ -17,7 +17,7 @@ Array = NDArray[np.floating[Any]]
 # need an array (`MOST_NONZERO` of an emitted module).
 MOST_NONZERO = 0.25
 _TOGETHER = 1 << 10  # rows
-LEAST = 16 << 20  # bytes of an array: below that there is little to win
+LEAST = 4 << 20  # bytes of an array: below that there is little to win
 
 
 @final
@@ -143,10 +143,10 @@ class RowsInTurn:
 
     def add(self, X: Array) -> bool:
         """Take the next rows, in the same type; return whether there was room for them."""
-        words = np.ascontiguousarray(X).view(f"u{X.dtype.itemsize}")  # -0 is kept
-        places = np.flatnonzero(words)
+        kept = X != 0
+        places = np.flatnonzero(kept)
         begin, end = self.rows, self.rows + len(X)
-        ends = np.cumsum(np.count_nonzero(words, axis=1)) + self.indptr[begin]
+        ends = np.cumsum(np.count_nonzero(kept, axis=1)) + self.indptr[begin]
         if len(X) and ends[-1] > self.room:
             return False
         self.indptr[begin + 1 : end + 1] = ends

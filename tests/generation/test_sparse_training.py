@@ -283,8 +283,7 @@ def two_byte_rows(X: np.ndarray) -> Any:
     )
 
 
-@pytest.mark.parametrize("case", [BLAS_IN_PYTHON, BLAS, WIDE[3]], ids=str)
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("case", "threads"), [(BLAS, 1), (BLAS, 2), (WIDE[3], 2)], ids=str)
 def test_compressed_rows_give_the_bits_of_the_array(case: Case, threads: int) -> None:
     X, Y = sparse_batch(case, N, 0.1)
     options: dict[str, Any] = {"threads": threads, "evaluate": True}
@@ -298,7 +297,7 @@ def test_compressed_rows_give_the_bits_of_the_array(case: Case, threads: int) ->
 
 
 def test_what_is_made_of_compressed_rows_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    case, made = BLAS_IN_PYTHON, []
+    case, made = BLAS, []
     X, Y = sparse_batch(case, N, 0.1)
     one, other, make = csr_array(X), csr_array(X[::-1]), case.module._Rows
     monkeypatch.setattr(case.module, "_Rows", type("_Rows", (make,), {}))
@@ -312,11 +311,11 @@ def test_what_is_made_of_compressed_rows_is_made_once(monkeypatch: pytest.Monkey
 
 
 def test_one_part_alone_may_be_compressed() -> None:
-    X, Y = sparse_batch(BLAS_IN_PYTHON, N, 0.1)
+    X, Y = sparse_batch(BLAS, N, 0.1)
     rows = csr_array(X)
-    _, expected = trained(BLAS_IN_PYTHON, X, Y, test=(X, Y))
+    _, expected = trained(BLAS, X, Y, test=(X, Y))
     for train, test in ((X, rows), (rows, X)):
-        _, found = trained(BLAS_IN_PYTHON, train, Y, test=(test, Y))
+        _, found = trained(BLAS, train, Y, test=(test, Y))
         assert found.tobytes() == expected.tobytes()
 
 
