@@ -133,14 +133,11 @@ def open_idx(path: Path, *, dimensions: int, way_out: str) -> Iterator[IdxFile]:
         with _told(path, size, way_out):
             unpacked = _unpacked(stream)
             shape = _header(unpacked, dimensions)
-            least = math.prod(shape) + 4 + 4 * dimensions
+            most, there = size - 4 - 4 * dimensions, ""
             if isinstance(unpacked, gzip.GzipFile):
-                least = -(-least // _MOST_PACKED)
-            if size < least:  # before room is set apart for what it announces
-                raise _DamagedError(
-                    f"its header announces {_sizes(shape)} bytes, which take {least} in a file, "
-                    f"and {size} are there (truncated)"
-                )
+                most, there = _MOST_PACKED * size, "at most "
+            if math.prod(shape) > most:  # before room is set apart for what it announces
+                raise _DamagedError(_truncated(shape, f"{there}{most}"))
         yield IdxFile(path=path, shape=shape, sha256=sha256, stream=stream, way_out=way_out)
 
 
@@ -218,7 +215,7 @@ def _sizes(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _truncated(shape: tuple[int, ...], found: int) -> str:
+def _truncated(shape: tuple[int, ...], found: int | str) -> str:
     announced = f"its header announces {_sizes(shape)} = {math.prod(shape)} bytes"
     return f"{announced} and {found} are there (truncated)"
 

@@ -170,6 +170,11 @@ def as_array(X: Inputs) -> Array:
     return X[:] if isinstance(X, SparseRows) else X
 
 
-def is_worth_it(rows: int, columns: int, dtype: np.dtype[Any]) -> bool:
-    """Tell whether an array is large enough to do without it."""
-    return rows * columns * dtype.itemsize >= LEAST
+def most_kept(sparse: str, rows: int, columns: int, dtype: np.dtype[Any]) -> float:
+    """Return the share of the inputs up to which they are to be sparse rows; 0: they are not.
+
+    `sparse` is as in `runtime.data.options.DataOptions`, the others what the array would be.
+    """
+    if rows * columns * dtype.itemsize < LEAST:
+        return 0.0
+    return {"auto": MOST_NONZERO, "always": 1.0}.get(sparse, 0.0)

@@ -17,13 +17,7 @@ from runtime.data.labels import Labels, targets_of
 from runtime.data.options import DataOptions
 from runtime.data.scaling import fit_scaling
 from runtime.data.source import refuse_extent, refuse_unbearable
-from runtime.data.sparse_rows import (
-    MOST_NONZERO,
-    Inputs,
-    RowsInTurn,
-    SparseRows,
-    is_worth_it,
-)
+from runtime.data.sparse_rows import Inputs, RowsInTurn, SparseRows, most_kept
 from runtime.data.split import checked_fraction, held_out
 from runtime.errors import InputError
 
@@ -220,9 +214,9 @@ def _parted(
     table: Table, chosen: NDArray[np.bool_] | None, dtype: np.dtype[Any], sparse: str
 ) -> tuple[Inputs, Inputs]:
     """Return the inputs that are not chosen, and those that are."""
-    most = {"auto": MOST_NONZERO, "always": 1.0}.get(sparse)
+    most = most_kept(sparse, table.rows, table.columns, dtype)
     found = None
-    if most and not table.is_given_away and is_worth_it(table.rows, table.columns, dtype):
+    if most and not table.is_given_away:
         found = _compressed(table, chosen, dtype, most)
     return found or _filled(table, chosen, dtype)
 

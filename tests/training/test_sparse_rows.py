@@ -186,13 +186,17 @@ def test_rows_that_turn_out_too_many_are_read_again(any_size: None, tmp_path: Pa
     np.testing.assert_array_equal(data.X_train, images.reshape(2000, -1) / np.float32(255))
 
 
-@pytest.mark.parametrize("how", ["arrays", "npz", "npz by columns", "csv"])
+@pytest.mark.parametrize("how", ["arrays", "npz", "npz by columns", "csv", "npy"])
 def test_other_data_are_read_as_rows_where_they_come_row_by_row(
     how: str, any_size: None, tmp_path: Path
 ) -> None:
     X, y = mostly_zero(300, 20), np.arange(300) % 3
     path = tmp_path / f"set.{how[:3]}"
-    if how == "csv":
+    if how == "npy":
+        path = tmp_path / "X.npy"
+        np.save(path, X)
+        np.save(tmp_path / "y.npy", y)
+    elif how == "csv":
         np.savetxt(path, np.column_stack([X, y]), delimiter=",", fmt="%.9g")
     elif how != "arrays":
         np.savez(path, X=np.asfortranarray(X) if "columns" in how else X, y=y)
@@ -203,10 +207,14 @@ def test_other_data_are_read_as_rows_where_they_come_row_by_row(
         assert isinstance(found, Dataset)
         return found
 
-    sparse = how in ("arrays", "npz")
+    sparse = how in ("arrays", "npz", "npy")
     assert_same_set(load(sparse="auto"), load(), sparse=sparse)
     scaled = load(sparse="auto", scale="standard")  # 0 is another number there
     assert_same_set(scaled, load(scale="standard"), sparse=False)
+    if how == "npy":
+        X[150:] = 1  # which show after some blocks
+        np.save(path, X)
+        assert_same_set(load(sparse="auto"), load(), sparse=False)
     X[200, 3] = np.nan
     if how == "arrays":
         with pytest.raises(InputError, match=r"X, row 200, column 3 .*nan, expected a finite"):
@@ -254,7 +262,7 @@ def test_the_command_leaves_what_it_leaves_of_arrays(
     }.items():
         monkeypatch.setattr(sparse_rows, "LEAST", 0)
         found = trained(tmp_path / name, folder, *options)
-        assert len(read) == 4  # of each part those for training, and none for test
+        assert len(read) == 4  # of each part those that are not held out, and none that are
         monkeypatch.setattr(sparse_rows, "LEAST", 1 << 30)
         read.clear()
         expected = trained(tmp_path / f"{name} of arrays", folder, *options)
