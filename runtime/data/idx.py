@@ -39,7 +39,7 @@ _GZIP = b"\x1f\x8b"
 _CHUNK = 1 << 20
 _BEGINNING = 1 << 12
 _PIECE = 1 << 18  # bytes of samples that are given together
-_MOST_PACKED = 1032  # bytes that a byte of gzip can stand for
+_MOST_PACKED = 1032  # bytes that one in gzip can stand for: runs of 258 in two bits
 _CONTENTS = {1: "labels", 3: "images"}
 
 
