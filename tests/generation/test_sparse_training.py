@@ -12,6 +12,8 @@ import pytest
 from emitted import BLAS, BLAS_IN_PYTHON, LAB_IN_PYTHON, Case, assert_all_near, same_bytes
 from scipy.sparse import csr_array
 
+from runtime.data import sparse_rows
+
 N, BATCH, ETA = 70, 16, 0.1  # the last batch of an epoch has six samples
 DENSITIES = [0.0, 0.01, 0.19, 0.5, 1.0]
 WIDE = [
@@ -347,6 +349,10 @@ def test_dense_rows_in_one_threads_share_are_too_many() -> None:
     for threads in (1, 2):
         sizes = [module._nonzeros(of, "auto", BATCH, threads)[0].size for of in (rows, X)]
         assert (sizes[0] > 0) == (sizes[1] > 0) == (threads == 1)
+
+
+def test_rows_are_read_as_such_up_to_the_share_that_kernels_take() -> None:
+    assert BLAS_IN_PYTHON.module.MOST_NONZERO == sparse_rows.MOST_NONZERO
 
 
 def test_compressed_rows_are_not_copied_where_their_type_is_the_modules() -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from command_line import environment, run_here
 from data_folder import MNIST_NAMES, idx_bytes
-from emitted import BLAS_IN_PYTHON
 
 from runtime.data import sparse_rows
 from runtime.data.dataset import Dataset
@@ -20,6 +19,7 @@ from runtime.data.options import DataOptions
 from runtime.data.sparse_rows import RowsInTurn, SparseRows
 from runtime.data.user_file import load_arrays, load_file
 from runtime.errors import InputError
+from runtime.image_pictures import mistakes_figure
 
 RNG = np.random.default_rng(5)
 
@@ -113,10 +113,6 @@ def test_what_is_not_finite_is_refused_where_it_is(value: float) -> None:
             a_set(rows, mostly_zero(20, 30))
         told.append(str(refused.value))
     assert told[0] == told[1]
-
-
-def test_rows_are_kept_up_to_the_share_that_kernels_take() -> None:
-    assert BLAS_IN_PYTHON.module.MOST_NONZERO == sparse_rows.MOST_NONZERO
 
 
 # ---------------------------------------------------------------- reading
@@ -256,22 +252,27 @@ def test_the_command_leaves_what_it_leaves_of_arrays(
     read: list[SparseRows] = []
     taken = RowsInTurn.all
     monkeypatch.setattr(RowsInTurn, "all", lambda rows: read.append(taken(rows)) or read[-1])
-    for name, options in {
-        "one": ("--threads", "1"),
-        "two": ("--threads", "2", "--no-plot", "--patience", "1"),
-    }.items():
-        monkeypatch.setattr(sparse_rows, "LEAST", 0)
-        found = trained(tmp_path / name, folder, *options)
-        assert len(read) == 4  # of each part those that are not held out, and none that are
-        monkeypatch.setattr(sparse_rows, "LEAST", 1 << 30)
-        read.clear()
-        expected = trained(tmp_path / f"{name} of arrays", folder, *options)
-        assert not read
-        assert found.keys() == expected.keys()
-        assert figures(found) == figures(expected)
-        for file in found.keys() - {"run.json", "history.csv", "checkpoint.safetensors"}:
-            assert found[file] == expected[file], file
-        assert ("mistakes.png" in found) == ("confusion.png" in found) == (name == "one")
+    options = ("--threads", "2", "--no-plot", "--patience", "1")
+    monkeypatch.setattr(sparse_rows, "LEAST", 0)
+    found = trained(tmp_path / "rows", folder, *options)
+    assert len(read) == 4  # of each part those that are not held out, and none that are
+    monkeypatch.setattr(sparse_rows, "LEAST", 1 << 30)
+    expected = trained(tmp_path / "arrays", folder, *options)
+    assert len(read) == 4
+    assert found.keys() == expected.keys()
+    assert figures(found) == figures(expected)
+    for file in ("model.safetensors", "kernels.py"):
+        assert found[file] == expected[file], file
+
+
+def test_mistakes_are_drawn_of_rows_as_of_arrays() -> None:
+    X, P = mostly_zero(30, 784), RNG.random((30, 2)).astype(np.float32)
+    shown = []
+    for images in (X, SparseRows.of(X)):
+        with mistakes_figure(images, P, np.arange(30) % 2, ("a", "b"), "few") as figure:
+            shown.append([axes.images[0].get_array() for axes in figure.axes if axes.images])
+    assert shown[0]
+    np.testing.assert_array_equal(shown[1], shown[0])
 
 
 PEAK = """\
