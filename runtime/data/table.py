@@ -87,23 +87,34 @@ class Parts:
     sources: Mapping[str, str]
 
 
-def array_table(where: str, X: NDArray[Any], labels: Labels | None) -> Table:
-    """Return a table of an array (rows, ...) that is in memory already."""
-    X = X.reshape(len(X), -1) if X.ndim > 1 and len(X) else np.atleast_2d(X.T).T
+def array_table(
+    where: str,
+    X: Any,
+    labels: Labels | None,
+    as_array: Callable[[Any], NDArray[Any]] = np.asarray,
+) -> Table:
+    """Return a table of an array (rows, ...) that is in memory already.
+
+    Or of another thing (rows, columns), of some rows of which `as_array` makes an array.
+    """
+    if isinstance(X, np.ndarray):
+        X = X.reshape(len(X), -1) if X.ndim > 1 and len(X) else np.atleast_2d(X.T).T
     if X.dtype.kind not in "fiub":
         raise InputError(f"{where}: holds {X.dtype}, expected real numbers.")
 
     def pieces() -> Iterator[Piece]:
-        step = max(1, _BLOCK // X.shape[1])
-        for first in range(0, len(X), step):
-            rows = slice(first, min(first + step, len(X)))
-            yield rows, slice(None), X[rows]
+        step = max(1, _BLOCK // columns)
+        for first in range(0, count, step):
+            rows = slice(first, min(first + step, count))
+            yield rows, slice(None), as_array(X[rows])
 
     def place(row: int, column: int) -> str:
         return f"{where}, row {row}, column {column} (counted from 0)"
 
-    rows, columns = X.shape
-    return Table(where=where, rows=rows, columns=columns, pieces=pieces, place=place, labels=labels)
+    count, columns = X.shape
+    return Table(
+        where=where, rows=count, columns=columns, pieces=pieces, place=place, labels=labels
+    )
 
 
 def number_labels(where: str, y: NDArray[Any]) -> Labels:

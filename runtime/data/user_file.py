@@ -117,7 +117,7 @@ def open_parts(
 
 
 def load_arrays(
-    data: object, options: DataOptions, name: str = "arrays"
+    data: object, options: DataOptions, name: str = "arrays", sparse: str = "never"
 ) -> "Dataset | StreamedDataset":
     """Return the data set in arrays: ``(X, y)``, ``(X, y, X_test, y_test)``, or by such names.
 
@@ -126,11 +126,14 @@ def load_arrays(
     data
         `X` (rows, ...) holds numbers; `y` (rows,) integers, texts or real targets, or (rows,
         k) one-hot rows or k real targets. If X is of Dask, of Zarr or a memmap it is read block
-        by block where it is larger than memory; then y may be such an array too.
+        by block where it is larger than memory; then y may be such an array too. X may also be
+        a sparse array or matrix of SciPy's.
     options
         As for `load_file`.
     name
         What the set is called.
+    sparse
+        What `options` say of ``sparse`` if X is sparse: an array stays one.
 
     Raises
     ------
@@ -149,13 +152,24 @@ def load_arrays(
         )
     if any(is_lazy(given[x]) for x in ("X", "X_test") if x in given):
         return load_lazy([given[name] for name in _NAMES if name in given], options)
+    if hasattr(given["X"], "tocsr"):
+        options = replace(options, sparse=sparse)
     tables = [
-        array_table(x, _array(x, given[x]), _array_labels(y, given[y]))
+        _given_table(x, given[x], _array_labels(y, given[y]))
         for x, y in (_NAMES[:2], _NAMES[2:])
         if x in given
     ]
     test = tables[1] if len(tables) > 1 else None
     return dataset_of(name, Parts(train=tables[0], test=test, sources={}), options)
+
+
+def _given_table(name: str, X: Any, labels: Labels) -> Table:
+    if not hasattr(X, "tocsr"):
+        return array_table(name, _array(name, X), labels)
+    if len(X.shape) != 2:
+        raise InputError(f"data: {name} has shape {X.shape}, expected (rows, columns).")
+    rows = X.tocsr()
+    return array_table(name, rows, labels, as_array=lambda part: part.toarray())
 
 
 def _array(name: str, value: Any) -> np.ndarray[Any, Any]:

@@ -377,6 +377,7 @@ SPOILT: dict[str, Callable[[Any], Any]] = {
     "rows that are missing": lambda rows: setattr(rows, "indptr", rows.indptr[:-1]),
     "no row at all": lambda rows: setattr(rows, "indptr", rows.indptr[:0]),
     "another start": lambda rows: rows.indptr.__setitem__(0, 1),
+    "columns that are no integers": lambda rows: setattr(rows, "indices", rows.indices * 1.0),
     "another width": lambda rows: setattr(rows, "shape", (N, 7)),
     "by columns": lambda rows: setattr(rows, "format", "csc"),
 }

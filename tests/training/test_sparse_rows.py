@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from command_line import environment, run_here
 from data_folder import MNIST_NAMES, idx_bytes
+from scipy.sparse import csc_matrix, csr_array
 
+from runtime import training
 from runtime.data import sparse_rows
 from runtime.data.dataset import Dataset
 from runtime.data.idx import open_idx
@@ -215,6 +217,31 @@ def test_other_data_are_read_as_rows_where_they_come_row_by_row(
     if how == "arrays":
         with pytest.raises(InputError, match=r"X, row 200, column 3 .*nan, expected a finite"):
             load(sparse="auto")
+
+
+@pytest.mark.parametrize("made", [csr_array, csc_matrix])
+def test_sparse_arrays_of_scipy_are_taken(
+    made: Any, any_size: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = mostly_zero(300, 20), np.arange(300) % 3
+    asked = DataOptions(dtype="float32")
+    dense = load_arrays((X, y), asked)
+    assert isinstance(dense, Dataset)
+    for word in ("auto", "never"):
+        found = load_arrays((made(X), y), asked, sparse=word)
+        assert isinstance(found, Dataset)
+        assert_same_set(found, dense, sparse=word == "auto")
+    parts = made(X), y, X[:50], y[:50]
+    found = load_arrays(parts, asked, sparse="auto")
+    assert isinstance(found, Dataset)
+    np.testing.assert_array_equal(found.X_test, X[:50])
+    # and by the function of the same name as the command, which leaves arrays as they are
+    kept: list[Any] = []
+    monkeypatch.setattr(training, "prepare", lambda network, data, *_, **__: kept.append(data))
+    monkeypatch.setattr(training, "run", lambda *_, **__: None)
+    for inputs in (X, made(X)):
+        training.train((inputs, y), "20-5-3")
+    assert [isinstance(data.X_train, SparseRows) for data in kept] == [False, True]
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
