@@ -258,7 +258,7 @@ def test_in_float32_it_is_as_near_to_float64_as_the_dense_products() -> None:
     """The error against the same run in float64, root mean square over the weights."""
     single = Case(text="161-230-3", loss="cross-entropy", dtype="float32", is_compiled=False)
     double = WIDE[1]
-    X, Y = sparse_batch(single, 320, 0.19)
+    X, Y = sparse_batch(single, 200, 0.19)
     start = single.params()
     errors = {}
     exact = {name: value.astype(np.float64) for name, value in start.items()}
