@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from runtime.blocks.column_statistics import ColumnStatistics
 from runtime.data.dataset import labels_of
+from runtime.data.sparse_rows import Inputs
 from runtime.errors import RunError
 
 Array = NDArray[np.floating[Any]]
@@ -55,7 +56,7 @@ class Evaluation:
 def outputs_of(
     module: ModuleType,
     params: dict[str, Array],
-    X: Array,
+    X: Inputs,
     place: Callable[[int], str] = "sample {} (counted from 0)".format,
     first: int = 0,
 ) -> Array:
@@ -97,7 +98,7 @@ def predicted_labels(P: Array, output: str) -> NDArray[np.integer[Any]]:
 def evaluate(
     module: ModuleType,
     params: dict[str, Array],
-    samples: Iterable[tuple[Array, Array]],
+    samples: Iterable[tuple[Inputs, Array]],
     *,
     output: str,
     classes: int,
@@ -164,7 +165,7 @@ class Scores:
 
 
 def regression_scores(
-    module: ModuleType, params: dict[str, Array], samples: Iterable[tuple[Array, Array]]
+    module: ModuleType, params: dict[str, Array], samples: Iterable[tuple[Inputs, Array]]
 ) -> tuple[float, float]:
     """Return the root mean squared error and R² for samples with real targets, block by block.
 
@@ -179,7 +180,7 @@ def regression_scores(
     return scores.rmse_and_r2()
 
 
-def mean_spread(samples: Iterable[tuple[Array, Array]]) -> float:
+def mean_spread(samples: Iterable[tuple[Inputs, Array]]) -> float:
     """Return the mean squared distance of real targets from the mean of their output."""
     targets: ColumnStatistics | None = None
     for _, Y in samples:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.data.sparse_rows import Inputs
 from runtime.picture import GREY, blank_figure, set_title, shortened
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ Array = NDArray[np.floating[Any]]
 
 @contextlib.contextmanager
 def mistakes_figure(
-    X: Array, P: Array, labels: NDArray[np.integer], classes: Sequence[str | int], title: str
+    X: Inputs, P: Array, labels: NDArray[np.integer], classes: Sequence[str | int], title: str
 ) -> Iterator["Figure"]:
     """Give the images that a network is most wrongly sure of, the worst first.
 
@@ -63,7 +64,9 @@ def mistakes_figure(
         for axes in grid.flat:
             axes.set_axis_off()
         for axes, row in zip(grid.flat, worst, strict=False):
-            axes.imshow(X[row].reshape(_SIDE, _SIDE), cmap="gray_r", interpolation="nearest")
+            axes.imshow(
+                X[row : row + 1].reshape(_SIDE, _SIDE), cmap="gray_r", interpolation="nearest"
+            )
             sure = 100 * P[row, said[row]]
             axes.set_title(
                 f"said {names[said[row]]} ({sure:.0f} %)\nis {names[labels[row]]}",

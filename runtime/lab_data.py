@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from runtime.data.dataset import Dataset, labels_of
+from runtime.data.sparse_rows import as_array
 from runtime.errors import InputError
 from runtime.screen import Screen
 
@@ -284,7 +285,8 @@ def _maker(backend: str | None) -> Callable[[NDArray[Any]], Any]:
 
 def _parts(dataset: Dataset, backend: str | None) -> tuple[Any, Any, Any, Any]:
     make = _maker(backend)
-    arrays = dataset.X_train, dataset.Y_train, dataset.X_test, dataset.Y_test
+    X = as_array(dataset.X_train), as_array(dataset.X_test)
+    arrays = X[0], dataset.Y_train, X[1], dataset.Y_test
     X_train, Y_train, X_test, Y_test = (make(array) for array in arrays)
     return X_train, Y_train, X_test, Y_test
 

@@ -167,6 +167,8 @@ def course_of(
         If there is too little memory for the batches, or several processes were to share blocks.
     """
     if isinstance(data, Dataset):
+        if not hasattr(module, "MOST_NONZERO"):  # it multiplies by every input
+            data = data.as_arrays()
         return Course(module=module, data=data, settings=settings, ranks=ranks)
     from runtime.blocks.streamed_course import StreamedCourse
 

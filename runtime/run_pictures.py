@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.data.dataset import labels_of
+from runtime.data.sparse_rows import Inputs
 from runtime.errors import InputError
 from runtime.evaluation import predicted_labels
 from runtime.result import TrainResult
@@ -165,7 +166,7 @@ def _confusion(result: TrainResult) -> "Iterator[Figure]":
         yield figure
 
 
-def _outputs(result: TrainResult, X: Array) -> Array:
+def _outputs(result: TrainResult, X: Inputs) -> Array:
     """Return the outputs for inputs; what is not a number stands below all others."""
     forward = result.model.module.forward
     blocks = [

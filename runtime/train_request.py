@@ -55,7 +55,12 @@ class Request:
         chosen = {name: self.options[name] for name in ("data_seed", *_OF_DATA)}
         aim = aim_of(self.network, self.read)
         return DataOptions(
-            **chosen, data_dir=data_dir, offline=offline, dtype=self.settings.dtype, aim=aim
+            **chosen,
+            data_dir=data_dir,
+            offline=offline,
+            sparse=self.settings.sparse,
+            dtype=self.settings.dtype,
+            aim=aim,
         )
 
 

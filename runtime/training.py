@@ -96,7 +96,7 @@ def train(
     data
         The name of a set, such as ``"circles"`` or ``"mnist"``; the path of a file; a
         `Dataset`; or arrays, ``(X, y)`` or ``(X, y, X_test, y_test)``, also of Dask, of Zarr or
-        mapped by NumPy. With the loss
+        mapped by NumPy; X may be sparse, as of SciPy. With the loss
         ``"mse"``, ``"mae"`` or ``"huber"`` labels that are numbers are real targets.
     spec
         The network, such as ``"2-10:relu-2"``: its first size is the number of inputs, its
@@ -242,7 +242,7 @@ def train(
         data = data.with_one_output() if options.aim.outputs == 1 else data
         data = scaled(data, scale) if scale != "none" else data
     else:
-        data = load_arrays(data, options)
+        data = load_arrays(data, options, sparse=settings.sparse)
     network = network or default_network(data, read)
     data = in_dtype(data, settings)
     model = prepare(network, data, settings, labels=labels)

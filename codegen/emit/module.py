@@ -166,6 +166,7 @@ def module_source(
         "" if lanes else fill("team", values),
         values["prefetch"] if by_rows or weights is not None else "",
         fill("sparse", values) if weights is not None else "",
+        fill("sparse_rows", values) if weights is not None else "",
         fill("shards", values) if shards else "",
         fill("block_training" if lanes else "training", values),
         fill("interface", values),

@@ -116,6 +116,8 @@ def numpy_source(
         "draw_order": "    return _shuffled(samples, seed, epoch % 2**63)",
         "work": fill("work_of_one", changes | {"own_room": ""}),
         "sparse_text": "This module multiplies by every input, whatever is asked for.",
+        "rows_text": "",
+        "inputs": "",
         "hits": _hits(n_out, output),
         "reference": indented(reference_lines(loss, names), 4),
         **_CALLS,

@@ -18,7 +18,7 @@ INDENT = "    "
 
 _ROOM = f"""\
 {INDENT}parts, test_parts = (
-{INDENT * 2}np.zeros((-(-len(of) // EVALUATED) if evaluate else 0, 3)) for of in (X, test_X)
+{INDENT * 2}np.zeros((-(-of.shape[0] // EVALUATED) if evaluate else 0, 3)) for of in (X, test_X)
 {INDENT})
 """
 
@@ -72,7 +72,7 @@ _CHECK = f"""\
 """
 
 _PARTS = f"""\
-{INDENT}counts = [-(-len(of) // EVALUATED) if evaluate else 0 for of in (X, test_X)]
+{INDENT}counts = [-(-of.shape[0] // EVALUATED) if evaluate else 0 for of in (X, test_X)]
 {INDENT}figures = np.zeros(3 * sum(counts))
 {INDENT}parts, test_parts = np.split(figures.reshape(-1, 3), counts[:1])
 {INDENT}held = _shard_room(size, shard, shards)

@@ -49,17 +49,28 @@ _NOTHING = dict.fromkeys(
     "",
 ) | {
     "room_arguments": "size, rest",
+    "inputs": "",
+    "rows_text": "",
+    "data": "X",
+    "test_data": "test_X",
 }
 
 _FIND = (
     'nonzeros = _once(reuse, "nonzeros", _nonzeros, X, sparse, ${batch_room}, members)',
-    "test_nonzeros = _nonzeros(test_X[:0], sparse)",
+    "test_nonzeros = _nonzeros(_some(test_X, slice(0)), sparse)",
     "if evaluate:",
     '    kind = "always" if nonzeros[0].size else "never"',
     "    test_nonzeros = _once(",
     '        reuse, "test_nonzeros", _nonzeros, test_X, kind, ${batch_room}, members',
     "    )",
+    "is_sparse = nonzeros[0].size > 0",
+    'data = _once(reuse, "inputs", _array, X, is_sparse)',
+    'test_data = _once(reuse, "test_inputs", _array, test_X, is_sparse or not evaluate)',
 )
+_ROWS_TEXT = """\
+        X also as compressed sparse rows: SciPy's `csr_array`, or anything with its `data`,
+        `indices`, `indptr` and `shape`. Numbers of this module's type are not copied.
+"""
 
 _ONE_WAY = "This module multiplies by every input, whatever is asked for."
 _TWO_WAYS = (
@@ -146,6 +157,7 @@ def sparse_placeholders(
     return {
         "sparse_text": _TWO_WAYS,
         "units": str(units),
+        "last_input": str(inputs - 1),
         "whole_inputs": str(inputs - inputs % LANES),
         "whole_units": str(units - units % LANES),
         "vectors": str(vectors),
@@ -224,7 +236,11 @@ def sparse_placeholders(
         "placed_own": ", 0, False, _room_for(0), team",
         "find_nonzeros": textwrap.indent("\n".join(_FIND), " " * 8) + "\n",
         "give_nonzeros": " nonzeros, test_nonzeros,",
-        "keep_nonzeros": ", nonzeros, test_nonzeros",
+        "inputs": ", _inputs",
+        "rows_text": _ROWS_TEXT,
+        "data": "data",
+        "test_data": "test_data",
+        "keep_nonzeros": ", nonzeros, test_nonzeros, data, test_data",
     }
 
 

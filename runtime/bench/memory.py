@@ -2,7 +2,8 @@
 
 A worker of its own: it trains on some rows first, so that all is imported, compiled or loaded
 that will be, and takes that for the start. Then it reads the whole set and trains an epoch: the
-most that it held beyond the start is the figure, inputs included.
+most that it held beyond the start is the figure, inputs included. Ours reads what is mostly zeros
+as ``gradwright train`` does, into compressed rows; the others take arrays.
 """
 
 import contextlib
@@ -11,8 +12,8 @@ import gc
 from dataclasses import replace
 from pathlib import Path
 
-from runtime.bench.peers import contender
-from runtime.bench.workload import Workload, start, training_set
+from runtime.bench.peers import OURS, contender
+from runtime.bench.workload import Workload, given_set, start, training_set
 
 LEAST = 16 << 20  # bytes of inputs; with fewer it is a matter of what allocators keep
 _BATCHES = 4  # that the start is trained on
@@ -42,11 +43,12 @@ def peak_beyond_imports(name: str, work: Workload, threads: int, *, offline: boo
     before = _resident("VmRSS")
     if before is None:
         return None
-    X, Y = training_set(work, offline=True)
+    taken = work.sparse if name == OURS else "never"
+    given, Y = given_set(work, offline=True, sparse=taken)
     _give_back()
     if not _forget_the_peak():  # that of reading, and of what was compiled
         return None
-    contender(name, work, X, Y, threads).train(start(work), 1)
+    contender(name, work, given, Y, threads).train(start(work), 1)
     peak = _resident("VmHWM")
     return None if peak is None else max(0, peak - before)
 

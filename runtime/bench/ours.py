@@ -3,6 +3,7 @@
 import time
 
 from runtime.bench.workload import Array, Order, Params, Workload
+from runtime.data.sparse_rows import Inputs
 
 
 class Ours:
@@ -15,7 +16,7 @@ class Ours:
         nodes of a step read and write (`codegen.cost`).
     """
 
-    def __init__(self, work: Workload, X: Array, Y: Array, threads: int) -> None:
+    def __init__(self, work: Workload, X: Inputs, Y: Array, threads: int) -> None:
         import codegen
         from codegen.cost import cost
 

@@ -11,6 +11,7 @@ from runtime.bench.ours import Ours
 from runtime.bench.sklearn_peer import SklearnPeer
 from runtime.bench.torch_peer import CompiledTorchPeer, TorchPeer, TutorialTorchPeer
 from runtime.bench.workload import Array, Order, Params, Workload
+from runtime.data.sparse_rows import Inputs, as_array
 from runtime.errors import InputError, InternalError
 
 OURS = "gradwright"
@@ -48,8 +49,8 @@ class Contender(Protocol):
         """Train `params` in place, in the given order (epochs, N) or shuffled anew."""
 
 
-def contender(name: str, work: Workload, X: Array, Y: Array, threads: int) -> Contender:
-    """Return the contender of that name, ready to run.
+def contender(name: str, work: Workload, X: Inputs, Y: Array, threads: int) -> Contender:
+    """Return the contender of that name, ready to run; ours alone takes compressed rows as such.
 
     Raises
     ------
@@ -58,9 +59,10 @@ def contender(name: str, work: Workload, X: Array, Y: Array, threads: int) -> Co
     """
     if reason := why_not(name, work):
         raise InputError(f"{name}: {reason}.")
+    if name == OURS:
+        return Ours(work, X, Y, threads)
+    X = as_array(X)
     match name:
-        case "gradwright":
-            return Ours(work, X, Y, threads)
         case "torch":
             return TorchPeer(work, X, Y, threads)
         case "torch-compile":

@@ -212,9 +212,9 @@ class BenchResult:
             f"ours, {figure(self.bytes_per_step / step * 1e-3)} GB/s",
             *(
                 [
-                    "memory: at the peak of a run, beyond what modules and compiled code take; in "
-                    f"parentheses times the inputs' {input_bytes(self.work) / 2**20:.0f} MiB, "
-                    "which it includes"
+                    "memory: at the peak of a run, beyond what modules and compiled code take "
+                    "(ours may be given images without zeros); in parentheses times the inputs' "
+                    f"{input_bytes(self.work) / 2**20:.0f} MiB, which it includes"
                 ]
                 if self.memory
                 else []

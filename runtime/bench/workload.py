@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.data.sparse_rows import Inputs, SparseRows, as_array
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -172,15 +173,26 @@ def training_set(work: Workload, *, offline: bool = False) -> tuple[Array, Array
     InputError, RunError
         If MNIST cannot be had.
     """
+    X, Y = given_set(work, offline=offline, sparse="never")
+    return as_array(X), Y
+
+
+def given_set(work: Workload, *, offline: bool, sparse: str) -> tuple[Inputs, Array]:
+    """Return what `training_set` does, images as compressed rows where `sparse` says so.
+
+    It is one of `runtime.settings.SPARSE`, and means what it does in `DataOptions`.
+    """
     if work.data == "circles":
         from runtime.data.circles import circles
 
         rings = circles()
-        X, Y = rings.X_train, rings.Y_train
+        X, Y = as_array(rings.X_train), rings.Y_train
     elif work.data == "mnist":
-        from runtime.data.mnist import mnist
+        from runtime.data.mnist import MNIST, load_images
 
-        digits = mnist(offline=offline)
+        digits = load_images(MNIST, offline=offline, sparse=sparse)
+        if isinstance(digits.X_train, SparseRows):
+            return digits.X_train.astype(work.dtype), digits.Y_train.astype(work.dtype)
         X, Y = digits.X_train, digits.Y_train
     else:
         rng = np.random.Generator(np.random.PCG64(_SEED))

@@ -93,7 +93,7 @@ def load_blocks(
     memory = usual_memory() if options.memory is None else options.memory
     data = survey(name, parts, options, memory, more, tell)
     if data.fits:
-        return data.in_memory()
+        return data.in_memory(options.sparse if data.scaling is None else "never")
     assert data.plan  # which may be refused, and then it is now
     return data
 

@@ -13,6 +13,7 @@ from runtime.blocks.memory import Plan, make_plan
 from runtime.blocks.table import BlockTable
 from runtime.data.dataset import Dataset, Option
 from runtime.data.scaling import Scaling
+from runtime.data.sparse_rows import Inputs, RowsInTurn, most_kept
 from runtime.errors import InputError
 
 Array = NDArray[np.floating[Any]]
@@ -233,37 +234,48 @@ class StreamedDataset:
         """Give the samples of ``"train"`` or ``"test"``, block by block."""
         return (self.train if part == "train" else self.test).blocks()
 
-    def in_memory(self) -> Dataset:
-        """Return the same set with all of its samples in memory.
+    def in_memory(self, sparse: str = "never") -> Dataset:
+        """Return the same set with all of its samples in memory, `sparse` as in `DataOptions`.
 
         Raises
         ------
         InputError
             If a scaled input is beyond the type.
         """
-        parts = []
-        for part in (self.train, self.test):
-            X = np.empty((part.rows, self.inputs), part.dtype)
-            Y = np.empty((part.rows, self.outputs), part.dtype)
-            at = 0
-            for some_X, some_Y in part.blocks():
-                X[at : at + len(some_X)], Y[at : at + len(some_Y)] = some_X, some_Y
-                at += len(some_X)
-            if at != part.rows:
-                raise InputError(f"{self.name}: it was changed while it was read. Start again.")
-            parts += [X, Y]
+        X_train, Y_train = self._whole(self.train, sparse)
+        X_test, Y_test = self._whole(self.test, sparse)
         return Dataset(
             name=self.name,
-            X_train=parts[0],
-            Y_train=parts[1],
-            X_test=parts[2],
-            Y_test=parts[3],
+            X_train=X_train,
+            Y_train=Y_train,
+            X_test=X_test,
+            Y_test=Y_test,
             classes=self.classes,
             grid=None,
             sources=self.sources,
             scaling=self.scaling,
             options=self.options,
         )
+
+    def _whole(self, part: Part, sparse: str) -> tuple[Inputs, Array]:
+        """Return all inputs and targets of a part."""
+        most = most_kept(sparse, part.rows, self.inputs, part.dtype)
+        kept = RowsInTurn(part.rows, self.inputs, part.dtype, most) if most else None
+        X = np.empty((0 if kept else part.rows, self.inputs), part.dtype)
+        Y = np.empty((part.rows, self.outputs), part.dtype)
+        at = 0
+        for some_X, some_Y in part.blocks():
+            begin, at = at, at + len(some_X)
+            if at > part.rows:
+                break
+            if kept is None:
+                X[begin:at] = some_X
+            elif not kept.add(some_X):
+                return self._whole(part, "never")
+            Y[begin:at] = some_Y
+        if at != part.rows:
+            raise InputError(f"{self.name}: it was changed while it was read. Start again.")
+        return X if kept is None else kept.all(), Y
 
 
 def _put(raw: NDArray[Any], rows: NDArray[np.intp] | None, to: Array) -> None:

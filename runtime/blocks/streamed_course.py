@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from runtime.blocks.read_ahead import Reader
 from runtime.blocks.streamed import StreamedDataset
+from runtime.data.sparse_rows import as_array
 from runtime.errors import InputError, RunError
 from runtime.position import Position
 from runtime.settings import Settings
@@ -43,7 +44,7 @@ class StreamedCourse:
         self._reader = Reader(self.data, self.settings.batch, self.settings.seed)
         self._sparse = self.settings.sparse
         if self._sparse == "auto":  # once for all buffers, or blocks could be rounded differently
-            X = self.data.sample.X_train
+            X = as_array(self.data.sample.X_train)
             # half of what pays in memory: buffers are compressed anew in each epoch
             most = getattr(self.module, "MOST_NONZERO", 0.0) / 2
             self._sparse = "always" if np.count_nonzero(X) <= most * X.size else "never"

@@ -117,7 +117,8 @@ run is that of one process, but for rounding. pip install 'gradwright[mpi]'
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
     show_default=True,
-    help="Whether the first layer of a wide network skips inputs that are 0.",
+    help="Whether the first layer of a wide network skips inputs that are 0; what is mostly 0 is "
+    "then read without them, and takes less memory.",
 )
 @data_options
 @memory_option

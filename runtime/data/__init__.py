@@ -2,8 +2,9 @@
 
 `dataset` holds the value; `circles`, `planar` and `mnist` make one by name, `user_file` from a
 path or from arrays. `csv_file`, `npz_file`, `idx_folder` and `matlab` read a format each and give
-a `table`, which is split, converted and scaled on its way into memory; `labels` makes classes or
-real targets of what stands there. `download` fetches files of known checksum.
+a `table`, which is split, converted and scaled on its way into memory; what is mostly zeros gets
+there as `sparse_rows`. `labels` makes classes or real targets of what stands there. `download`
+fetches files of known checksum.
 
 The functions are imported from their modules (``from runtime.data.circles import circles``): a
 function re-exported here would hide the module of the same name. SciPy, requests and tqdm are

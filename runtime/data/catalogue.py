@@ -111,7 +111,12 @@ class Choice:
 
         if self.name in _IMAGES:
             images = MNIST if self.name == "mnist" else FASHION_MNIST
-            return load_images(images, data_dir=options.data_dir, offline=options.offline)
+            return load_images(
+                images,
+                data_dir=options.data_dir,
+                offline=options.offline,
+                sparse=options.sparse if options.scale == "none" else "never",
+            )
         if self.name in _PLANAR:
             return planar_set(self.name, options.data_seed)
         return circles(options.data_seed)

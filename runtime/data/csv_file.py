@@ -188,6 +188,7 @@ class _Reading:
             place=place,
             labels=self._labels(),
             names=tuple(header),
+            is_given_away=True,
         )
 
     def _labels(self) -> Labels | None:

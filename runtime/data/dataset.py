@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from runtime.data.scaling import Scaling
+from runtime.data.sparse_rows import Inputs, SparseRows, as_array
 from runtime.errors import InputError
 
 _FLOATS = (np.float32, np.float64)
@@ -28,7 +29,8 @@ class Dataset:
     name
         What the set is called in messages and in the run record.
     X_train, X_test
-        Inputs, shapes (N, n) and (M, n), float32 or float64, finite.
+        Inputs, shapes (N, n) and (M, n), float32 or float64, finite. Sets that
+        `runtime.data.options.DataOptions.sparse` lets be so may be `SparseRows`.
     Y_train, Y_test
         One-hot labels, shapes (N, c) and (M, c): a single 1 in each row, else 0. With two
         classes also a single column: 1 for the second. Without classes real targets,
@@ -53,9 +55,9 @@ class Dataset:
     """
 
     name: str
-    X_train: NDArray[np.floating[Any]]
+    X_train: Inputs
     Y_train: NDArray[np.floating[Any]]
-    X_test: NDArray[np.floating[Any]]
+    X_test: Inputs
     Y_test: NDArray[np.floating[Any]]
     classes: tuple[str | int, ...]
     grid: NDArray[np.floating[Any]] | None
@@ -122,7 +124,7 @@ class Dataset:
         """The rows that pictures show: all of them; of a larger set only some are in memory."""
         return self
 
-    def blocks(self, part: str) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    def blocks(self, part: str) -> Iterator[tuple[Inputs, NDArray[Any]]]:
         """Give the samples of ``"train"`` or ``"test"``: here in a single block."""
         yield getattr(self, f"X_{part}"), getattr(self, f"Y_{part}")
 
@@ -134,11 +136,17 @@ class Dataset:
         return replace(self, Y_train=Y_train, Y_test=Y_test)
 
     def in_own_units(self) -> "Dataset":
-        """Return the set before its inputs were scaled, up to rounding; itself if they were not."""
+        """Return the set before its inputs were scaled, up to rounding; as arrays."""
         if self.scaling is None:
-            return self
-        train, test = (self.scaling.undo(X) for X in (self.X_train, self.X_test))
+            return self.as_arrays()
+        train, test = (self.scaling.undo(as_array(X)) for X in (self.X_train, self.X_test))
         return replace(self, X_train=train, X_test=test, scaling=None)
+
+    def as_arrays(self) -> "Dataset":
+        """Return the set with its inputs as arrays; itself if they are."""
+        if not isinstance(self.X_train, SparseRows) and not isinstance(self.X_test, SparseRows):
+            return self
+        return replace(self, X_train=as_array(self.X_train), X_test=as_array(self.X_test))
 
     def astype(self, dtype: DTypeLike) -> "Dataset":
         """Return the set with contiguous copies of all arrays in `dtype`.
@@ -156,12 +164,16 @@ class Dataset:
             with np.errstate(over="ignore"):  # found by the check as inf, with its place
                 return np.array(array, dtype=target, order="C", copy=True)
 
+        def copied(X: Inputs) -> Inputs:
+            with np.errstate(over="ignore"):
+                return X.astype(target) if isinstance(X, SparseRows) else copy(X)
+
         try:
             return replace(
                 self,
-                X_train=copy(self.X_train),
+                X_train=copied(self.X_train),
                 Y_train=copy(self.Y_train),
-                X_test=copy(self.X_test),
+                X_test=copied(self.X_test),
                 Y_test=copy(self.Y_test),
                 grid=None if self.grid is None else copy(self.grid),
             )
@@ -242,27 +254,34 @@ def labels_of(Y: NDArray[np.floating[Any]]) -> NDArray[np.integer[Any]]:
     return np.asarray(Y.argmax(axis=1))
 
 
-def _check_inputs(where: str, X: NDArray[np.floating[Any]]) -> None:
+def _check_inputs(where: str, X: Inputs) -> None:
     _check_finite(where, X, "inputs")
 
 
-def _check_finite(where: str, X: NDArray[np.floating[Any]], what: str) -> None:
+def _check_finite(where: str, X: Inputs, what: str) -> None:
     if X.ndim != 2 or 0 in X.shape:
         raise InputError(
             f"{where} has shape {X.shape}, expected (rows, columns) with at least one of each."
         )
     if X.dtype.type not in _FLOATS:
         raise InputError(f"{where} holds {X.dtype}, expected float32 or float64.")
+    if (place := _first_not_finite(X)) is not None:
+        row, column = place
+        raise InputError(
+            f"{where} holds {X[row : row + 1][0, column]} at row {row}, column {column} (counted "
+            f"from 0): {what} must be finite. Remove or replace such values."
+        )
+
+
+def _first_not_finite(X: Inputs) -> tuple[int, int] | None:
+    if isinstance(X, SparseRows):
+        return X.first_not_finite()
     step = max(1, _BLOCK // X.shape[1])
     for first in range(0, len(X), step):
-        if (finite := np.isfinite(X[first : first + step])).all():
-            continue
-        row, column = np.unravel_index(int(finite.argmin()), finite.shape)
-        row += first
-        raise InputError(
-            f"{where} holds {X[row, column]} at row {row}, column {column} (counted from 0): "
-            f"{what} must be finite. Remove or replace such values."
-        )
+        if not (finite := np.isfinite(X[first : first + step])).all():
+            row, column = np.unravel_index(int(finite.argmin()), finite.shape)
+            return first + int(row), int(column)
+    return None
 
 
 def _check_labels(where: str, Y: NDArray[np.floating[Any]], classes: int) -> None:

@@ -14,22 +14,32 @@ References
 Y. LeCun, C. Cortes, C. J. C. Burges: The MNIST database of handwritten digits.
 """
 
+import contextlib
 import gzip
 import io
 import math
+import os
 import struct
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BufferedReader
+from pathlib import Path
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.data.source import LIMIT, Source
+from runtime.data.source import LIMIT, Source, open_source, refuse_size
 from runtime.errors import InputError
 from runtime.files import shown
 
 _UBYTE = 8
 _GZIP = b"\x1f\x8b"
 _CHUNK = 1 << 20
+_BEGINNING = 1 << 12
+_PIECE = 1 << 18  # bytes of samples that are given together
+_MOST_PACKED = 1032  # bytes that one in gzip can stand for: runs of 258 in two bits
 _CONTENTS = {1: "labels", 3: "images"}
 
 
@@ -51,36 +61,123 @@ def parse_idx(source: Source, *, dimensions: int, way_out: str) -> NDArray[np.ui
         If the file is damaged, truncated, too long, or something else. One line that says
         what was found and what was expected.
     """
+    with _told(source.path, len(source.content), way_out):
+        return _parse(_unpacked(io.BytesIO(source.content)), dimensions)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class IdxFile:
+    """An open IDX file, of which a few samples at a time are in memory.
+
+    Attributes
+    ----------
+    path
+        Where it is.
+    shape
+        What its header says: samples, and the size of one.
+    sha256
+        Of the whole file, as it lies there.
+    stream, way_out
+        The file, and the last sentence of every message about it.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    sha256: str
+    stream: BufferedReader = field(repr=False)
+    way_out: str = field(repr=False)
+
+    def pieces(self) -> Iterator[NDArray[np.uint8]]:
+        """Give all samples in their order, some at a time, from the first one on at each call.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged, truncated or too long: as soon as that shows.
+        """
+        length = math.prod(self.shape[1:])
+        step = max(1, _PIECE // length)
+        unpacked: io.BufferedIOBase | None = None
+        for first in range(0, self.shape[0], step):
+            count = min(step, self.shape[0] - first)
+            with self._told():
+                if unpacked is None:
+                    self.stream.seek(0)
+                    unpacked = _unpacked(self.stream)
+                    _header(unpacked, len(self.shape))
+                data = _read_at_most(unpacked, count * length)
+                if len(data) < count * length:
+                    raise _DamagedError(_truncated(self.shape, first * length + len(data)))
+                if first + count == self.shape[0] and unpacked.read(1):
+                    raise _DamagedError(_too_long(self.shape))
+            yield np.frombuffer(data, np.uint8).reshape(count, *self.shape[1:])
+
+    def _told(self) -> contextlib.AbstractContextManager[None]:
+        return _told(self.path, os.fstat(self.stream.fileno()).st_size, self.way_out)
+
+
+@contextlib.contextmanager
+def open_idx(path: Path, *, dimensions: int, way_out: str) -> Iterator[IdxFile]:
+    """Give an IDX file that is read piece by piece; parameters as for `parse_idx`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, its header is damaged or announces more than can be there, or it
+        changes while it is read.
+    """
+    with open_source(path) as (stream, sha256):
+        size = os.fstat(stream.fileno()).st_size
+        refuse_size(path, size)
+        with _told(path, size, way_out):
+            unpacked = _unpacked(stream)
+            shape = _header(unpacked, dimensions)
+            most, there = size - 4 - 4 * dimensions, ""
+            if isinstance(unpacked, gzip.GzipFile):
+                most, there = _MOST_PACKED * size, "at most "
+            if math.prod(shape) > most:  # before room is set apart for what it announces
+                raise _DamagedError(_truncated(shape, f"{there}{most}"))
+        yield IdxFile(path=path, shape=shape, sha256=sha256, stream=stream, way_out=way_out)
+
+
+@contextlib.contextmanager
+def _told(path: Path, size: int, way_out: str) -> Iterator[None]:
+    """Say of a file of `size` bytes what is wrong with it, and what can be done about it."""
     try:
-        return _parse(_unpacked(source.content), dimensions)
+        yield
+        return
     except _DamagedError as error:
         found = str(error)
     except EOFError:
-        found = f"its compressed data break off after {len(source.content)} bytes (truncated)"
+        found = f"its compressed data break off after {size} bytes (truncated)"
     except (gzip.BadGzipFile, zlib.error) as error:
         found = f"its compressed data are damaged ({error})"
-    raise InputError(f"{shown(source.path)}: {found}. {way_out}")
+    raise InputError(f"{shown(path)}: {found}. {way_out}")
 
 
 class _DamagedError(Exception):
     """What is wrong with the content, without the file's name."""
 
 
-def _unpacked(content: bytes) -> io.BufferedIOBase:
-    if content.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=io.BytesIO(content))
-    if content.startswith(b"\0\0"):
-        return io.BytesIO(content)
-    if not content:
+def _unpacked(stream: io.BufferedIOBase) -> io.BufferedIOBase:
+    """Return what is in a file, from its beginning on."""
+    first = stream.read(_BEGINNING)
+    stream.seek(0)
+    if first.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=stream)
+    if first.startswith(b"\0\0"):
+        return stream
+    if not first:
         raise _DamagedError("the file is empty")
-    page = ", which looks like a web page" if content.lstrip()[:1] == b"<" else ""
+    page = ", which looks like a web page" if first.lstrip()[:1] == b"<" else ""
     raise _DamagedError(
-        f"it begins with the bytes {content[:4].hex(' ')}{page}: neither gzip (1f 8b) nor "
-        "IDX (00 00)"
+        f"it begins with the bytes {first[:4].hex(' ')}{page}: neither gzip (1f 8b) nor IDX (00 00)"
     )
 
 
-def _parse(stream: io.BufferedIOBase, dimensions: int) -> NDArray[np.uint8]:
+def _header(stream: io.BufferedIOBase, dimensions: int) -> tuple[int, ...]:
+    """Read the header, and return the shape that it announces."""
     expected = _UBYTE << 8 | dimensions
     header = stream.read(4 + 4 * dimensions)
     if len(header) >= 4:
@@ -93,21 +190,38 @@ def _parse(stream: io.BufferedIOBase, dimensions: int) -> NDArray[np.uint8]:
         )
     shape = struct.unpack(f">{dimensions}I", header[4:])
     size = math.prod(shape)  # Python integers: no overflow
-    sizes = " x ".join(map(str, shape))
+    sizes = _sizes(shape)
     if size == 0:
         raise _DamagedError(f"its header announces {sizes} elements: there is nothing in it")
     if size > LIMIT:
         raise _DamagedError(
             f"its header announces {sizes} = {size} bytes; at most {LIMIT} are read"
         )
+    return shape
+
+
+def _parse(stream: io.BufferedIOBase, dimensions: int) -> NDArray[np.uint8]:
+    shape = _header(stream, dimensions)
+    size = math.prod(shape)
     data = _read_at_most(stream, size + 1)  # one more than there should be
     if len(data) < size:
-        raise _DamagedError(
-            f"its header announces {sizes} = {size} bytes and {len(data)} are there (truncated)"
-        )
+        raise _DamagedError(_truncated(shape, len(data)))
     if len(data) > size:
-        raise _DamagedError(f"it goes on after the {sizes} = {size} bytes of its header")
+        raise _DamagedError(_too_long(shape))
     return np.frombuffer(data, dtype=np.uint8).reshape(shape)
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _truncated(shape: tuple[int, ...], found: int | str) -> str:
+    announced = f"its header announces {_sizes(shape)} = {math.prod(shape)} bytes"
+    return f"{announced} and {found} are there (truncated)"
+
+
+def _too_long(shape: tuple[int, ...]) -> str:
+    return f"it goes on after the {_sizes(shape)} = {math.prod(shape)} bytes of its header"
 
 
 def _wrong_magic(magic: int, expected: int, dimensions: int) -> str:

@@ -1,12 +1,14 @@
 """Read a folder of IDX files: images and labels, with or without a test part."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.data.idx import parse_idx
+from runtime.data.idx import IdxFile, open_idx, parse_idx
 from runtime.data.labels import Labels
 from runtime.data.source import read_source
 from runtime.data.table import Parts, Piece, Table, number_labels
@@ -21,8 +23,9 @@ _EXPECTED = (
 )
 
 
-def read_idx_folder(folder: Path) -> Parts:
-    """Return what is in a folder: pixels divided by 255, and labels.
+@contextmanager
+def open_idx_folder(folder: Path) -> Iterator[Parts]:
+    """Give what is in a folder, to be read while this is open: pixels divided by 255, and labels.
 
     Names say what a file is: ``idx3`` or ``images``, ``idx1`` or ``labels``; ``t10k`` or
     ``test`` for the test part. Images may have any height and width.
@@ -36,16 +39,17 @@ def read_idx_folder(folder: Path) -> Parts:
     if not {"train images", "test images"} & set(files):
         raise InputError(f"{shown(folder)}: no images. {_EXPECTED}.")
     sources: dict[str, str] = {}
-    tables = {
-        part: _table(files[f"{part} images"], files.get(f"{part} labels"), sources)
-        for part in ("train", "test")
-        if f"{part} images" in files
-    }
-    first, second = tables.get("train"), tables.get("test")
-    if first is None:
-        first, second = second, None
-    assert first is not None
-    return Parts(train=first, test=second, sources=sources)
+    with ExitStack() as stack:
+        tables = {
+            part: _table(stack, files[f"{part} images"], files.get(f"{part} labels"), sources)
+            for part in ("train", "test")
+            if f"{part} images" in files
+        }
+        first, second = tables.get("train"), tables.get("test")
+        if first is None:
+            first, second = second, None
+        assert first is not None
+        yield Parts(train=first, test=second, sources=sources)
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -76,38 +80,50 @@ def _files(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _table(images: Path, labels: Path | None, sources: dict[str, str]) -> Table:
-    source = read_source(images)
-    pixels = parse_idx(source, dimensions=3, way_out=_WAY_OUT)
-    sources[images.name] = source.sha256
+def _table(stack: ExitStack, images: Path, labels: Path | None, sources: dict[str, str]) -> Table:
+    file = stack.enter_context(open_idx(images, dimensions=3, way_out=_WAY_OUT))
+    sources[images.name] = file.sha256
     known: Labels | None = None
     if labels is not None:
         source = read_source(labels)
         values = parse_idx(source, dimensions=1, way_out=_WAY_OUT)
         sources[labels.name] = source.sha256
         known = number_labels(shown(labels), values.astype(np.int64))
-    flat = pixels.reshape(len(pixels), -1)
-    where = shown(images)
+    # float64 holds the quotients of float32 too
+    return image_table(file, np.arange(256, dtype=np.float64) / 255, known)
+
+
+def image_table(
+    file: IdxFile, intensity: NDArray[np.floating], labels: Labels | None = None
+) -> Table:
+    """Return a table of images, to be read while the file is open.
+
+    Parameters
+    ----------
+    file
+        The images.
+    intensity
+        What each of the 256 bytes stands for: to look that up is faster than dividing.
+    labels
+        One for each image.
+    """
+    where = shown(file.path)
 
     def place(row: int, column: int) -> str:
         return f"{where}, image {row}, pixel {column} (counted from 0)"
 
+    def pieces() -> Iterator[Piece]:
+        row = 0
+        for part in file.pieces():
+            flat = part.reshape(len(part), -1)
+            yield slice(row, row + len(flat)), slice(None), intensity[flat]
+            row += len(flat)
+
     return Table(
         where=where,
-        rows=len(flat),
-        columns=flat.shape[1],
-        pieces=lambda: _pieces(flat),
+        rows=file.shape[0],
+        columns=prod(file.shape[1:]),
+        pieces=pieces,
         place=place,
-        labels=known,
+        labels=labels,
     )
-
-
-def _pieces(flat: NDArray[np.uint8], step: int = 1 << 12) -> Any:
-    # a table of the 256 quotients: faster than dividing; float64 holds those of float32 too
-    for first in range(0, len(flat), step):
-        part = flat[first : first + step]
-        piece: Piece = (slice(first, first + len(part)), slice(None), _INTENSITY[part])
-        yield piece
-
-
-_INTENSITY = np.arange(256, dtype=np.float64) / 255

@@ -24,8 +24,11 @@ from numpy.typing import NDArray
 
 from runtime.data.dataset import Dataset, one_hot
 from runtime.data.download import RemoteFile, fetch, is_intact
-from runtime.data.idx import parse_idx
+from runtime.data.idx import open_idx, parse_idx
+from runtime.data.idx_folder import image_table
 from runtime.data.source import read_source
+from runtime.data.sparse_rows import Inputs
+from runtime.data.table import inputs_of
 from runtime.errors import InputError
 from runtime.files import shown
 
@@ -171,8 +174,9 @@ def load_images(
     data_dir: str | os.PathLike[str] | None = None,
     offline: bool = False,
     progress: bool | None = None,
+    sparse: str = "never",
 ) -> Dataset:
-    """Return an image set; parameters and errors as for `mnist`."""
+    """Return an image set; parameters and errors as for `mnist`, `sparse` as in `DataOptions`."""
     if data_dir is not None:
         paths = _given_files(images, Path(data_dir), f"--data-dir {shown(data_dir)}")
         way_out = "Put the right file there, or leave out --data-dir to download it."
@@ -183,8 +187,8 @@ def load_images(
         paths = _cached_files(images, cache_folder(images), offline, progress)
         way_out = "Delete it, and the next run downloads it again."
     sources: dict[str, str] = {}
-    X_train, Y_train = _read_part(images, paths[0], paths[1], way_out, sources)
-    X_test, Y_test = _read_part(images, paths[2], paths[3], way_out, sources)
+    X_train, Y_train = _read_part(images, paths[0], paths[1], way_out, sources, sparse)
+    X_test, Y_test = _read_part(images, paths[2], paths[3], way_out, sources, sparse)
     _refuse_exchanged(images, paths[0].parent, sources)
     return Dataset(
         name=images.name,
@@ -268,34 +272,33 @@ def _cached_files(
 
 
 def _read_part(
-    images: ImageSet, image_path: Path, label_path: Path, way_out: str, sources: dict[str, str]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    images: ImageSet,
+    image_path: Path,
+    label_path: Path,
+    way_out: str,
+    sources: dict[str, str],
+    sparse: str,
+) -> tuple[Inputs, NDArray[np.float32]]:
     """Return inputs (N, 784) and one-hot labels of one part, noting both checksums."""
-    pixels, images_sha256 = _parsed(image_path, 3, way_out)
-    labels, labels_sha256 = _parsed(label_path, 1, way_out)
-    if pixels.shape[1:] != (_SIDE, _SIDE):
-        height, width = pixels.shape[1:]
-        raise InputError(
-            f"{shown(image_path)}: images of {height} x {width} pixels, expected {_SIDE} x "
-            f"{_SIDE}. {way_out}"
-        )
-    if len(pixels) != len(labels):
-        raise InputError(
-            f"{shown(label_path)}: {len(labels)} labels for the {len(pixels)} images in "
-            f"{image_path.name}: the files do not belong together. {way_out}"
-        )
-    try:
-        Y = one_hot(labels, len(images.classes), np.float32)
-    except InputError as error:
-        raise InputError(f"{shown(label_path)}: {error}. {way_out}") from None
-    sources[image_path.name] = images_sha256
-    sources[label_path.name] = labels_sha256
-    # a table of the 256 quotients: faster than dividing, and rounded the same
-    intensity = np.arange(256, dtype=np.float32) / np.float32(255)
-    return intensity[pixels.reshape(len(pixels), -1)], Y
-
-
-def _parsed(path: Path, dimensions: int, way_out: str) -> tuple[NDArray[np.uint8], str]:
-    """Return what an IDX file holds, and its checksum; the file itself is in memory no more."""
-    source = read_source(path)
-    return parse_idx(source, dimensions=dimensions, way_out=way_out), source.sha256
+    with open_idx(image_path, dimensions=3, way_out=way_out) as file:
+        source = read_source(label_path)
+        labels = parse_idx(source, dimensions=1, way_out=way_out)
+        count, height, width = file.shape
+        if (height, width) != (_SIDE, _SIDE):
+            raise InputError(
+                f"{shown(image_path)}: images of {height} x {width} pixels, expected {_SIDE} x "
+                f"{_SIDE}. {way_out}"
+            )
+        if count != len(labels):
+            raise InputError(
+                f"{shown(label_path)}: {len(labels)} labels for the {count} images in "
+                f"{image_path.name}: the files do not belong together. {way_out}"
+            )
+        try:
+            Y = one_hot(labels, len(images.classes), np.float32)
+        except InputError as error:
+            raise InputError(f"{shown(label_path)}: {error}. {way_out}") from None
+        sources[image_path.name] = file.sha256
+        sources[label_path.name] = source.sha256
+        intensity = np.arange(256, dtype=np.float32) / np.float32(255)
+        return inputs_of(image_table(file, intensity), np.dtype(np.float32), sparse), Y

@@ -28,6 +28,9 @@ class DataOptions:
         One of `runtime.data.scaling.SCALES`.
     memory
         Bytes that data in NPY, Parquet or Zarr may take; None for half of what is free.
+    sparse
+        Whether inputs may be `runtime.data.sparse_rows.SparseRows`: ``"auto"``, where few of them
+        are not 0; ``"always"``; or ``"never"``.
     dtype
         The type to load in; None: as the source has it, float64 for a file.
     aim
@@ -41,5 +44,6 @@ class DataOptions:
     test_fraction: float | None = None
     scale: str = "none"
     memory: int | None = None
+    sparse: str = "never"
     dtype: str | None = None
     aim: Aim = field(default_factory=Aim)

@@ -40,8 +40,14 @@ def read_source(path: Path, limit: int = LIMIT) -> Source:
         size = os.fstat(stream.fileno()).st_size
         content = stream.read(min(limit, size) + 1)
     if len(content) > limit:
-        raise InputError(f"{shown(path)}: has {size} bytes; files of at most {limit} are read.")
+        refuse_size(path, max(size, len(content)), limit)
     return Source(path=path, content=content, sha256=hashlib.sha256(content).hexdigest())
+
+
+def refuse_size(path: Path, size: int, limit: int = LIMIT) -> None:
+    """Raise `InputError` if a file of so many bytes is too large."""
+    if size > limit:
+        raise InputError(f"{shown(path)}: has {size} bytes; files of at most {limit} are read.")
 
 
 def first_bytes(path: Path, size: int) -> bytes:

@@ -17,6 +17,7 @@ from runtime.data.labels import Labels, targets_of
 from runtime.data.options import DataOptions
 from runtime.data.scaling import fit_scaling
 from runtime.data.source import refuse_extent, refuse_unbearable
+from runtime.data.sparse_rows import Inputs, RowsInTurn, SparseRows, most_kept
 from runtime.data.split import checked_fraction, held_out
 from runtime.errors import InputError
 
@@ -37,13 +38,15 @@ class Table:
     rows, columns
         Its size.
     pieces
-        Reads the inputs, once: gives (rows, columns, numbers) until all were given.
+        Reads the inputs: gives (rows, columns, numbers) until all were given.
     place
         What messages call an input, by row and column counted from 0.
     labels
         One for each row; None if it has none.
     names
         Names of the columns; empty if they have none.
+    is_given_away
+        Whether `pieces` cannot be read again, since each is gone when the next is given.
     """
 
     where: str
@@ -53,6 +56,7 @@ class Table:
     place: Callable[[int, int], str]
     labels: Labels | None
     names: tuple[str, ...] = ()
+    is_given_away: bool = False
 
     def __post_init__(self) -> None:
         refuse_extent(self.rows, self.columns, self.where)
@@ -83,23 +87,34 @@ class Parts:
     sources: Mapping[str, str]
 
 
-def array_table(where: str, X: NDArray[Any], labels: Labels | None) -> Table:
-    """Return a table of an array (rows, ...) that is in memory already."""
-    X = X.reshape(len(X), -1) if X.ndim > 1 and len(X) else np.atleast_2d(X.T).T
+def array_table(
+    where: str,
+    X: Any,
+    labels: Labels | None,
+    as_array: Callable[[Any], NDArray[Any]] = np.asarray,
+) -> Table:
+    """Return a table of an array (rows, ...) that is in memory already.
+
+    Or of another thing (rows, columns), of some rows of which `as_array` makes an array.
+    """
+    if isinstance(X, np.ndarray):
+        X = X.reshape(len(X), -1) if X.ndim > 1 and len(X) else np.atleast_2d(X.T).T
     if X.dtype.kind not in "fiub":
         raise InputError(f"{where}: holds {X.dtype}, expected real numbers.")
 
     def pieces() -> Iterator[Piece]:
-        step = max(1, _BLOCK // X.shape[1])
-        for first in range(0, len(X), step):
-            rows = slice(first, min(first + step, len(X)))
-            yield rows, slice(None), X[rows]
+        step = max(1, _BLOCK // columns)
+        for first in range(0, count, step):
+            rows = slice(first, min(first + step, count))
+            yield rows, slice(None), as_array(X[rows])
 
     def place(row: int, column: int) -> str:
         return f"{where}, row {row}, column {column} (counted from 0)"
 
-    rows, columns = X.shape
-    return Table(where=where, rows=rows, columns=columns, pieces=pieces, place=place, labels=labels)
+    count, columns = X.shape
+    return Table(
+        where=where, rows=count, columns=columns, pieces=pieces, place=place, labels=labels
+    )
 
 
 def number_labels(where: str, y: NDArray[Any]) -> Labels:
@@ -154,6 +169,7 @@ def dataset_of(
     record: dict[str, Option] = dict(more or {})
     targets = targets_of(train.labels, options.aim)
     one_output = options.aim.outputs == 1
+    sparse = options.sparse if options.scale == "none" else "never"  # 0 would be another number
     if test is not None and test.labels is not None:
         if test.columns != train.columns:
             raise InputError(
@@ -161,21 +177,23 @@ def dataset_of(
                 "training and test need the same inputs."
             )
         tested = targets_of(test.labels, options.aim, targets.classes or None)
-        X_train, X_test = _filled(train, None, dtype)[0], _filled(test, None, dtype)[0]
+        X_train, X_test = (inputs_of(part, dtype, sparse) for part in (train, test))
         Y_train = targets.matrix(None, dtype, one_output=one_output)
         Y_test = tested.matrix(None, dtype, one_output=one_output)
     else:
         fraction = checked_fraction(options.test_fraction)
         chosen = held_out(train.rows, targets.codes, fraction, options.data_seed, train.where)
-        X_train, X_test = _filled(train, chosen, dtype)
+        X_train, X_test = _parted(train, chosen, dtype, sparse)
         Y_train = targets.matrix(~chosen, dtype, one_output=one_output)
         Y_test = targets.matrix(chosen, dtype, one_output=one_output)
         record["test_fraction"] = fraction
-    scaling = fit_scaling(X_train, options.scale)
-    if scaling is not None:
-        scaling.apply(X_train)
-        scaling.apply(X_test)
-        record["scale"] = options.scale
+    scaling = None
+    if not isinstance(X_train, SparseRows) and not isinstance(X_test, SparseRows):
+        scaling = fit_scaling(X_train, options.scale)
+        if scaling is not None:
+            scaling.apply(X_train)
+            scaling.apply(X_test)
+            record["scale"] = options.scale
     if train.names:
         record["columns"] = train.names
     return Dataset(
@@ -190,6 +208,48 @@ def dataset_of(
         scaling=scaling,
         options=record,
     )
+
+
+def inputs_of(table: Table, dtype: np.dtype[Any], sparse: str) -> Inputs:
+    """Return all inputs of a table, as sparse rows where `DataOptions.sparse` says so.
+
+    Raises
+    ------
+    InputError
+        As `read_inputs` does.
+    """
+    return _parted(table, None, dtype, sparse)[0]
+
+
+def _parted(
+    table: Table, chosen: NDArray[np.bool_] | None, dtype: np.dtype[Any], sparse: str
+) -> tuple[Inputs, Inputs]:
+    """Return the inputs that are not chosen, and those that are."""
+    most = most_kept(sparse, table.rows, table.columns, dtype)
+    found = None
+    if most and not table.is_given_away:
+        found = _compressed(table, chosen, dtype, most)
+    return found or _filled(table, chosen, dtype)
+
+
+def _compressed(
+    table: Table, chosen: NDArray[np.bool_] | None, dtype: np.dtype[Any], most: float
+) -> tuple[Inputs, Inputs] | None:
+    """Return both parts as sparse rows; None if they are not read row by row, or hold too much."""
+    second = 0 if chosen is None else int(np.count_nonzero(chosen))
+    others = RowsInTurn(table.rows - second, table.columns, dtype, most)
+    those = RowsInTurn(second, table.columns, dtype, most)
+    for rows, columns, raw in table.pieces():
+        if not isinstance(columns, slice) or columns != slice(None):
+            return None
+        numbers = _converted(raw, dtype, rows.start, columns, table)
+        if chosen is None:
+            fits = others.add(numbers)
+        else:
+            fits = others.add(numbers[~chosen[rows]]) and those.add(numbers[chosen[rows]])
+        if not fits:
+            return None
+    return others.all(), those.all()
 
 
 def _filled(

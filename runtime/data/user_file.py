@@ -13,13 +13,14 @@ from runtime.blocks.loading import block_format, load_blocks, load_lazy, open_bl
 from runtime.data.circles import VARIABLES, circles_from_mat
 from runtime.data.csv_file import read_csv
 from runtime.data.dataset import Dataset, Option
-from runtime.data.idx_folder import read_idx_folder
+from runtime.data.idx_folder import open_idx_folder
 from runtime.data.labels import Labels, labels_from_texts
 from runtime.data.matlab import parse_matlab
 from runtime.data.npz_file import open_npz
 from runtime.data.options import DataOptions
 from runtime.data.scaling import fit_scaling
 from runtime.data.source import first_bytes, read_source
+from runtime.data.sparse_rows import as_array
 from runtime.data.table import Parts, Table, array_table, dataset_of, number_labels
 from runtime.errors import InputError
 from runtime.files import shown
@@ -100,7 +101,8 @@ def open_parts(
         with open_npz(path) as parts:
             yield parts
     elif kind == "idx":
-        yield read_idx_folder(path)
+        with open_idx_folder(path) as parts:
+            yield parts
     elif kind == "mat":
         yield _mat_parts(path)
     else:
@@ -115,7 +117,7 @@ def open_parts(
 
 
 def load_arrays(
-    data: object, options: DataOptions, name: str = "arrays"
+    data: object, options: DataOptions, name: str = "arrays", sparse: str = "never"
 ) -> "Dataset | StreamedDataset":
     """Return the data set in arrays: ``(X, y)``, ``(X, y, X_test, y_test)``, or by such names.
 
@@ -124,11 +126,14 @@ def load_arrays(
     data
         `X` (rows, ...) holds numbers; `y` (rows,) integers, texts or real targets, or (rows,
         k) one-hot rows or k real targets. If X is of Dask, of Zarr or a memmap it is read block
-        by block where it is larger than memory; then y may be such an array too.
+        by block where it is larger than memory; then y may be such an array too. X may also be
+        a sparse array or matrix of SciPy's.
     options
         As for `load_file`.
     name
         What the set is called.
+    sparse
+        What `options` say of ``sparse`` if X is sparse: an array stays one.
 
     Raises
     ------
@@ -147,13 +152,24 @@ def load_arrays(
         )
     if any(is_lazy(given[x]) for x in ("X", "X_test") if x in given):
         return load_lazy([given[name] for name in _NAMES if name in given], options)
+    if hasattr(given["X"], "tocsr"):
+        options = replace(options, sparse=sparse)
     tables = [
-        array_table(x, _array(x, given[x]), _array_labels(y, given[y]))
+        _given_table(x, given[x], _array_labels(y, given[y]))
         for x, y in (_NAMES[:2], _NAMES[2:])
         if x in given
     ]
     test = tables[1] if len(tables) > 1 else None
     return dataset_of(name, Parts(train=tables[0], test=test, sources={}), options)
+
+
+def _given_table(name: str, X: Any, labels: Labels) -> Table:
+    if not hasattr(X, "tocsr"):
+        return array_table(name, _array(name, X), labels)
+    if len(X.shape) != 2:
+        raise InputError(f"data: {name} has shape {X.shape}, expected (rows, columns).")
+    rows = X.tocsr()
+    return array_table(name, rows, labels, as_array=lambda part: part.toarray())
 
 
 def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
@@ -216,11 +232,12 @@ def _load_mat(path: Path, options: DataOptions) -> Dataset:
 
 def scaled(data: Dataset, scale: str, **record: str) -> Dataset:
     """Return a set that is in memory with its inputs scaled; nothing is changed in place."""
-    scaling = fit_scaling(data.X_train, scale)
     options: dict[str, Option] = {**data.options, **record}
-    if scaling is None:
+    if scale == "none":
         return replace(data, options=options)
-    X_train, X_test = data.X_train.copy(), data.X_test.copy()
+    X_train, X_test = (as_array(X).copy() for X in (data.X_train, data.X_test))
+    scaling = fit_scaling(X_train, scale)
+    assert scaling is not None
     scaling.apply(X_train)
     scaling.apply(X_test)
     options["scale"] = scale

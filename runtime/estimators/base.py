@@ -277,10 +277,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             options = {"beta1": self.beta_1, "beta2": self.beta_2, "eps": self.epsilon}
         options |= {"alpha": float(self.alpha), "batch": batch}
         if compiled:
-            X = np.require(
-                X.toarray() if hasattr(X, "toarray") else X, requirements=["C", "A", "W"]
-            )
-            options["threads"] = self.threads
+            X = _as_kernels_take(X, sparse=hasattr(module, "MOST_NONZERO"))
+            options |= {"threads": self.threads, "reuse": {}}
         elif hasattr(X, "tocsr"):
             X = X.tocsr()  # rows are taken
         params, index = self._params(), np.arange(samples)
@@ -414,6 +412,18 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     def best_validation_score_(self) -> float | None:
         """The best validation score; None where no part was held out."""
         return self._convergence.best_score if self.validation_scores_ is not None else None
+
+
+def _as_kernels_take(X: Any, *, sparse: bool) -> Any:
+    """Return inputs as an array, or where kernels may be given them so as compressed rows."""
+    if not sparse or not hasattr(X, "tocsr"):
+        X = X.toarray() if hasattr(X, "toarray") else X
+        return np.require(X, requirements=["C", "A", "W"])
+    rows = X.tocsr()
+    if not rows.has_canonical_format:  # columns in order, each once
+        rows = rows.copy()
+        rows.sum_duplicates()
+    return rows
 
 
 def _checked_weights(weights: Any, X: Any) -> Array | None:

@@ -230,7 +230,7 @@ def make_job(request: SweepRequest, data: Data | None = None) -> Job:
         if not isinstance(arrays, Dataset):
             raise InputError("data: they are larger than memory, and a sweep needs them there.")
         loaded = arrays
-    loaded = in_dtype(loaded, Settings(dtype=request.options["dtype"]))
+    loaded = in_dtype(loaded.as_arrays(), Settings(dtype=request.options["dtype"]))
     return Job(plan=request.plan(loaded), data=loaded, labels=request.options["labels"])
 
 

@@ -4,11 +4,15 @@ Most runs are by Python; what a compiler could spoil runs compiled as well.
 """
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from emitted import BLAS, BLAS_IN_PYTHON, LAB_IN_PYTHON, Case, assert_all_near, same_bytes
+from scipy.sparse import csr_array
+
+from runtime.data import sparse_rows
 
 N, BATCH, ETA = 70, 16, 0.1  # the last batch of an epoch has six samples
 DENSITIES = [0.0, 0.01, 0.19, 0.5, 1.0]
@@ -254,7 +258,7 @@ def test_in_float32_it_is_as_near_to_float64_as_the_dense_products() -> None:
     """The error against the same run in float64, root mean square over the weights."""
     single = Case(text="161-230-3", loss="cross-entropy", dtype="float32", is_compiled=False)
     double = WIDE[1]
-    X, Y = sparse_batch(single, 320, 0.19)
+    X, Y = sparse_batch(single, 200, 0.19)
     start = single.params()
     errors = {}
     exact = {name: value.astype(np.float64) for name, value in start.items()}
@@ -268,3 +272,122 @@ def test_in_float32_it_is_as_near_to_float64_as_the_dense_products() -> None:
         }
     for name in start:
         assert 0 < errors["always"][name] <= 1.5 * errors["never"][name], (name, errors)
+
+
+def two_byte_rows(X: np.ndarray) -> Any:
+    """Return compressed rows whose columns take two bytes each: not SciPy's."""
+    rows = csr_array(X)
+    return SimpleNamespace(
+        shape=X.shape,
+        indptr=rows.indptr.astype(np.int64),
+        indices=rows.indices.astype(np.uint16),
+        data=rows.data,
+    )
+
+
+@pytest.mark.parametrize(("case", "threads"), [(BLAS, 1), (BLAS, 2), (WIDE[3], 2)], ids=str)
+def test_compressed_rows_give_the_bits_of_the_array(case: Case, threads: int) -> None:
+    X, Y = sparse_batch(case, N, 0.1)
+    options: dict[str, Any] = {"threads": threads, "evaluate": True}
+    for word in ("auto", "never") if case is BLAS else ("auto",):
+        expected = trained(case, X, Y, test=(X[:9], Y[:9]), sparse=word, **options)
+        for compress in (csr_array, two_byte_rows):
+            test = compress(X[:9]), Y[:9]
+            found = trained(case, compress(X), Y, test=test, sparse=word, **options)
+            assert same_bytes(found[0], expected[0])
+            assert found[1].tobytes() == expected[1].tobytes()
+
+
+def test_what_is_made_of_compressed_rows_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    case, made = BLAS, []
+    X, Y = sparse_batch(case, N, 0.1)
+    one, other, make = csr_array(X), csr_array(X[::-1]), case.module._Rows
+    monkeypatch.setattr(case.module, "_Rows", type("_Rows", (make,), {}))
+    init = make.__init__
+    monkeypatch.setattr(make, "__init__", lambda *given: made.append(1) or init(*given))
+    reuse: dict[str, Any] = {}
+    for rows, so_far in ((one, 1), (one, 1), (other, 2)):
+        found, _ = trained(case, rows, Y, reuse=reuse)
+        assert len(made) == so_far
+        assert same_bytes(found, trained(case, rows.toarray(), Y)[0])
+
+
+def test_one_part_alone_may_be_compressed() -> None:
+    X, Y = sparse_batch(BLAS, N, 0.1)
+    rows = csr_array(X)
+    _, expected = trained(BLAS, X, Y, test=(X, Y))
+    for train, test in ((X, rows), (rows, X)):
+        _, found = trained(BLAS, train, Y, test=(test, Y))
+        assert found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("density", [0.0, 0.05, 0.3, 1.0])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_compressed_rows_are_placed_as_the_array_is(density: float, threads: int) -> None:
+    """Too many of them are not: by the same rule, and then they are an array."""
+    module = BLAS_IN_PYTHON.module
+    X, _ = sparse_batch(BLAS_IN_PYTHON, 1100, density)
+    rows = module._Rows("X", csr_array(X))
+    np.testing.assert_array_equal(rows.array(), X)
+    for word in ("auto", "always"):
+        found, expected = (module._nonzeros(of, word, BATCH, threads) for of in (rows, X))
+        np.testing.assert_array_equal(found[3], expected[3])
+        of_rows, of_array = (kept[0].reshape(-1, kept[3].size) for kept in (found, expected))
+        np.testing.assert_array_equal(np.diff(of_rows), np.diff(of_array))
+        if of_rows.size:
+            for s in range(0, 1100, 77):
+                here, there = (slice(*starts[s, [0, -1]]) for starts in (of_rows, of_array))
+                for kept, same in zip(found[1:3], expected[1:3], strict=True):
+                    np.testing.assert_array_equal(kept[here], same[there])
+
+
+def test_dense_rows_in_one_threads_share_are_too_many() -> None:
+    module = BLAS_IN_PYTHON.module
+    X, _ = sparse_batch(BLAS_IN_PYTHON, 1000, 1.0)
+    X[:750] = 0  # a quarter in all, and half of the second share
+    rows = module._Rows("X", csr_array(X))
+    for threads in (1, 2):
+        sizes = [module._nonzeros(of, "auto", BATCH, threads)[0].size for of in (rows, X)]
+        assert (sizes[0] > 0) == (sizes[1] > 0) == (threads == 1)
+
+
+def test_rows_are_read_as_such_up_to_the_share_that_kernels_take() -> None:
+    assert BLAS_IN_PYTHON.module.MOST_NONZERO == sparse_rows.MOST_NONZERO
+
+
+def test_compressed_rows_are_not_copied_where_their_type_is_the_modules() -> None:
+    X, _ = sparse_batch(BLAS_IN_PYTHON, N, 0.1)
+    rows = two_byte_rows(X)
+    kept = BLAS_IN_PYTHON.module._nonzeros(BLAS_IN_PYTHON.module._Rows("X", rows), "always")
+    assert np.shares_memory(kept[2], rows.data)
+
+
+def _swapped(rows: Any) -> None:
+    first = int(np.flatnonzero(np.diff(rows.indptr) > 1)[0])
+    here = slice(rows.indptr[first], rows.indptr[first] + 2)
+    rows.indices[here] = rows.indices[here][::-1].copy()
+
+
+SPOILT: dict[str, Callable[[Any], Any]] = {
+    "columns that do not rise": _swapped,
+    "a column beyond": lambda rows: rows.indices.__setitem__(-1, 10**4),
+    "a negative column": lambda rows: setattr(rows, "indices", rows.indices.astype(int) - 10**3),
+    "a row that ends before it begins": lambda rows: rows.indptr.__setitem__(1, 10**4),
+    "numbers that are missing": lambda rows: setattr(rows, "data", rows.data[:-1]),
+    "rows that are missing": lambda rows: setattr(rows, "indptr", rows.indptr[:-1]),
+    "no row at all": lambda rows: setattr(rows, "indptr", rows.indptr[:0]),
+    "another start": lambda rows: rows.indptr.__setitem__(0, 1),
+    "columns that are no integers": lambda rows: setattr(rows, "indices", rows.indices * 1.0),
+    "another width": lambda rows: setattr(rows, "shape", (N, 7)),
+    "by columns": lambda rows: setattr(rows, "format", "csc"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_spoilt_rows_are_refused(spoil: Callable[[Any], Any]) -> None:
+    X, Y = sparse_batch(BLAS_IN_PYTHON, N, 0.1)
+    rows = two_byte_rows(X)
+    trained(BLAS_IN_PYTHON, rows, Y, epochs=0)
+    spoil(rows)
+    with pytest.raises(ValueError, match=r"^X( has shape .*csr_array|: expected .* that rise)"):
+        trained(BLAS_IN_PYTHON, rows, Y)

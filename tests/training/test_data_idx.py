@@ -2,6 +2,7 @@
 
 import gzip
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from data_folder import idx_bytes, packed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.data.idx import parse_idx
+from runtime.data import idx
+from runtime.data.idx import open_idx, parse_idx
 from runtime.data.source import LIMIT, Source, read_source
 from runtime.errors import InputError
 
@@ -73,6 +75,56 @@ def test_damage_is_named(content: bytes, expected: str) -> None:
     assert message.startswith("some/file.gz: ")
     assert message.endswith(". Delete it.")
     assert "\n" not in message
+
+
+def read_in_pieces(path: Path, content: bytes, dimensions: int = 3) -> np.ndarray:
+    path.write_bytes(content)
+    with open_idx(path, dimensions=dimensions, way_out="Delete it.") as file:
+        pieces, again = list(file.pieces()), list(file.pieces())
+    np.testing.assert_array_equal(np.concatenate(pieces), np.concatenate(again))
+    assert np.concatenate(pieces).shape == file.shape
+    return np.concatenate(pieces)
+
+
+@pytest.mark.parametrize("pack", [bytes, packed, lambda b: packed(b[:30]) + packed(b[30:])])
+def test_pieces_are_what_was_written(
+    pack: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bytes_of_a_piece in (1, 24, 59, 60, 10**6):  # one image, two, four, and all
+        monkeypatch.setattr(idx, "_PIECE", bytes_of_a_piece)
+        found = read_in_pieces(tmp_path / "set", pack(idx_bytes(IMAGES)))
+        np.testing.assert_array_equal(found, IMAGES)
+    np.testing.assert_array_equal(
+        read_in_pieces(tmp_path / "set", pack(idx_bytes(LABELS)), 1), LABELS
+    )
+
+
+@pytest.mark.parametrize(("content", "expected"), DAMAGED.values(), ids=DAMAGED)
+@pytest.mark.parametrize("bytes_of_a_piece", [12, 1 << 20])
+def test_damage_is_named_when_it_is_met(
+    content: bytes,
+    expected: str,
+    bytes_of_a_piece: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(idx, "_PIECE", bytes_of_a_piece)
+    with pytest.raises(InputError, match=expected) as caught:
+        read_in_pieces(tmp_path / "file.gz", content)
+    assert str(caught.value).endswith(". Delete it.")
+
+
+@pytest.mark.parametrize("pack", [bytes, packed])
+def test_a_header_that_announces_too_much_is_met_before_room_is_made(
+    pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    path = tmp_path / "set"
+    path.write_bytes(pack(header(2051, 1_000_000, 28, 28) + bytes(100)))
+    with (
+        pytest.raises(InputError, match=r"784000000 bytes and (at most \d+|100) are there"),
+        open_idx(path, dimensions=3, way_out="Delete it."),
+    ):
+        pytest.fail("it was opened")
 
 
 @given(seed=st.integers(0, 2**32 - 1))

@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import itertools
 import pickle
 import subprocess
 import sys
@@ -19,9 +20,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from uncompiled import uncompiled
 
+import codegen
 from runtime.estimators import NetworkClassifier, NetworkRegressor, base, from_sklearn, to_sklearn
-from runtime.estimators.kernels import WORTH_COMPILING, seconds_in_numpy
+from runtime.estimators.kernels import WORTH_COMPILING, compiled_module, seconds_in_numpy
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -212,6 +215,35 @@ def test_sparse_inputs_are_as_dense_ones(made: Any) -> None:
     sparse = NetworkClassifier((8,), **settings).fit(made(X), BLOBS[1])
     np.testing.assert_allclose(sparse.loss_curve_, dense.loss_curve_, rtol=1e-12)
     np.testing.assert_allclose(sparse.predict_proba(made(X)), dense.predict_proba(X))
+
+
+def test_kernels_of_wide_networks_take_sparse_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By kernels that Python runs: the bits are those of the same inputs as an array."""
+    monkeypatch.setattr(codegen, "compile_module", lambda source: uncompiled(source.text))
+    monkeypatch.setattr(base, "keep_kernels", lambda module: None)
+    taken: list[Any] = []
+    monkeypatch.setattr(base, "compiled_module", compiled_module.__wrapped__)
+    require = base._as_kernels_take
+    monkeypatch.setattr(
+        base, "_as_kernels_take", lambda *X, **way: taken.append(require(*X, **way)) or taken[-1]
+    )
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((30, 40)) * (rng.random((30, 40)) < 0.1)
+    rows = scipy.sparse.csr_array(X)
+    turned = rows.copy()
+    for begin, end in itertools.pairwise(turned.indptr):
+        for kept in (turned.indices, turned.data):
+            kept[begin:end] = kept[begin:end][::-1].copy()
+    turned.has_sorted_indices = False
+    before = turned.indices.copy()
+    losses = []
+    for given in (X, rows, scipy.sparse.csc_matrix(X), turned):
+        settings: dict[str, Any] = {"max_iter": 2, "random_state": 0, "compile": True}
+        model = NetworkClassifier((33,), batch_size=10, **settings)
+        losses.append(model.fit(given, np.arange(30) % 3).loss_curve_)
+    assert losses[1:] == losses[:1] * 3
+    assert [scipy.sparse.issparse(each) for each in taken] == [False, True, True, True]
+    np.testing.assert_array_equal(turned.indices, before)  # the user's own
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
