@@ -121,14 +121,12 @@ class LiveDecision:
 def derive_magic(line: str) -> Shown | None:
     """``%derive SPEC``."""
     from runtime.commands.derive import command, derived
+    from runtime.commands.given import is_given
     from runtime.commands.objective import reader
 
     context = _parsed(command, "%derive", line)
     given = context.params
-    is_text = any(
-        context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        for name in ("format_", "output", "explain_stability")
-    )
+    is_text = any(is_given(context, name) for name in ("format_", "output", "explain_stability"))
     if is_text:
         with context:
             command.invoke(context)

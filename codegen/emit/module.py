@@ -30,7 +30,7 @@ from codegen.emit.pieces import (
 from codegen.emit.shards import NO_SHARDS, shards_placeholders
 from codegen.emit.sparse import sparse_placeholders
 from codegen.emit.tiles import tile_placeholders
-from codegen.kernel import Buffer, Elementwise, KernelProgram, Reduce, Update, called
+from codegen.kernel import Buffer, Elementwise, KernelProgram, Reduce, Update, called, reads
 from codegen.optimizer_programs import Optimizer
 from derive.program import ONE_HOT
 
@@ -179,12 +179,11 @@ def module_source(
 
 
 def _same_layout(programs: Mapping[str, KernelProgram]) -> dict[str, KernelProgram]:
-    """Return the programmes with the inputs stored alike in all of them."""
+    """Return the programmes with the inputs stored alike in all: as those want that read them."""
     by_rows = all(
-        buffer.batch_first
+        program.buffer("X").batch_first
         for program in programs.values()
-        for buffer in program.buffers
-        if buffer.name == "X"
+        if any("X" in reads(node) for node in program.nodes)
     )
 
     def stored(buffer: Buffer) -> Buffer:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime.commands.completing import files, several_of, target
+from runtime.commands.given import is_given
 from runtime.commands.objective import objective_options
 from runtime.errors import InputError
 from runtime.ranks.launcher import find_launch, join, refuse_launch
@@ -143,6 +144,8 @@ def command(
     100, ten epochs), or of a network SPEC on 2,000 samples of synthetic data. Shuffles are
     included, evaluation is not.
     """
+    if products and not ranks:
+        _refuse_beside("--products", "against", "busy", "sparse", "epochs", "plot")
     if ranks:
         _bench_ranks(
             target,
@@ -201,6 +204,13 @@ def command(
             picture.write_bytes(bench_picture(result, picture.suffix.lower()))
 
 
+def _refuse_beside(way: str, *names: str) -> None:
+    """Raise InputError if an option is given that what is asked for would leave aside."""
+    for name in names:
+        if is_given(click.get_current_context(), name):
+            raise InputError(f"--{name} says nothing to {way}. Leave one of the two out.")
+
+
 def _print(result: "BenchResult", format_: str) -> None:
     """Print the figures; what is to be known of them goes to standard error."""
     for name, reason in result.left_out.items():
@@ -234,6 +244,7 @@ def _bench_ranks(
         raise InputError("--ranks: there is one process. Use: mpiexec -n 2 gradwright bench ...")
     ranks = join(launch)
     try:
+        _refuse_beside("--ranks", "products", "against", "threads", "busy", "epochs", "plot")
         work = workload(target, loss=loss or DEFAULT_LOSS, l2=l2 or 0.0, **options)
         found = measure(ranks, work, BATCHES if batch is None else (batch,), repeats)
     except InputError as error:  # the same in all

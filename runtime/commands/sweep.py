@@ -9,6 +9,7 @@ import click
 
 from codegen.optimizers import METHODS, OPTIONS, SCHEDULES
 from runtime.commands import completing
+from runtime.commands.given import is_given
 from runtime.commands.objective import objective_options
 from runtime.errors import InputError
 from runtime.files import shown
@@ -168,8 +169,7 @@ def command(
     given = {
         name: value
         for name, value in {"networks": networks, **options}.items()
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        and value is not None
+        if is_given(context, name) and value is not None
     }
     count = worker_count(workers, scheduler)
     recorded, data = _recorded(from_, data, out, resume=resume)

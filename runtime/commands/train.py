@@ -11,6 +11,7 @@ import click
 from runtime.commands import completing
 from runtime.commands.again import compare_data, from_record, go_on
 from runtime.commands.display import Display, display_options
+from runtime.commands.given import is_given
 from runtime.commands.keeping import Keeping
 from runtime.commands.objective import objective_options
 from runtime.commands.optimizer import optimizer_options, optimizer_text
@@ -348,8 +349,7 @@ def _files(
 
 
 def _is_given(context: click.Context, name: str) -> bool:
-    given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-    return given and context.params.get(name) is not None
+    return is_given(context, name) and context.params.get(name) is not None
 
 
 def _tell(

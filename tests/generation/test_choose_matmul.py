@@ -15,10 +15,12 @@ from kernels import (
     reduce,
 )
 
+from codegen.generation import generate
 from codegen.kernel import Binary, Const, Contract, KernelProgram
 from codegen.passes import choose_matmul
 from codegen.product_cost import UNROLLED
 from codegen.verify import verify
+from derive.spec import parse_spec
 
 
 def layer(units: int, inputs: int) -> KernelProgram:
@@ -83,6 +85,12 @@ def test_inputs_that_only_blas_reads_are_stored_as_they_come() -> None:
     chosen = choose_matmul(layer(100, 784))
     assert chosen.buffer("X").batch_first
     assert not any(chosen.buffer(name).batch_first for name in ("W", "Z"))
+
+
+def test_a_programme_that_does_not_read_the_inputs_has_no_say() -> None:
+    """Such as mae's Hessian times a direction where there is no hidden layer: it is 0."""
+    network = parse_spec("784-10", loss="mae")
+    assert ", X[begin:end], " in generate(network, hvp=True).text
 
 
 def test_what_is_computed_stays_samples_last() -> None:

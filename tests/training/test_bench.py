@@ -227,6 +227,15 @@ def test_refused_before_anything_starts(
         run_bench(target, **options)
 
 
+@pytest.mark.parametrize(
+    "option", ["--against=numpy", "--busy=1", "--sparse=never", "--epochs=2", "--plot=x.png"]
+)
+def test_products_refuse_what_says_nothing_to_them(option: str) -> None:
+    arguments = ["784-100-10", "--products", option]
+    with pytest.raises(InputError, match=f"{option.split('=')[0]} says nothing to --products"):
+        CliRunner().invoke(command, arguments, catch_exceptions=False)
+
+
 # ------------------------------------------------------------------ turns
 
 
