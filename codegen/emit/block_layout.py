@@ -5,7 +5,7 @@ line (half of the time of a step goes where vectors lie across two)::
 
     parameters, gradients      one number an entry, parameter after parameter; and so each
                                array of the optimiser's
-    sums                       one row an entry of a parameter
+    sums                       one row an entry of a parameter; with units in lanes, zeros
     work                       one row a unit; each kernel uses it anew, and a tensor takes the
                                place of others that are not needed at the same time
     inputs                     one block after another: rows of X, of Y, and of weights
@@ -39,11 +39,11 @@ def fits(programs: Mapping[str, KernelProgram]) -> bool:
 
     A sum over samples takes a row of memory for each entry of a parameter, and three operations
     a sample block to be reduced; BLAS takes some microseconds a product before it multiplies.
-    In float32, a step of 756 entries took 1.1 µs with vectors and 12.8 with loops and BLAS for
-    10 samples, 8.0 and 20.6 for 100; one of 3,300 entries 5.0 and 14.8 for 10 samples, and the
-    same for 100. So `MOST_PARAMETERS` is on the safe side. Loops are also chosen where a kernel
-    holds anything else than units and samples, and for a module with a Hessian-vector product,
-    whose tangents of the parameters have no place yet.
+    In float32, with samples in lanes, a step of 756 entries took 1.1 µs with vectors and 12.8
+    with loops and BLAS for 10 samples, 8.0 and 20.6 for 100; one of 3,300 entries 5.0 and 14.8
+    for 10 samples, and the same for 100. So `MOST_PARAMETERS` is on the safe side. Loops are also
+    chosen where a kernel holds anything else than units and samples, and for a module with a
+    Hessian-vector product, whose tangents of the parameters have no place yet.
     """
     if "hvp" in programs:
         return False
@@ -104,6 +104,10 @@ class Layout:
         Rows that the output of a kernel takes at most, and its work.
     states
         How many numbers the optimiser keeps for each entry of a parameter.
+    units_in_lanes
+        Whether vectors of hidden layers hold units of one sample (`codegen.emit.unit_lanes`).
+    by_columns
+        Which weights then lie column after column.
     """
 
     parameters: Mapping[str, tuple[int, ...]]
@@ -112,6 +116,8 @@ class Layout:
     output: int
     work: int
     states: int = 0
+    units_in_lanes: bool = False
+    by_columns: frozenset[str] = frozenset()
 
     @property
     def parameter_rows(self) -> int:
@@ -131,19 +137,41 @@ class Layout:
         rows = self.parameter_rows
         block = sum(self.inputs.values())
         sums = (2 + self.states) * rows
-        output = sums + rows * LANES
+        output = sums + (self.zeros if self.units_in_lanes else rows * LANES)
         work = output + self.output
         of_optimizer = [f"KEPT = np.int64({2 * rows})  # the optimiser's arrays, each laid out so"]
+        parts = ["what these sum over the samples (a row an", "# entry), the output,"]
+        if self.units_in_lanes:
+            parts = ["zeros, the output,", "#"]
         return [
             "# Where things lie in the memory of a kernel, in rows of LANES numbers: from row 0 on",
-            "# the parameters, then their gradients, what these sum over the samples (a row an",
-            "# entry), the output, work, and the inputs of one block after another.",
+            f"# the parameters, then their gradients, {parts[0]}",
+            f"{parts[1]} work, and the inputs of one block after another.",
+            *self.columns_text(),
             "# NumPy's integers, since Numba compiles a function anew for a literal one.",
             f"PARAMETER_ROWS, BLOCK = np.int64({rows}), np.int64({block})",
-            f"GRADIENT, SUMS, OUTPUT = np.int64({rows}), np.int64({sums}), np.int64({output})",
+            f"GRADIENT, {self.sums_name}, OUTPUT = "
+            f"np.int64({rows}), np.int64({sums}), np.int64({output})",
             f"WORK, INPUTS = np.int64({work}), np.int64({work + self.work})",
             *(of_optimizer if self.states else []),
         ]
+
+    @property
+    def zeros(self) -> int:
+        """How many rows of zeros a sum of units in lanes may start from: those of a layer."""
+        return max(max(shape) for shape in self.parameters.values()) // LANES
+
+    @property
+    def sums_name(self) -> str:
+        """The name of what lies after the gradients."""
+        return "ZEROS" if self.units_in_lanes else "SUMS"
+
+    def columns_text(self) -> list[str]:
+        """Return what is to be said of weights that lie in columns."""
+        if not self.by_columns:
+            return []
+        names = " and ".join(name for name in self.parameters if name in self.by_columns)
+        return [f"# {names}: column after column, so that vectors hold units of the layer after."]
 
 
 def rows_of(shape: tuple[int | str, ...]) -> int:

@@ -6,6 +6,7 @@ vectors on the stack. What sums over the samples is left as a vector for each en
 """
 
 import textwrap
+from collections.abc import Iterator
 
 from codegen.emit.block_layout import Layout, extents_of, units_of
 from codegen.emit.c_values import Writer
@@ -35,11 +36,6 @@ _PURPOSES = {
 }
 
 
-def block_function(program: KernelProgram, layout: Layout) -> str:
-    """Return the function that runs a programme on one block of samples."""
-    return CBlockKernel(program, layout).source()
-
-
 class CBlockKernel(BlockKernel):
     """The lines of one kernel while they are written."""
 
@@ -50,42 +46,62 @@ class CBlockKernel(BlockKernel):
 
     def source(self) -> str:
         """Return the function."""
-        program, layout = self.program, self.layout
+        program = self.program
         for group in self.groups():
             self.group(group)
         scalars = [name for name in program.outputs if not self.buffers[name].shape]
         outputs = [b.name for b in self.outputs() if program.name == "forward"]
-        parameters = [n for n in self.used if self.buffers[n].role == "parameter"]
         sums = [n for n in self.used if n in self.gradients]
         inputs = [
             n for n in ("X", "Y", "w") if n in {x for node in program.nodes for x in reads(node)}
         ]
+        parameters = list(self.parameter_lines())
         arguments = ["const T *restrict params"] if parameters else []
         arguments += [f"const lanes *restrict {n}" if n != "w" else "lanes w" for n in inputs]
-        arguments += ["size_t here"] if scalars else []
-        arguments += ["lanes *restrict sums"] if sums else []
+        arguments += ["size_t here"] if scalars or self.knows_samples else []
+        arguments += [f"lanes *restrict {self.sums_name}"] if sums else []
         arguments += [f"lanes *restrict {name}" for name in outputs]
-        first = layout.first_entries()
-        of_parameter = {grad: name for name, grad in layout.gradients.items()}
         kind = "T" if scalars else "void"
         head = [f"/* {_PURPOSES[program.name]} */"]
         head += function_head(f"static inline {kind} {program.name}_block", arguments)
-        head += [
-            f"{INDENT}const T *{n} = params + {first[n]};  // {self.shape(n)}" for n in parameters
-        ]
-        head += [
-            f"{INDENT}lanes *{n} = sums + {first[of_parameter[n]]};  // {self.shape(n)}"
-            for n in sums
-        ]
+        head += [INDENT + line for line in (*parameters, *map(self.gradient_line, sums))]
         rooms = self.rooms()
         for name in sorted(rooms, key=lambda name: name != rooms[name][0]):  # a room comes first
             room, why = rooms[name]
             shape = self.shape(name) + (f", {why}" if why else "")
             is_own = name == room
-            declared = f"lanes {name}[{self.rows(name)}]" if is_own else f"lanes *{name} = {room}"
+            declared = f"lanes *{name} = {room}"
+            if is_own:
+                empty = " = {0}" if self.starts_empty(name) else ""
+                declared = f"lanes {name}[{self.rows(name)}]{empty}"
             head.append(f"{INDENT}{declared};  // {shape}")
+        head += [INDENT + line for line in self.view_lines()]
         tail = [f"{INDENT}return {', '.join(scalars)};"] if scalars else []
         return "\n".join([*head, *self.lines, *tail, "}"]) + "\n"
+
+    sums_name = "sums"
+    knows_samples = False  # how many samples a block has
+
+    def parameter_lines(self) -> Iterator[str]:
+        """Yield the lines that name the parameters."""
+        first = self.layout.first_entries()
+        for name in self.used:
+            if self.buffers[name].role == "parameter":
+                yield f"const T *{name} = params + {first[name]};  // {self.shape(name)}"
+
+    def gradient_line(self, name: str) -> str:
+        """Return the line that names a gradient, or what it sums up."""
+        of_parameter = {grad: name for name, grad in self.layout.gradients.items()}
+        first = self.layout.first_entries()[of_parameter[name]]
+        return f"lanes *{name} = sums + {first};  // {self.shape(name)}"
+
+    def starts_empty(self, _room: str) -> bool:
+        """Whether rows of some work are read that nothing is written to: they must hold numbers."""
+        return False
+
+    def view_lines(self) -> Iterator[str]:
+        """Yield lines that give tensors further names."""
+        yield from ()
 
     def shape(self, name: str) -> str:
         """Return the shape of a tensor, without the samples."""

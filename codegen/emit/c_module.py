@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from itertools import accumulate
 from math import prod
 
-from codegen.emit.block_layout import fits
-from codegen.emit.c_blocks import block_function
+from codegen.emit.block_kernels import layout_of
+from codegen.emit.block_layout import Layout, fits
+from codegen.emit.c_blocks import CBlockKernel
 from codegen.emit.c_functions import function_sources, literal
 from codegen.emit.c_loops import CHUNK, chunk_function, work_rows
 from codegen.emit.c_optimizer import values_of_step
-from codegen.emit.c_optimizer_interface import c_placeholders, main_eta
+from codegen.emit.c_optimizer_interface import c_placeholders, copied, main_eta
+from codegen.emit.c_unit_lanes import CUnitKernel, between_macros, copy_functions
 from codegen.emit.c_values import functions
-from codegen.emit.lanes import layout_of
 from codegen.emit.pieces import fill, tidy
 from codegen.kernel import Elementwise, KernelProgram, Reduce, Update
 from codegen.optimizer_programs import Optimizer
@@ -75,6 +76,8 @@ def c_source(
     of_parameter = {gradient: name for name, gradient in gradients.items()}
     one_hot = ONE_HOT in assumptions
     small = fits(programs)
+    layout = layout_of(programs, parameters, gradients) if small else None
+    turned = bool(layout and layout.by_columns)
     values = {
         "prefix": prefix,
         "PREFIX": prefix.upper(),
@@ -88,14 +91,18 @@ def c_source(
         "where_checked": "" if one_hot else ": not asked for by this loss",
         "if_one_hot": ", and where a row of y does not sum to 1" if one_hot else "",
         "chunk": str(_BLOCK_CHUNK if small else CHUNK),
-        **c_placeholders(optimizer, prefix, [formula for u in updates for formula in u.origin]),
+        **c_placeholders(
+            optimizer, prefix, [formula for u in updates for formula in u.origin], turned=turned
+        ),
+        **_copies(layout),
         **_vector_values(dtype),
         **_row_values(prefix.upper(), one_hot=one_hot),
     }
-    if small:
-        layout = layout_of(programs, parameters, gradients)
-        kernels = [block_function(programs[name], layout) for name in _CALLS]
+    if layout:
+        kind = CUnitKernel if layout.units_in_lanes else CBlockKernel
+        kernels = [kind(programs[name], layout).source() for name in _CALLS]
         values["work_rows"] = "0"
+        values |= _sums(layout)
     else:
         starts = accumulate(map(prod, parameters.values()), initial=0)
         first = dict(zip(parameters, starts, strict=False))
@@ -117,6 +124,7 @@ def c_source(
         _FUNCTIONS if called else "",
         *function_sources(called, dtype),
         "" if small else fill("c_products", values),
+        fill("c_unit_lanes", values) if layout and layout.units_in_lanes else "",
         _KERNELS,
         *kernels,
         fill("c_output", values),
@@ -192,7 +200,50 @@ def _vector_values(dtype: str) -> dict[str, str]:
         "lanes_16": str(widths[2]),
         "pairs": "\n".join(lines),
         "pair_macros": "\n".join(_pair_macros(widths)),
+        "between_macros": between_macros(widths),
     }
+
+
+def _copies(layout: Layout | None) -> dict[str, str]:
+    """Return how parameters and gradients come to a room and back."""
+    columns = layout.by_columns if layout else frozenset()
+    turned, size = bool(columns), "ENTRIES * sizeof(T)"
+    return {
+        "copy_functions": copy_functions(layout.parameters, columns) + "\n"
+        if layout and columns
+        else "",
+        "take_params": copied("room->params", "params", size, to_caller=False, turned=turned),
+        "give_params": copied("room.params", "params", size, to_caller=True, turned=turned),
+        "give_grads": copied("room.grads", "grads", size, to_caller=True, turned=turned),
+    }
+
+
+def _sums(layout: Layout) -> dict[str, str]:
+    """Return how what sums over samples is left, and added up."""
+    if layout.units_in_lanes:
+        return {
+            "sums_rows": "0 /* kernels add to the gradients themselves */",
+            "add_sums_function": "",
+            "add_sums": "",
+            "unused_sums": ", (void)sums",
+        }
+    return {
+        "sums_rows": "PARAMETERS /* a vector for each entry of a parameter */",
+        "add_sums_function": _ADD_SUMS,
+        "add_sums": "        add_sums(sums, here, grads);\n",
+        "unused_sums": "",
+    }
+
+
+_ADD_SUMS = """\
+/* Add the sums over a block of samples, LANES entries at a time. */
+PRIVATE void add_sums(lanes *sums, size_t here, lanes *grads)
+{
+    for (size_t p = 0; p < PARAMETERS / LANES; p++)
+        grads[p] += v_sums(sums + p * LANES, here);
+}
+
+"""
 
 
 def _pair_macros(widths: list[int]) -> list[str]:

@@ -13,7 +13,9 @@ _BAD_OPTIONS = """;
                              or options is NULL, or holds a number out of range"""
 
 
-def c_placeholders(optimizer: Optimizer, prefix: str, updates: Sequence[str]) -> dict[str, str]:
+def c_placeholders(
+    optimizer: Optimizer, prefix: str, updates: Sequence[str], *, turned: bool = False
+) -> dict[str, str]:
     """Return what the templates in C leave open for an optimiser.
 
     Parameters
@@ -22,6 +24,8 @@ def c_placeholders(optimizer: Optimizer, prefix: str, updates: Sequence[str]) ->
         What every public name begins with.
     updates
         The formulas of a step that changes each parameter by a rate times its gradient.
+    turned
+        Whether some parameters lie in columns in a room.
     """
     recipe = optimizer.recipe
     options = f"const {prefix}_options *options"
@@ -55,8 +59,8 @@ def c_placeholders(optimizer: Optimizer, prefix: str, updates: Sequence[str]) ->
         "more_parameters": f",\n{INDENT}{', '.join(more)}" if more else "",
         "check_options": _check(optimizer, prefix) if more else "",
         "run": _run(optimizer),
-        "take_state": _copies(optimizer, to_caller=False),
-        "keep_state": _copies(optimizer, to_caller=True),
+        "take_state": _copies(optimizer, to_caller=False, turned=turned),
+        "keep_state": _copies(optimizer, to_caller=True, turned=turned),
         "includes": "#include <float.h>\n" if _needs_largest(optimizer) else "",
         "bad_options": _BAD_OPTIONS if more else "",
         "optimizer_types": _types(optimizer, prefix) if more else "",
@@ -99,14 +103,13 @@ def _run(optimizer: Optimizer) -> str:
     )
 
 
-def _copies(optimizer: Optimizer, *, to_caller: bool) -> str:
+def _copies(optimizer: Optimizer, *, to_caller: bool, turned: bool) -> str:
     """Return the lines that take the caller's state, or give it back."""
     lines = []
     for number, name in enumerate(optimizer.entry_state):
         ours = f"room.kept{f' + {rows_of(number)}' if number else ''}"
         theirs = f"state->{name}"
-        both = f"{theirs}, {ours}" if to_caller else f"{ours}, {theirs}"
-        lines.append(f"memcpy({both}, sizeof {theirs});")
+        lines.append(copied(ours, theirs, f"sizeof {theirs}", to_caller=to_caller, turned=turned))
     for name in optimizer.step_state:
         sides = [f"state->{name}", f"room.{name}"]
         lines.append(" = ".join(sides if to_caller else sides[::-1]) + ";")
@@ -114,6 +117,16 @@ def _copies(optimizer: Optimizer, *, to_caller: bool) -> str:
         return ""
     body = "".join(f"{INDENT * 2}{line}\n" for line in lines)
     return f"{INDENT}if (state) {{\n{body}{INDENT}}}\n"
+
+
+def copied(ours: str, theirs: str, size: str, *, to_caller: bool, turned: bool) -> str:
+    """Return the line that copies what has an entry for each parameter from or to a room."""
+    if turned and to_caller:
+        return f"from_room({theirs}, (const T *)({ours}));"
+    if turned:
+        return f"to_room((T *)({ours}), {theirs});"
+    both = f"{theirs}, {ours}" if to_caller else f"{ours}, {theirs}"
+    return f"memcpy({both}, {size});"
 
 
 def _types(optimizer: Optimizer, prefix: str) -> str:

@@ -4,7 +4,8 @@ A kernel runs over a block of `LANES` samples: a vector holds one entry of a ten
 of them, so that a loop over units remains and none over samples. Weights are numbers, which
 every lane shares. What sums over the samples is kept as a vector for each entry, and LANES of
 these are reduced to one vector of sums, pair by pair: in a small network a sum for each entry
-would take as long as all the rest.
+would take as long as all the rest. Where hidden layers fill whole vectors, units are in lanes
+instead, and little of this is left (`codegen.emit.unit_lanes`).
 
 Where everything lies, `codegen.emit.block_layout` says.
 
@@ -12,8 +13,7 @@ Neighbouring nodes that loop over the same units share the loop. What is read in
 only is kept in a variable, and has no row.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 from itertools import accumulate
 
 from codegen.emit.block_layout import Layout, extents_of, rows_of, units_of
@@ -44,39 +44,6 @@ from codegen.lifetimes import first_fit, lifetimes
 INDENT = "    "
 
 
-def layout_of(
-    programs: Mapping[str, KernelProgram],
-    parameters: Mapping[str, tuple[int, ...]],
-    gradients: Mapping[str, str],
-    states: int = 0,
-) -> Layout:
-    """Return where the kernels of a network find and leave what.
-
-    Parameters
-    ----------
-    programs
-        The kernels by name.
-    parameters, gradients
-        Shape of each parameter, and name of its gradient.
-    states
-        How many numbers the optimiser keeps for each entry of a parameter.
-    """
-    shapes = {b.name: b.shape for b in programs["step"].buffers if b.role == "input"}
-    inputs = {name: rows_of(shapes[name]) for name in ("X", "Y", "w")}
-    empty = Layout(parameters=parameters, gradients=gradients, inputs=inputs, output=0, work=0)
-    kernels = [_Kernel(program, empty) for program in programs.values()]
-    for kernel in kernels:
-        kernel.source()
-    outputs = [rows_of(b.shape) for kernel in kernels for b in kernel.outputs()]
-    work = max(kernel.work_rows for kernel in kernels)
-    return replace(empty, output=max(outputs), work=work, states=states)
-
-
-def block_source(program: KernelProgram, layout: Layout) -> str:
-    """Return the function that runs a programme on one block of samples."""
-    return _Kernel(program, layout).source()
-
-
 class _Kernel:
     """The lines of one kernel while they are written."""
 
@@ -89,6 +56,7 @@ class _Kernel:
         self.known: dict[str, str] = {}  # buffers that are in a variable
         self.used: dict[str, None] = {}  # tensors in memory, in order
         self.work_rows = 0
+        self.products: set[str] = set()  # functions that multiply matrices
         self.gradients = set(layout.gradients.values())
 
     # what is where
@@ -102,15 +70,15 @@ class _Kernel:
         for group in self.groups():
             self.group(group)
         scalars = [name for name in program.outputs if not self.buffers[name].shape]
-        sums = bool(scalars) or any(name in self.gradients for name in self.used)
+        here = ", here" if self.sums_over_samples() else ""
         head = [
             "@_jit",
-            f"def _{program.name}_block(memory, block{', here' if sums else ''}):",
+            f"def _{program.name}_block(memory, block{here}):",
             f'{INDENT}"""{_PURPOSES[program.name]}"""',
             *(f"{INDENT}{line}" for line in self.tensors()),
         ]
         tail = []
-        if any(name in self.gradients for name in self.used):
+        if self.has_entries():
             tail = [
                 f"{INDENT}# each sum over the samples, LANES entries at a time",
                 f"{INDENT}for p in range(PARAMETER_ROWS):",
@@ -120,12 +88,54 @@ class _Kernel:
             tail.append(f"{INDENT}return {', '.join(scalars)}")
         return "\n".join([*head, *self.lines, *tail]) + "\n"
 
+    def sums_over_samples(self) -> bool:
+        """Whether the kernel must know how many samples a block has."""
+        return any(
+            name in self.gradients or not self.buffers[name].shape
+            for node in self.program.nodes
+            if not isinstance(node, Update)
+            for name in writes(node)
+        )
+
+    def has_entries(self) -> bool:
+        """Whether gradients are left as a vector of samples for each entry, to be summed up."""
+        return any(name in self.gradients for name in self.used)
+
     def tensors(self) -> Iterator[str]:
         """Yield the lines that name the tensors in memory."""
-        layout = self.layout
-        first = layout.first_entries()
+        first, where = self.layout.first_entries(), self.places()
+        for name in self.in_order():
+            buffer = self.buffers[name]
+            units = tuple(extent for extent in buffer.shape if extent != BATCH)
+            columns = units[-1] if len(units) > 1 else 1
+            if buffer.role == "parameter":
+                shape = ", ".join(map(str, buffer.shape)) + "," * (len(buffer.shape) == 1)
+                yield f"{name} = numbers(memory, {first[name]}, {columns})  # ({shape})"
+            else:
+                shape = f"({', '.join(map(str, (*units, 'LANES')))})"
+                yield f"{name} = rows(memory, {where[name]}, {columns})  # {shape}{self.why(name)}"
+        if self.has_entries():
+            yield "entries, gradient = rows(memory, SUMS, 1), rows(memory, GRADIENT, 1)"
+
+    def in_memory(self) -> dict[str, None]:
+        """Return the tensors that lie in memory, in order of their use."""
+        return self.used
+
+    def in_order(self) -> list[str]:
+        """Return the tensors that lie in memory, in the order in which they are named."""
+        kinds = ("parameter", "input", "work", "output")
+        return sorted(self.in_memory(), key=lambda name: kinds.index(self.buffers[name].role))
+
+    def why(self, name: str) -> str:
+        """Return why a tensor can lie in the memory of another, as the end of a comment."""
+        reason = self.rooms().get(name, ("", ""))[1]
+        return f", {reason}" if reason else ""
+
+    def places(self) -> dict[str, str]:
+        """Return in which row each tensor starts, but for the parameters."""
+        first, places = self.layout.first_entries(), {}
         inputs, start = {}, 0
-        for name, rows in layout.inputs.items():
+        for name, rows in self.layout.inputs.items():
             inputs[name] = f"block + {start}" if start else "block"
             start += rows
         inputs["dP"] = inputs["Y"]
@@ -135,29 +145,17 @@ class _Kernel:
         work = dict(zip(owners, accumulate(sizes, initial=0), strict=False))
         self.work_rows = sum(sizes)
         outputs = {b.name for b in self.outputs()}
-        parameter_of = {grad: name for name, grad in layout.gradients.items()}
-        kinds = ("parameter", "input", "work", "output")
-        for name in sorted(self.used, key=lambda name: kinds.index(self.buffers[name].role)):
-            buffer = self.buffers[name]
-            units = tuple(extent for extent in buffer.shape if extent != BATCH)
-            columns = units[-1] if len(units) > 1 else 1
-            if buffer.role == "parameter":
-                shape = ", ".join(map(str, buffer.shape)) + "," * (len(buffer.shape) == 1)
-                yield f"{name} = numbers(memory, {first[name]}, {columns})  # ({shape})"
-                continue
+        parameter_of = {grad: name for name, grad in self.layout.gradients.items()}
+        for name in self.in_memory():
             if name in self.gradients:
-                place = f"SUMS + {first[parameter_of[name]]}"
+                places[name] = f"SUMS + {first[parameter_of[name]]}"
             elif name in outputs:
-                place = "OUTPUT"
-            elif buffer.role == "input":
-                place = inputs[name]
-            else:
-                place = f"WORK + {work[rooms[name][0]]}"
-            shape = ", ".join(map(str, (*units, "LANES")))
-            why = f", {rooms[name][1]}" if name in rooms and rooms[name][1] else ""
-            yield f"{name} = rows(memory, {place}, {columns})  # ({shape}){why}"
-        if any(name in self.gradients for name in self.used):
-            yield "entries, gradient = rows(memory, SUMS, 1), rows(memory, GRADIENT, 1)"
+                places[name] = "OUTPUT"
+            elif self.buffers[name].role == "input":
+                places[name] = inputs[name]
+            elif self.buffers[name].role != "parameter":
+                places[name] = f"WORK + {work[rooms[name][0]]}"
+        return places
 
     def rooms(self) -> dict[str, tuple[str, str]]:
         """Return whose memory each tensor of work lies in, and as a comment why it can.
@@ -168,7 +166,7 @@ class _Kernel:
         outputs = {b.name for b in self.outputs()}
         names = {
             name
-            for name in self.used
+            for name in self.in_memory()
             if self.buffers[name].role in ("work", "output")
             and name not in self.gradients | outputs
         }
@@ -185,7 +183,7 @@ class _Kernel:
             why = f"nothing reads {before} any more" if before else f"{room} is computed later"
             found[name] = room, "" if name == room else why
             there[room] = name
-        return {name: found[name] for name in self.used if name in found}
+        return {name: found[name] for name in self.in_memory() if name in found}
 
     # which nodes share a loop
 

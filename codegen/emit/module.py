@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from codegen.approximation import FMA, KNOWN, ElementaryFunction, with_needed
 from codegen.emit import lane_functions
+from codegen.emit.block_kernels import block_source, layout_of, product_functions
 from codegen.emit.block_layout import Layout
-from codegen.emit.lanes import block_source, layout_of
 from codegen.emit.loops import LANES, kernel_inputs, kernel_source, sparse_weights, uses_blas
 from codegen.emit.optimizer import optimizer_functions
 from codegen.emit.optimizer_change import Change, change, lane_change
@@ -111,9 +111,14 @@ def module_source(
     values |= penalty_placeholders(values) if penalty else {}
     folded = optimizer.rate is not None
     changing = None
+    units = False  # whether these are in lanes
     if lanes:
         layout = layout_of(unified, parameters, gradient_names, len(optimizer.entry_state))
+        units = layout.units_in_lanes
         values |= _block_placeholders(layout, unified["step"], optimizer)
+        values["products"] = "\n\n".join(
+            fill(f"unit_{name}", {}) for name in product_functions(unified, layout)
+        )
         values |= sparse_placeholders(None, ())
     elif folded:
         values |= sparse_placeholders(weights, tuple(parameters))
@@ -148,13 +153,14 @@ def module_source(
     about = state_constant(optimizer, parameters) + _LANES
     sections = [
         docstring(header),
-        _imports(blas=blas, vectors=vectors, team=not lanes),
+        _imports(blas=blas, vectors=vectors, units=units, team=not lanes),
         constants(spec, objective, sizes, parameters, dtype, about),
         "\n".join(layout.constants()) + "\n" if lanes else "",
         fill("support", values),
         fill("vectors", values) if vectors else "",
         _elementary(_with_formulas(unified, optimizer), dtype, lanes=lanes),
         fill("blas", values) if blas else "",
+        fill("unit_lanes", values) if units else "",
         "" if lanes else fill("apart", values),
         fill("products", values) if blas else "",
         "# ------------------------------------------------------------------ kernels\n",
@@ -225,7 +231,6 @@ def _block_placeholders(
     layout: Layout, step: KernelProgram, optimizer: Optimizer
 ) -> dict[str, str]:
     """Return the names and places of the parameters, for kernels of vectors."""
-    first = layout.first_entries()
     updates = [
         formula for node in step.nodes if isinstance(node, Update) for formula in node.origin
     ]
@@ -239,9 +244,9 @@ def _block_placeholders(
     return {
         "parameters": ", ".join(layout.parameters),
         "gradients": ", ".join(layout.gradients[name] for name in layout.parameters),
-        "take": _copies(first, "numbers({name}, 0, 1), numbers(room, {place}, 1)"),
-        "give": _copies(first, "numbers(memory, start + {place}, 1), numbers({name}, 0, 1)"),
-        "take_from": _copies(first, "numbers({name}, 0, 1), numbers(room, start + {place}, 1)"),
+        "take": _copies(layout, "numbers({name}, 0, 1)", "numbers(room, {place}, 1)"),
+        "give": _copies(layout, "numbers(memory, start + {place}, 1)", "numbers({name}, 0, 1)"),
+        "take_from": _copies(layout, "numbers({name}, 0, 1)", "numbers(room, start + {place}, 1)"),
         # Where an optimiser follows, all is one function: Numba compiles `_step` by itself, and
         # once more in `_train`, and the two need not round alike. Plain SGD would be slower so.
         "of_step": "_jit" if optimizer.rate else "_inlined",
@@ -249,12 +254,19 @@ def _block_placeholders(
     }
 
 
-def _copies(first: Mapping[str, int], from_to: str) -> str:
-    """Return the lines that copy each parameter from or to its place; sizes are no literals."""
-    lines = [
-        f"_copy({from_to.format(name=name, place=place)}, {name}.size)"
-        for name, place in first.items()
-    ]
+def _copies(layout: Layout, given: str, taken: str) -> str:
+    """Return the lines that copy each parameter from or to its place; sizes are no literals.
+
+    One that lies in columns there is turned: into as many as it has where it is taken.
+    """
+    lines = []
+    for name, place in layout.first_entries().items():
+        both = f"{given}, {taken}".format(name=name, place=place)
+        if name in layout.by_columns:
+            axis = 1 if given.startswith("numbers({name}") else 0
+            lines.append(f"_copy_turned({both}, {name}.size, {name}.shape[{axis}])")
+        else:
+            lines.append(f"_copy({both}, {name}.size)")
     return indented(lines, 4)
 
 
@@ -265,7 +277,7 @@ def _vector_placeholders(dtype: str) -> dict[str, str]:
     }
 
 
-def _imports(*, blas: bool, vectors: bool, team: bool) -> str:
+def _imports(*, blas: bool, vectors: bool, units: bool, team: bool) -> str:
     lines = ["import inspect", "import itertools", "import math", "import sys"]
     lines.append("from concurrent.futures import ThreadPoolExecutor, wait")
     third = ["import numpy as np", "from llvmlite import ir", "from numba import njit, types"]
@@ -276,9 +288,10 @@ def _imports(*, blas: bool, vectors: bool, team: bool) -> str:
     if vectors:
         lines.insert(3, "import operator")
         third[-1] = "from numba.core.typing import signature, templates"
+        overload = "overload, " if units else ""
         third += [
-            "from numba.extending import intrinsic, lower_builtin, models, register_jitable, "
-            "register_model",
+            f"from numba.extending import intrinsic, lower_builtin, models, {overload}"
+            "register_jitable, register_model",
         ]
     if team:
         lines += ["import ctypes", "import os", "import threading"]

@@ -29,6 +29,7 @@ from runtime.torch_oracle import oracle_output
 
 MIXED = "4-3:relu-5:sigmoid-4:softplus-5:gelu-4:silu-3:sin-4:log_softmax"
 WIDE = "20-60-40-5"  # more than 2,048 parameters: loops over chunks of samples
+UNITS = "3-32-16:relu-4"  # in lanes
 PRECISE = 1e-10  # relative, in float64, where the bound allows
 
 
@@ -77,6 +78,8 @@ NETWORKS = {
     "wide": parse_spec(WIDE),
     "by loops, l2": parse_spec("4-3:gelu-5:elu-3:softplus", loss="huber", l2=0.1),
     "no hidden layer, l2": parse_spec("5-3", loss="mae", l2=0.3),
+    "units in lanes": parse_spec(UNITS),
+    "units and samples": parse_spec("2-16-16:softmax-32:gelu-2"),
 }
 BATCHES = (1, 7, 16, 33, 300)  # 300: several chunks, and a part of a vector
 NATIVE, PORTABLE = ("-O3", "-march=native"), ("-O2", "-DNET_PORTABLE")
@@ -101,7 +104,7 @@ def assert_agrees(c: CNetwork, spec: NetworkSpec, batch: int, seed: int = 3) -> 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_are_autograds(build: Build, name: str) -> None:
     c = build(NETWORKS[name])
-    for batch in BATCHES if name in ("2-10-2", "wide") else (33,):
+    for batch in BATCHES if name in ("2-10-2", "wide", "units in lanes") else (33,):
         assert_agrees(c, NETWORKS[name], batch)
 
 
@@ -118,6 +121,9 @@ def test_gradients_in_float32(build: Build) -> None:
         ("2-10-2", "float64", (*PORTABLE, "-DCHUNK=16"), "gcc"),
         (WIDE, "float64", NATIVE, "gcc"),
         (WIDE, "float64", PORTABLE, "gcc"),
+        (UNITS, "float32", NATIVE, "gcc"),
+        (UNITS, "float64", PORTABLE, "gcc"),
+        pytest.param(UNITS, "float64", NATIVE, "clang", marks=pytest.mark.slow),
         ("2-10-2", "float32", NATIVE, "clang"),
         ("2-10-2", "float64", PORTABLE, "clang"),
         pytest.param(WIDE, "float64", NATIVE, "clang", marks=pytest.mark.slow),
@@ -134,7 +140,7 @@ def test_however_it_is_compiled(
 
 @pytest.mark.parametrize("flags", [(), PORTABLE, ("-DNET_MAIN",)], ids=str)
 def test_no_compiler_has_a_warning(tmp_path: Path, flags: tuple[str, ...]) -> None:
-    for text in ("2-10-2", WIDE):
+    for text in ("2-10-2", UNITS, WIDE):
         path = write(c_source(text), tmp_path)
         for compiler in compilers():
             out = tmp_path / "none"
@@ -181,7 +187,7 @@ def test_no_samples(build: Build) -> None:
 
 def test_padding_is_left_out_of_every_sum(build: Build) -> None:
     """The loss is -log 0 for each sample: padding that weighed 0 would make NaN of it."""
-    for text in ("2-3-1:relu", "20-60-40-1:relu"):
+    for text in ("2-3-1:relu", "2-16-1:relu", "20-60-40-1:relu"):
         spec = parse_spec(text)
         c = build(spec)
         params = {name: np.zeros_like(p) for name, p in draw_case(spec, 1, 0).params.items()}
@@ -302,7 +308,8 @@ int main(void)
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"), [("2-10-2", "native"), ("2-10-2", "portable"), (WIDE, "vectors")]
+    ("text", "kind"),
+    [("2-10-2", "native"), ("2-10-2", "portable"), (WIDE, "vectors"), (UNITS, "vectors")],
 )
 def test_clean_under_the_sanitizers(tmp_path: Path, text: str, kind: str) -> None:
     dtype = "float32" if kind == "vectors" else "float64"

@@ -13,6 +13,7 @@ import pytest
 from kernels import NETWORKS, elementwise, kernel_program
 from uncompiled import uncompiled
 
+import codegen
 from codegen.emit import lanes
 from codegen.emit.block_layout import LANES, MOST_PARAMETERS, fits
 from codegen.generation import generate
@@ -25,6 +26,14 @@ ACTIVATIONS = [
 ]
 SMALL = [(text, loss) for text, loss in NETWORKS if text != "20-40-30-3"]
 SMALL += [(f"3-5:{name}-4:{name}-2", "cross-entropy") for name in ACTIVATIONS]
+# units in lanes; the last one with a layer between that has samples there
+UNITS = [
+    ("2-16-2", "cross-entropy"),
+    ("3-48-16:relu-3", "cross-entropy"),
+    ("5-16:sigmoid-32:sin-16:identity", "mse"),
+    ("2-16-16:softmax-16:gelu-2", "cross-entropy"),
+]
+SMALL += UNITS
 
 
 def module_of(text: str, loss: str, *, lanes: bool, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -74,7 +83,7 @@ def tensors(text: str) -> Iterator[tuple[str, str, str, int]]:
         start = text.index(f"def {function}(")
         body = text[start : text.index("\n    for ", start)]
         for name, place, shape in re.findall(
-            r"^    (\w+) = rows\(memory, (.+), \d+\)  # \((.*?,? ?)LANES\)", body, re.MULTILINE
+            r"^    (\w+) = rows\(memory, (.+), \d+\)  # \((.*?LANES.*?)\)", body, re.MULTILINE
         ):
             yield function, name, place, prod(map(int, re.findall(r"\d+", shape)))
 
@@ -89,8 +98,9 @@ def used(text: str) -> dict[tuple[str, str], tuple[int, int]]:
                 continue  # where it lies
             for node in ast.walk(statement):
                 if isinstance(node, ast.Name):
-                    first, _ = found.get((function.name, node.id), (place, place))
-                    found[function.name, node.id] = first, place
+                    key = function.name, node.id.removesuffix("_numbers")
+                    first, _ = found.get(key, (place, place))
+                    found[key] = first, place
     return found
 
 
@@ -127,6 +137,41 @@ def tensors_that_share_rows(generated: str) -> int:
 def test_tensors_in_the_same_row_are_not_used_by_the_same_loops(text: str, loss: str) -> None:
     shared = tensors_that_share_rows(generate(parse_spec(text, loss=loss), dtype="float64").text)
     assert shared or loss == "mse"
+
+
+@pytest.mark.parametrize(("text", "loss"), UNITS[2:], ids=[" ".join(pair) for pair in UNITS[2:]])
+def test_where_hidden_layers_fill_vectors_units_are_in_lanes(text: str, loss: str) -> None:
+    generated = generate(parse_spec(text, loss=loss)).text
+    assert re.search(r"^    H1 = rows\(.*# \(LANES, \d+\)", generated, re.MULTILINE)
+    assert "ZEROS" in generated
+    assert "SUMS" not in generated
+    assert tensors_that_share_rows(generated)
+
+
+def test_units_in_lanes_compiled_are_what_python_computes() -> None:
+    generated = generate(parse_spec("3-32:relu-4"), dtype="float64", optimizer="momentum")
+    draw = np.random.default_rng(6)
+    X, Y = draw.standard_normal((45, 3)), np.eye(4)[draw.integers(0, 4, 45)]
+    weights = draw.uniform(0.1, 2, 45)
+    trained, states = [], []
+    for module in (codegen.compile_module(generated), uncompiled(generated.text)):
+        params, state = module.init_params(1), {}
+        for start in (0, 1):  # the state goes to the kernel and back
+            module.train(
+                params, X, Y, epochs=1, batch=19, eta=0.1, momentum=0.9, weights=weights,
+                start=start, state=state,
+            )  # fmt: skip
+        trained.append(params)
+        states.append(state)
+    for compiled, plain in (trained, states):
+        for name, value in compiled.items():
+            np.testing.assert_allclose(value, plain[name], 1e-12, 1e-14, err_msg=name)
+            assert np.abs(value).max() > 0, name
+
+
+@pytest.mark.parametrize("text", ["2-16-10-2", "4-16:softmax-2"])
+def test_where_they_do_not_samples_are(text: str) -> None:
+    assert "ZEROS" not in generate(text).text
 
 
 def test_that_check_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:

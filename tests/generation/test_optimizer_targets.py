@@ -106,11 +106,17 @@ def test_the_comparison_can_fail(in_c: Build, slip: str) -> None:
 # ---------------------------------------------------------------- Numba's runs
 
 
-def test_a_wide_run_is_numbas(in_c: Build) -> None:
-    """In loops over chunks, of which a batch takes two; in float32 too, where more is rounded."""
+@pytest.mark.parametrize(
+    ("network", "dtypes"), [(WIDE, ("float64", "float32")), ("2-16-2", ("float64",))]
+)
+def test_a_run_is_numbas(in_c: Build, network: str, dtypes: tuple[str, ...]) -> None:
+    """In loops over chunks, of which a batch takes two; with units in lanes, where state is turned.
+
+    In float32 more is rounded.
+    """
 
     def run(train: Callable[..., Any]) -> dict[str, np.ndarray]:
-        params, X, Y = data(WIDE, 140)
+        params, X, Y = data(network, 140)
         state: dict[str, Any] = {}
         given = {"batch": 135, "eta": ETA, "seed": 4, "state": state, **ALL.keywords}
         train(params, X, Y, epochs=1, schedule_epochs=3, **given)
@@ -118,10 +124,11 @@ def test_a_wide_run_is_numbas(in_c: Build) -> None:
         assert (state["C"].step if "C" in state else state["step"]) == 6
         return params
 
-    expected = run(uncompiled(generate(WIDE, dtype="float64", **ALL.code).text).train)
-    for dtype, tolerance in (("float64", 1e-12), ("float32", 2e-5)):
-        assert_all_near(run(in_numpy(WIDE, ALL, dtype).train), expected, tolerance)
-        assert_all_near(run(in_c(WIDE, ALL, dtype).train), expected, tolerance)
+    expected = run(uncompiled(generate(network, dtype="float64", **ALL.code).text).train)
+    for dtype in dtypes:
+        tolerance = {"float64": 1e-12, "float32": 2e-5}[dtype]
+        assert_all_near(run(in_numpy(network, ALL, dtype).train), expected, tolerance)
+        assert_all_near(run(in_c(network, ALL, dtype).train), expected, tolerance)
 
 
 # ---------------------------------------------------------------- state and numbers

@@ -26,6 +26,8 @@ _IMPORTS = {
     "from numba.core.typing import signature, templates\n": "",
     "from numba.extending import intrinsic, lower_builtin, models, register_jitable, "
     "register_model\n": "from uncompiled import intrinsic, register_jitable\n",
+    "from numba.extending import intrinsic, lower_builtin, models, overload, register_jitable, "
+    "register_model\n": "from uncompiled import intrinsic, overload, register_jitable\n",
     "from numba.extending import intrinsic, register_jitable\n": (
         "from uncompiled import intrinsic, register_jitable\n"
     ),
@@ -121,6 +123,16 @@ def register_jitable(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def overload(function: Callable[..., Any], **_: object) -> Callable[..., Any]:
+    """Stand for the decorator of what Numba takes in a function's place, which is that one."""
+
+    def check(typed: Callable[..., Any]) -> Callable[..., Any]:
+        assert typed(*inspect.signature(function).parameters) is function
+        return typed
+
+    return check
+
+
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
     """Stand for an intrinsic by what it is there for."""
     return _INTRINSICS[function.__name__]
@@ -211,8 +223,16 @@ def _add_block(given: "Rows", first: int, width: int, taken: "Rows", *to: int) -
     taken.numbers[places] += block
 
 
+def turn_block(given: "Rows", first: int, step: int, taken: "Rows", to: int, pitch: int) -> None:
+    """Write as many vectors across as each has lanes."""
+    matrix = np.stack([given[first + step * lane] for lane in range(given.lanes)])
+    for lane, vector in enumerate(matrix.T):
+        taken[to + pitch * lane] = vector
+
+
 _INTRINSICS = {
     "fma": fma,
+    "turn_block": turn_block,
     "_load": _load,
     "_store": _store,
     "_add": _add,
