@@ -61,6 +61,7 @@ def test_a_peer_does_the_work(name: str, spec: str, loss: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
 @pytest.mark.parametrize(("spec", "loss"), [("3-5-4", "cross-entropy"), ("3-4:relu-2", "mse")])
 def test_compiled_torch_does_the_work(spec: str, loss: str) -> None:
     work = some_work(spec, loss, "float32")

@@ -250,7 +250,7 @@ def test_killed_inside_the_writing_of_a_checkpoint(here: Path, where: str, left:
 @pytest.mark.slow
 def test_killed_at_25_moments_and_5_times_inside_a_checkpoint(tmp_path: Path) -> None:
     """Runs of 5 seconds and more; the moments are uniform between first and last checkpoint."""
-    epochs, options = 120_000, ("--batch", "1", "--checkpoint-every", "2000")
+    epochs, options = 240_000, ("--batch", "1", "--checkpoint-every", "4000")
     whole = ("train", "circles", "--no-plot", "--epochs", str(epochs), *options, "--out", "whole")
     began = time.monotonic()
     with running(*whole, cwd=tmp_path) as command:
