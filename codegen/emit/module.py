@@ -278,15 +278,15 @@ def _vector_placeholders(dtype: str) -> dict[str, str]:
 
 
 def _imports(*, blas: bool, vectors: bool, units: bool, team: bool) -> str:
-    lines = ["import inspect", "import itertools", "import math", "import sys"]
+    lines = ["import gc", "import inspect", "import itertools", "import math", "import sys"]
     lines.append("from concurrent.futures import ThreadPoolExecutor, wait")
-    third = ["import numpy as np", "from llvmlite import ir", "from numba import njit, types"]
+    third = ["import numpy as np", "from llvmlite import ir", "from numba import njit, typeof, types"]
     third += [
         "from numba.core import cgutils",
         "from numba.extending import intrinsic, register_jitable",
     ]
     if vectors:
-        lines.insert(3, "import operator")
+        lines.append("import operator")
         third[-1] = "from numba.core.typing import signature, templates"
         overload = "overload, " if units else ""
         third += [
@@ -297,7 +297,6 @@ def _imports(*, blas: bool, vectors: bool, units: bool, team: bool) -> str:
         lines += ["import ctypes", "import os", "import threading"]
         lines += ["from functools import cache", "from pathlib import Path"]
         third += ["import llvmlite.binding"]
-        third[2] = "from numba import njit, typeof, types"
     if blas:
         lines += ["from contextlib import contextmanager"]
         third += ["import threadpoolctl", "from scipy.linalg import cython_blas"]

@@ -15,7 +15,16 @@ from collections.abc import Mapping
 INDENT = "    "
 
 NO_PENALTY = dict.fromkeys(
-    ("begin_running", "batch_weight", "batch_l2", "keep_loss", "keep_rest", "keep_running"), ""
+    (
+        "begin_running",
+        "batch_weight",
+        "batch_l2",
+        "keep_loss",
+        "keep_rest",
+        "keep_running",
+        "step_result",
+    ),
+    "",
 )
 
 KEYWORD_TEXT = f"""\
@@ -54,6 +63,7 @@ def penalty_placeholders(values: Mapping[str, str]) -> dict[str, str]:
         "keep_rest": "running += rest * ",
         "step_given": f"l2, {values['step_given']}",
         "placed_step": f"T(0), {values['placed_step']}",
+        "step_result": ", ${numba_type}",
         "keep_running": f"{INDENT * 3}losses[epoch] = running / samples\n",
     }
 

@@ -43,6 +43,7 @@ _NOTHING = dict.fromkeys(
         "no_nonzeros",
         "room_values",
         "place_sparse",
+        "place_sparse_products",
         "placed_room",
         "placed_own",
     ),
@@ -144,7 +145,6 @@ def sparse_placeholders(
     ]
     by_step = f"({all_by_input})" if kept else by_input
     placed = [
-        "_place_sparse()",
         'nonzeros = _nonzeros(data, "never")',
         f"sparse = nonzeros, (order, order), {by_step}, sparse_room",
         f"block_sparse = nonzeros, (order, order), {by_input}, evaluating",
@@ -232,6 +232,7 @@ def sparse_placeholders(
         "block_sparse": ", block_sparse",
         "no_nonzeros": ", _no_nonzeros(X)",
         "place_sparse": textwrap.indent("\n".join(placed), " " * 4) + "\n",
+        "place_sparse_products": f"if nonzeros[0].size:\n{' ' * 12}_place_sparse()\n{' ' * 8}",
         "placed_room": f", {', '.join([f'params[{place}]'] * (1 + len(beside)))}, False, 1",
         "placed_own": ", 0, False, _room_for(0), team",
         "find_nonzeros": textwrap.indent("\n".join(_FIND), " " * 8) + "\n",

@@ -20,7 +20,6 @@ from runtime.bench.products import scipy_gemm
 
 # the module's only lines about Numba, and what stands for them here
 _IMPORTS = {
-    "from numba import njit, types\n": "from uncompiled import njit, types\n",
     "from numba import njit, typeof, types\n": "from uncompiled import njit, types\n",
     "from numba.core import cgutils\n": "",
     "from numba.core.typing import signature, templates\n": "",
@@ -35,6 +34,7 @@ _IMPORTS = {
     lane_functions.FMA: "from uncompiled import fma\n",
     lane_functions.ANY_LANE: "from numpy import any as any_lane\n",
     "import llvmlite.binding\n": "",
+    "if not _train.overloads:": "if False:",
     "\n_register_gemm()\n": "\n",
     "\n_can_wait = _register_waiting()\n": "\n_can_wait = True\n",
     "\nEVALUATED = 512 ": "\nEVALUATED = 32 ",  # several blocks of few samples, or it takes minutes
