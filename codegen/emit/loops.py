@@ -195,8 +195,12 @@ class _Kernel:
     def add(self, depth: int, line: str) -> None:
         self.lines.append(INDENT * depth + line)
 
-    def loops(self, axes: tuple[str, ...], extents: dict[str, object]) -> int:
-        """Open loops over `axes` and return the depth of their body."""
+    def loops(self, axes: tuple[str, ...], extents: dict[str, object], rows: str = "") -> int:
+        """Open loops over `axes` and return the depth of their body.
+
+        The first of two axes counts the rows of the array `rows`, if one is named, which is asked
+        for them: a small number that LLVM knows has it write out the inner loop so many times.
+        """
         depth = 1
         for number, axis in enumerate(axes):
             every = f"range({'n' if extents[axis] == BATCH else extents[axis]})"
@@ -204,6 +208,8 @@ class _Kernel:
                 every = "samples"
             elif self.split == "rows" and number == 0:
                 every = f"range({self.own_rows(extents[axis])})"
+            elif rows and number == 0 and [extents[a] for a in axes[1:]] == [BATCH]:
+                every = f"range({rows}.shape[0])"
             self.add(depth, f"for {axis} in {every}:")
             depth += 1
         return depth
@@ -302,7 +308,7 @@ class _Kernel:
     def begin(self, node: Contract) -> None:
         """Write what a product's sums start from."""
         out = Load(node.out, node.out_axes)
-        depth = self.loops(node.out_axes, self.extents(out))
+        depth = self.loops(node.out_axes, self.extents(out), node.out)
         self.add(depth, f"{self.place(out)} = {self.place(node.start) if node.start else 'T(0)'}")
 
     def blas(self, node: Contract) -> None:
@@ -355,14 +361,16 @@ class _Kernel:
     def elementwise(self, node: Elementwise) -> None:
         extents = self.extents(*(Load(store.buffer, store.axes) for store in node.stores))
         near = bounded.near(node)
+        stored = [s for s in node.stores if self.buffers[s.buffer].role != "register"]
+        rows = next((s.buffer for s in stored if s.axes == node.axes), "")
         if near == node or not node.axes:
-            self.stores(node, self.loops(node.axes, extents))
+            self.stores(node, self.loops(node.axes, extents, rows))
             return
         self.add(1, "beyond = False")
-        self.stores(near, self.loops(node.axes, extents))
+        self.stores(near, self.loops(node.axes, extents, rows))
         self.add(1, "if beyond:  # seldom: not by vectors")
         before = len(self.lines)
-        self.stores(node, self.loops(node.axes, extents))
+        self.stores(node, self.loops(node.axes, extents, rows))
         self.lines[before:] = [INDENT + line for line in self.lines[before:]]
 
     def stores(self, node: Elementwise, depth: int) -> None:
