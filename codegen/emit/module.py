@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from codegen.approximation import FMA, KNOWN, ElementaryFunction, with_needed
+from codegen.approximation import DECORATOR, FMA, KNOWN, ElementaryFunction, with_needed
 from codegen.emit import lane_functions
 from codegen.emit.block_kernels import block_source, layout_of, product_functions
 from codegen.emit.block_layout import Layout
@@ -328,6 +328,7 @@ def _elementary(programs: Mapping[str, KernelProgram], dtype: str, *, lanes: boo
     title = f"# {'-' * 66} elementary functions\n"
     sources = [lane_functions.lane_source(f) if lanes else f.source for f in needed]
     fused = [lane_functions.FMA if lanes else FMA] if needed else []
+    sources = [text.replace(DECORATOR, "@_exact") for text in sources]
     return "\n\n".join([title + "\n".join(lines), *fused, *sources])
 
 
