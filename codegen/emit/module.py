@@ -283,13 +283,16 @@ def _imports(*, blas: bool, vectors: bool, units: bool, team: bool) -> str:
     third = ["import numpy as np", "from llvmlite import ir", "from numba import njit, typeof, types"]
     third += [
         "from numba.core import cgutils",
+        "from numba.core.compiler import CompilerBase, DefaultPassBuilder",
+        "from numba.core.typed_passes import NopythonRewrites",
+        "from numba.core.untyped_passes import InlineClosureLikes",
         "from numba.extending import intrinsic, register_jitable",
     ]
     if vectors:
         lines.append("import operator")
-        third[-1] = "from numba.core.typing import signature, templates"
         overload = "overload, " if units else ""
-        third += [
+        third[-1:] = [
+            "from numba.core.typing import signature, templates",
             f"from numba.extending import intrinsic, lower_builtin, models, {overload}"
             "register_jitable, register_model",
         ]
