@@ -207,17 +207,20 @@ class _Kernel:
             if self.split == "samples" and extents[axis] == BATCH:
                 every = "samples"
             elif self.split == "rows" and number == 0:
-                every = f"range({self.own_rows(extents[axis])})"
+                every = f"range({self.own_rows(extents[axis], rows)})"
             elif rows and number == 0 and [extents[a] for a in axes[1:]] == [BATCH]:
                 every = f"range({rows}.shape[0])"
             self.add(depth, f"for {axis} in {every}:")
             depth += 1
         return depth
 
-    def own_rows(self, extent: object) -> str:
-        """Say which rows are this thread's, and return their range."""
+    def own_rows(self, extent: object, array: str, axis: int = 0) -> str:
+        """Say which rows are this thread's, as many as `array` has, and return their range.
+
+        `_share` would be compiled once more for a number that is written out.
+        """
         if self.rows_known != extent:
-            self.add(1, f"first, last = _share({extent}, 1, team)")
+            self.add(1, f"first, last = _share({array}.shape[{axis}], 1, team)")
             self.rows_known = extent
         return "first, last"
 
@@ -239,7 +242,7 @@ class _Kernel:
         extents = self.extents(Load(node.out, node.out_axes), node.left, node.right)
         out = self.place(Load(node.out, node.out_axes))
         if extents[node.axis] == BATCH:
-            depth = self.loops(node.out_axes, extents)
+            depth = self.loops(node.out_axes, extents, node.out)
             total = f"_dot({self.row(node.left)}, {self.row(node.right)})"
             self.accumulate(depth, out, node.alpha, total, node.beta)
             return
@@ -293,7 +296,7 @@ class _Kernel:
             self.begin(node)
             node = replace(node, start=None, beta=1)
         if self.split == "rows":
-            self.own_rows(self.buffers[node.out].shape[0])
+            self.own_rows(self.buffers[node.out].shape[0], node.out)
         if is_gradient and not node.beta:
             self.add(1, "first_input, end_input = _inputs_of(nonzeros, team)  # this thread's")
         self.add(1, "if chosen.size:")
@@ -338,13 +341,14 @@ class _Kernel:
         if not self.is_shared:
             return load.buffer
         slices = []
-        for axis, extent in zip(load.axes, self.buffers[load.buffer].shape, strict=True):
+        shape = self.buffers[load.buffer].shape
+        for number, (axis, extent) in enumerate(zip(load.axes, shape, strict=True)):
             if extent == BATCH:
                 is_exact = self.buffers[load.buffer].batch_first
                 all_samples = ":" if is_exact else ":n"  # rows are longer, see `_lines`
                 slices.append("begin:end" if self.split == "samples" else all_samples)
             elif self.split == "rows" and axis == rows:
-                slices.append(self.own_rows(extent).replace(", ", ":"))
+                slices.append(self.own_rows(extent, load.buffer, number).replace(", ", ":"))
             else:
                 slices.append(":")
         if self.buffers[load.buffer].batch_first:
@@ -405,7 +409,7 @@ class _Kernel:
         if extents[node.axis] == BATCH:
             if node.op != "sum" or not isinstance(node.value, Load):
                 raise InternalError(f"{node.out}: only plain sums run over a batch")
-            depth = self.loops(node.out_axes, extents)
+            depth = self.loops(node.out_axes, extents, node.out)
             self.accumulate(depth, out, node.alpha, f"_total({self.row(node.value)})", node.beta)
             return
         if node.beta or node.alpha != Const(1.0):
@@ -459,7 +463,7 @@ class _Kernel:
     def update(self, node: Update) -> None:
         shape: tuple[object, ...] = self.buffers[node.parameter].shape
         axes = tuple("jkm"[: len(shape)])
-        depth = self.loops(axes, dict(zip(axes, shape, strict=True)))
+        depth = self.loops(axes, dict(zip(axes, shape, strict=True)), node.parameter)
         place = ", ".join(axes)
         rate = text(node.rate, self.place)
         self.add(depth, f"{node.parameter}[{place}] -= {rate} * {node.gradient}[{place}]")

@@ -415,7 +415,7 @@ def _kernel_calls(
 
 _DRAW_ORDER = [
     "order = np.zeros(samples, np.int64)",
-    "_shuffle(order, seed, epoch % 2**63)",
+    "_write_order(order, seed, epoch % 2**63)",
     "return order",
 ]
 

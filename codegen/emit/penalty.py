@@ -91,7 +91,7 @@ def penalty_sums(
             "for j in range(first, last):",
             f"{INDENT}squares_{name}[j] = _dot({name}[j], {name}[j])",
         ]
-        lines.append(f"first, last = _share({shape[0]}, 1, team)")
+        lines.append(f"first, last = _share({name}.shape[0], 1, team)")
         if name != sparse_weights:
             lines += dense
             continue

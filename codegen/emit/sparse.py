@@ -138,8 +138,9 @@ def sparse_placeholders(
     ]
     give = [
         "if is_sparse:",
+        f"    first_unit, end_unit = _share({name}.shape[0], 1, team)",
         *(
-            f"    _weights_by_unit({each}_by_input, {each}, *_share({units}, 1, team))"
+            f"    _weights_by_unit({each}_by_input, {each}, first_unit, end_unit)"
             for each in (name, *beside)
         ),
     ]
