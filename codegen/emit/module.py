@@ -138,6 +138,7 @@ def module_source(
         values |= shards_placeholders(values, parameters, weights.name if weights else None)
     values = filled_in_turn(values)
     values["own_room"] = f",\n{' ' * 12}*_training_room(size, X.shape[0], test_X.shape[0])"
+    values["train_is_given"], values["compile_and_train"] = "training = ", _COMPILE_AND_TRAIN
     values["work"] = fill("work_of_one" if lanes else "work_of_team", values)
     values["members"] = "1" if lanes else "members"
     values["members_by_itself"] = (
@@ -412,6 +413,11 @@ def _kernel_calls(
         calls = {call: text.replace(name, value) for call, text in calls.items()}
     return calls
 
+
+_COMPILE_AND_TRAIN = """
+        if not _train.overloads:
+            _compile(_train, training)
+        _train(*training)"""
 
 _DRAW_ORDER = [
     "order = np.zeros(samples, np.int64)",

@@ -202,7 +202,7 @@ def sparse_placeholders(
             "W[k, {v}] += rate * {sum}",
             16,
         ),
-        "nonzeros_argument": "\n    nonzeros, test_nonzeros,",
+        "nonzeros_argument": " nonzeros, test_nonzeros,",
         "room_arguments": ", ".join(["size, rest", name, *beside, "is_sparse, members"]),
         "room_values": ", ".join(
             [

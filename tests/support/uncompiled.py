@@ -62,7 +62,7 @@ def _place_products():
 
 """
 _NOT_APART = """
-from uncompiled import _apart, _kernel, _place
+from uncompiled import _apart, _kernel, _pack, _place, _unpack
 """
 _PLAIN_VECTORS = """
 from uncompiled import copysign, maximum, total, where
@@ -101,7 +101,17 @@ def _kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-_apart = _kernel
+def _apart(function: Callable[..., Any], result: object = None) -> Callable[..., Any]:
+    """Stand for what calls a kernel where it lies."""
+    return function
+
+
+def _pack(values: tuple[object, ...]) -> tuple[object, ...]:
+    """Stand for what hands arrays over to a kernel, and for what takes them there."""
+    return values
+
+
+_unpack = _pack
 
 
 def _place(kernel: Callable[..., Any], *arguments: object) -> None:
@@ -112,6 +122,7 @@ def _place(kernel: Callable[..., Any], *arguments: object) -> None:
 class types:  # noqa: N801  # as Numba calls it
     """Stand for what Numba knows of types: here, how to wait for another thread."""
 
+    float32 = float64 = none = None
     int32 = staticmethod(lambda: None)
     intp = staticmethod(lambda *_: None)
 
