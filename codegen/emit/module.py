@@ -281,8 +281,10 @@ def _vector_placeholders(dtype: str) -> dict[str, str]:
 def _imports(*, blas: bool, vectors: bool, units: bool, team: bool) -> str:
     lines = ["import gc", "import inspect", "import itertools", "import math", "import sys"]
     lines.append("from concurrent.futures import ThreadPoolExecutor, wait")
-    third = ["import numpy as np", "from llvmlite import ir", "from numba import njit, typeof, types"]
-    third += [
+    third = [
+        "import numpy as np",
+        "from llvmlite import ir",
+        "from numba import njit, typeof, types",
         "from numba.core import cgutils",
         "from numba.core.compiler import CompilerBase, DefaultPassBuilder",
         "from numba.core.typed_passes import NopythonRewrites",
