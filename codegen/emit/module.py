@@ -280,7 +280,8 @@ def _vector_placeholders(dtype: str) -> dict[str, str]:
 
 def _imports(*, blas: bool, vectors: bool, units: bool, team: bool) -> str:
     lines = ["import gc", "import inspect", "import itertools", "import math", "import sys"]
-    lines.append("from concurrent.futures import ThreadPoolExecutor, wait")
+    lines += ["from concurrent.futures import ThreadPoolExecutor, wait"]
+    lines += ["from contextlib import contextmanager"]
     third = [
         "import numpy as np",
         "from llvmlite import ir",
@@ -304,10 +305,9 @@ def _imports(*, blas: bool, vectors: bool, units: bool, team: bool) -> str:
         lines += ["from functools import cache", "from pathlib import Path"]
         third += ["import llvmlite.binding"]
     if blas:
-        lines += ["from contextlib import contextmanager"]
         third += ["import threadpoolctl", "from scipy.linalg import cython_blas"]
     elif team:
-        lines += ["from contextlib import nullcontext"]
+        lines[lines.index("from contextlib import contextmanager")] += ", nullcontext"
     for part in (lines, third):
         part.sort(key=lambda line: (line.startswith("from"), line))  # modules first
     return "\n".join([*lines, "", *third]) + "\n"
