@@ -25,16 +25,13 @@ _NOTHING = dict.fromkeys(
         "end_sparse",
         "sparse_batch",
         "sparse_last",
-        "sparse_argument",
         "sparse_block",
         "own_arguments",
         "own_values",
         "cut_block",
         "own_sparse",
         "name_own",
-        "given_train",
-        "given_test",
-        "sparse_train",
+        "test_sparse",
         "sparse",
         "block_sparse",
         "keep_nonzeros",
@@ -128,13 +125,8 @@ def sparse_placeholders(
         "evaluating = _sparse_room(0, totals, (0, 1, np.zeros(LINE, np.int64)))",
     ]
     block = [
-        f"of, chosen, {by_input}, sparse_room = sparse",
         "_choose(order, first, count, chosen)",
-        f"block_sparse = of, (chosen, chosen[:0]), {by_input}, sparse_room",
-    ]
-    evaluated = [
-        f"sparse_{part} = {prefix}nonzeros, chosen, {by_input}, evaluating"
-        for part, prefix in (("train", ""), ("test", "test_"))
+        f"block_sparse = nonzeros, (chosen, chosen[:0]), {by_input}, evaluating",
     ]
     give = [
         "if is_sparse:",
@@ -146,10 +138,9 @@ def sparse_placeholders(
     ]
     by_step = f"({all_by_input})" if kept else by_input
     placed = [
-        'nonzeros = _nonzeros(data, "never")',
+        f'nonzeros = _nonzeros(np.zeros((0, {inputs}), T), "never")',
         f"sparse = nonzeros, (order, order), {by_step}, sparse_room",
         f"block_sparse = nonzeros, (order, order), {by_input}, evaluating",
-        f"sparse_train = nonzeros, order, {by_input}, evaluating",
     ]
     place = parameters.index(name)
     if beside:
@@ -215,11 +206,8 @@ def sparse_placeholders(
         "begin_shared": textwrap.indent("\n".join(shared), " " * 4) + "\n",
         "shared_sparse": f", {all_by_input}, totals",
         "name_shared": f", {all_by_input}, _",
-        "sparse_argument": ", sparse",
         "sparse_block": textwrap.indent("\n".join(block), " " * 8) + "\n",
-        "sparse_train": textwrap.indent("\n".join(evaluated), " " * 12) + "\n",
-        "given_train": ", sparse_train",
-        "given_test": ", sparse_test",
+        "test_sparse": f"{' ' * 8}nonzeros = test_nonzeros\n",
         "own_arguments": ", size, is_sparse, totals, team",
         "own_values": ", ${batch_room}, nonzeros[0].size > 0, shared[-1], (member, members, turns)",
         "cut_block": textwrap.indent("\n".join(own), " " * 4) + "\n",
