@@ -150,7 +150,7 @@ def sparse_placeholders(
         "sparse_text": _TWO_WAYS,
         "units": str(units),
         "last_input": str(inputs - 1),
-        "whole_inputs": str(inputs - inputs % LANES),
+        **_marking(inputs),
         "whole_units": str(units - units % LANES),
         "vectors": str(vectors),
         "row": str(vectors * LANES),
@@ -237,6 +237,21 @@ def sparse_placeholders(
 def _batch(batches: str, by_input: str) -> str:
     """Return the line that says of a step which samples are its own, and which the next's."""
     return f"{' ' * 12}sparse = nonzeros, {batches}, {by_input}, sparse_room\n"
+
+
+def _marking(inputs: int) -> dict[str, str]:
+    """Return up to where inputs are marked by groups, and the lines that mark those beyond."""
+    if inputs % LANES == 0:
+        return {"end_of_groups": "beyond", "mark_rest": ""}
+    whole = inputs - inputs % LANES
+    rest = [
+        f"for k in range(max(first, {whole}), beyond):",
+        "    marks |= np.uint64(data[sample, k] != T(0)) << np.uint64(k - first)",
+    ]
+    return {
+        "end_of_groups": f"min(beyond, {whole})",
+        "mark_rest": textwrap.indent("\n".join(rest), " " * 16) + "\n",
+    }
 
 
 def _vectors(units: int, dtype: str) -> tuple[int, int]:
