@@ -195,23 +195,32 @@ class _Kernel:
     def add(self, depth: int, line: str) -> None:
         self.lines.append(INDENT * depth + line)
 
-    def loops(self, axes: tuple[str, ...], extents: dict[str, object]) -> int:
-        """Open loops over `axes` and return the depth of their body."""
+    def loops(self, axes: tuple[str, ...], extents: dict[str, object], rows: str = "") -> int:
+        """Open loops over `axes` and return the depth of their body.
+
+        The first of two axes counts the rows of the array `rows`, if one is named, which is asked
+        for them: a small number that LLVM knows has it write out the inner loop so many times.
+        """
         depth = 1
         for number, axis in enumerate(axes):
             every = f"range({'n' if extents[axis] == BATCH else extents[axis]})"
             if self.split == "samples" and extents[axis] == BATCH:
                 every = "samples"
             elif self.split == "rows" and number == 0:
-                every = f"range({self.own_rows(extents[axis])})"
+                every = f"range({self.own_rows(extents[axis], rows)})"
+            elif rows and number == 0 and [extents[a] for a in axes[1:]] == [BATCH]:
+                every = f"range({rows}.shape[0])"
             self.add(depth, f"for {axis} in {every}:")
             depth += 1
         return depth
 
-    def own_rows(self, extent: object) -> str:
-        """Say which rows are this thread's, and return their range."""
+    def own_rows(self, extent: object, array: str, axis: int = 0) -> str:
+        """Say which rows are this thread's, as many as `array` has, and return their range.
+
+        `_share` would be compiled once more for a number that is written out.
+        """
         if self.rows_known != extent:
-            self.add(1, f"first, last = _share({extent}, 1, team)")
+            self.add(1, f"first, last = _share({array}.shape[{axis}], 1, team)")
             self.rows_known = extent
         return "first, last"
 
@@ -233,7 +242,7 @@ class _Kernel:
         extents = self.extents(Load(node.out, node.out_axes), node.left, node.right)
         out = self.place(Load(node.out, node.out_axes))
         if extents[node.axis] == BATCH:
-            depth = self.loops(node.out_axes, extents)
+            depth = self.loops(node.out_axes, extents, node.out)
             total = f"_dot({self.row(node.left)}, {self.row(node.right)})"
             self.accumulate(depth, out, node.alpha, total, node.beta)
             return
@@ -287,7 +296,7 @@ class _Kernel:
             self.begin(node)
             node = replace(node, start=None, beta=1)
         if self.split == "rows":
-            self.own_rows(self.buffers[node.out].shape[0])
+            self.own_rows(self.buffers[node.out].shape[0], node.out)
         if is_gradient and not node.beta:
             self.add(1, "first_input, end_input = _inputs_of(nonzeros, team)  # this thread's")
         self.add(1, "if chosen.size:")
@@ -302,7 +311,7 @@ class _Kernel:
     def begin(self, node: Contract) -> None:
         """Write what a product's sums start from."""
         out = Load(node.out, node.out_axes)
-        depth = self.loops(node.out_axes, self.extents(out))
+        depth = self.loops(node.out_axes, self.extents(out), node.out)
         self.add(depth, f"{self.place(out)} = {self.place(node.start) if node.start else 'T(0)'}")
 
     def blas(self, node: Contract) -> None:
@@ -332,13 +341,14 @@ class _Kernel:
         if not self.is_shared:
             return load.buffer
         slices = []
-        for axis, extent in zip(load.axes, self.buffers[load.buffer].shape, strict=True):
+        shape = self.buffers[load.buffer].shape
+        for number, (axis, extent) in enumerate(zip(load.axes, shape, strict=True)):
             if extent == BATCH:
                 is_exact = self.buffers[load.buffer].batch_first
                 all_samples = ":" if is_exact else ":n"  # rows are longer, see `_lines`
                 slices.append("begin:end" if self.split == "samples" else all_samples)
             elif self.split == "rows" and axis == rows:
-                slices.append(self.own_rows(extent).replace(", ", ":"))
+                slices.append(self.own_rows(extent, load.buffer, number).replace(", ", ":"))
             else:
                 slices.append(":")
         if self.buffers[load.buffer].batch_first:
@@ -355,14 +365,16 @@ class _Kernel:
     def elementwise(self, node: Elementwise) -> None:
         extents = self.extents(*(Load(store.buffer, store.axes) for store in node.stores))
         near = bounded.near(node)
+        stored = [s for s in node.stores if self.buffers[s.buffer].role != "register"]
+        rows = next((s.buffer for s in stored if s.axes == node.axes), "")
         if near == node or not node.axes:
-            self.stores(node, self.loops(node.axes, extents))
+            self.stores(node, self.loops(node.axes, extents, rows))
             return
         self.add(1, "beyond = False")
-        self.stores(near, self.loops(node.axes, extents))
+        self.stores(near, self.loops(node.axes, extents, rows))
         self.add(1, "if beyond:  # seldom: not by vectors")
         before = len(self.lines)
-        self.stores(node, self.loops(node.axes, extents))
+        self.stores(node, self.loops(node.axes, extents, rows))
         self.lines[before:] = [INDENT + line for line in self.lines[before:]]
 
     def stores(self, node: Elementwise, depth: int) -> None:
@@ -397,7 +409,7 @@ class _Kernel:
         if extents[node.axis] == BATCH:
             if node.op != "sum" or not isinstance(node.value, Load):
                 raise InternalError(f"{node.out}: only plain sums run over a batch")
-            depth = self.loops(node.out_axes, extents)
+            depth = self.loops(node.out_axes, extents, node.out)
             self.accumulate(depth, out, node.alpha, f"_total({self.row(node.value)})", node.beta)
             return
         if node.beta or node.alpha != Const(1.0):
@@ -451,7 +463,7 @@ class _Kernel:
     def update(self, node: Update) -> None:
         shape: tuple[object, ...] = self.buffers[node.parameter].shape
         axes = tuple("jkm"[: len(shape)])
-        depth = self.loops(axes, dict(zip(axes, shape, strict=True)))
+        depth = self.loops(axes, dict(zip(axes, shape, strict=True)), node.parameter)
         place = ", ".join(axes)
         rate = text(node.rate, self.place)
         self.add(depth, f"{node.parameter}[{place}] -= {rate} * {node.gradient}[{place}]")

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from codegen.approximation import FMA, KNOWN, ElementaryFunction, with_needed
+from codegen.approximation import DECORATOR, FMA, KNOWN, ElementaryFunction, with_needed
 from codegen.emit import lane_functions
 from codegen.emit.block_kernels import block_source, layout_of, product_functions
 from codegen.emit.block_layout import Layout
@@ -138,6 +138,7 @@ def module_source(
         values |= shards_placeholders(values, parameters, weights.name if weights else None)
     values = filled_in_turn(values)
     values["own_room"] = f",\n{' ' * 12}*_training_room(size, X.shape[0], test_X.shape[0])"
+    values["train_is_given"], values["compile_and_train"] = "training = ", _COMPILE_AND_TRAIN
     values["work"] = fill("work_of_one" if lanes else "work_of_team", values)
     values["members"] = "1" if lanes else "members"
     values["members_by_itself"] = (
@@ -278,18 +279,24 @@ def _vector_placeholders(dtype: str) -> dict[str, str]:
 
 
 def _imports(*, blas: bool, vectors: bool, units: bool, team: bool) -> str:
-    lines = ["import inspect", "import itertools", "import math", "import sys"]
-    lines.append("from concurrent.futures import ThreadPoolExecutor, wait")
-    third = ["import numpy as np", "from llvmlite import ir", "from numba import njit, types"]
-    third += [
+    lines = ["import gc", "import inspect", "import itertools", "import math", "import sys"]
+    lines += ["from concurrent.futures import ThreadPoolExecutor, wait"]
+    lines += ["from contextlib import contextmanager"]
+    third = [
+        "import numpy as np",
+        "from llvmlite import ir",
+        "from numba import njit, typeof, types",
         "from numba.core import cgutils",
+        "from numba.core.compiler import CompilerBase, DefaultPassBuilder",
+        "from numba.core.typed_passes import NopythonRewrites",
+        "from numba.core.untyped_passes import InlineClosureLikes",
         "from numba.extending import intrinsic, register_jitable",
     ]
     if vectors:
-        lines.insert(3, "import operator")
-        third[-1] = "from numba.core.typing import signature, templates"
+        lines.append("import operator")
         overload = "overload, " if units else ""
-        third += [
+        third[-1:] = [
+            "from numba.core.typing import signature, templates",
             f"from numba.extending import intrinsic, lower_builtin, models, {overload}"
             "register_jitable, register_model",
         ]
@@ -297,12 +304,10 @@ def _imports(*, blas: bool, vectors: bool, units: bool, team: bool) -> str:
         lines += ["import ctypes", "import os", "import threading"]
         lines += ["from functools import cache", "from pathlib import Path"]
         third += ["import llvmlite.binding"]
-        third[2] = "from numba import njit, typeof, types"
     if blas:
-        lines += ["from contextlib import contextmanager"]
         third += ["import threadpoolctl", "from scipy.linalg import cython_blas"]
     elif team:
-        lines += ["from contextlib import nullcontext"]
+        lines[lines.index("from contextlib import contextmanager")] += ", nullcontext"
     for part in (lines, third):
         part.sort(key=lambda line: (line.startswith("from"), line))  # modules first
     return "\n".join([*lines, "", *third]) + "\n"
@@ -329,6 +334,7 @@ def _elementary(programs: Mapping[str, KernelProgram], dtype: str, *, lanes: boo
     title = f"# {'-' * 66} elementary functions\n"
     sources = [lane_functions.lane_source(f) if lanes else f.source for f in needed]
     fused = [lane_functions.FMA if lanes else FMA] if needed else []
+    sources = [text.replace(DECORATOR, "@_exact") for text in sources]
     return "\n\n".join([title + "\n".join(lines), *fused, *sources])
 
 
@@ -410,9 +416,14 @@ def _kernel_calls(
     return calls
 
 
+_COMPILE_AND_TRAIN = """
+        if not _train.overloads:
+            _compile(_train, training)
+        _train(*training)"""
+
 _DRAW_ORDER = [
     "order = np.zeros(samples, np.int64)",
-    "_shuffle(order, seed, epoch % 2**63)",
+    "_write_order(order, seed, epoch % 2**63)",
     "return order",
 ]
 

@@ -114,7 +114,7 @@ def numpy_source(
         "members": "1",
         "members_by_itself": "1",
         "draw_order": "    return _shuffled(samples, seed, epoch % 2**63)",
-        "work": fill("work_of_one", changes | {"own_room": ""}),
+        "work": fill("work_of_one", changes | _AT_ONCE),
         "sparse_text": "This module multiplies by every input, whatever is asked for.",
         "rows_text": "",
         "inputs": "",
@@ -168,6 +168,8 @@ _KERNELS = """\
 _quiet = np.errstate(all="ignore")
 
 """
+
+_AT_ONCE = {"train_is_given": "_train", "compile_and_train": "", "own_room": ""}
 
 _CALLS = {
     "call_forward": "    return np.asarray(_forward(values, X), DTYPE)",

@@ -90,7 +90,7 @@ def change(
     for name, shape in parameters.items():
         arrays = [name, gradients[name], *(f"{kept}_{name}" for kept in states)]
         own = ", ".join(f"{array}[first:last].reshape(-1)" for array in arrays)
-        lines.append(f"first, last = _share({shape[0]}, 1, team)")
+        lines.append(f"first, last = _share({name}.shape[0], 1, team)")
         numbers = "decaying" if penalty and len(shape) == 2 else "numbers"
         call = f"_update({own}, {numbers}{clip})"
         if name == sparse_weights:
@@ -128,7 +128,7 @@ def _squares(name: str, gradient: str, shape: tuple[int, ...], *, is_sparse: boo
         "for j in range(first, last):",
         f"{INDENT}squares_{name}[j] = _squares({row})",
     ]
-    lines = [f"first, last = _share({shape[0]}, 1, team)"]
+    lines = [f"first, last = _share({gradient}.shape[0], 1, team)"]
     if not is_sparse:
         return lines + dense
     of_input = f"{gradient}_by_input[k * ROW : (k + 1) * ROW]"

@@ -24,7 +24,9 @@ PLAIN = {
     ),
     "give_state": "",
     "given": "eta",
+    "given_arrays": "",
     "train_takes": "eta",
+    "train_arrays": "",
     "begin_epoch": "",
     "step_given": "eta",
     "placed_step": "T(0)",
@@ -75,7 +77,10 @@ def optimizer_placeholders(
         return dict(PLAIN)
     scheduled = recipe.schedule != "constant"
     states = _state_arguments(optimizer)
-    given = ["eta", "options", *states]
+    taken, given = ["eta", "options"], ["exact_eta", "options"]
+    values = _state_values(optimizer, team=team)
+    if not team:  # of which arrays are handed over in one
+        taken, given = taken + states, given + values
     rate = "eta"
     begin_epoch = ""
     if scheduled:
@@ -106,8 +111,10 @@ def optimizer_placeholders(
         "check_options": _check_options(recipe.options, scheduled=scheduled),
         "check_state": _check_state(states),
         "give_state": f"{INDENT * 2}_give_state(state, kept)\n" if states else "",
-        "given": ", ".join(["exact_eta", "options", *_state_values(optimizer, team=team)]),
-        "train_takes": ", ".join(given),
+        "given": ", ".join(given),
+        "given_arrays": "".join(f" {value}," for value in values),
+        "train_takes": ", ".join(taken),
+        "train_arrays": "".join(f" {state}," for state in states),
         "begin_epoch": begin_epoch,
         "step_given": step_given,
         "placed_step": placed_step,

@@ -15,7 +15,16 @@ from collections.abc import Mapping
 INDENT = "    "
 
 NO_PENALTY = dict.fromkeys(
-    ("begin_running", "batch_weight", "batch_l2", "keep_loss", "keep_rest", "keep_running"), ""
+    (
+        "begin_running",
+        "batch_weight",
+        "batch_l2",
+        "keep_loss",
+        "keep_rest",
+        "keep_running",
+        "step_result",
+    ),
+    "",
 )
 
 KEYWORD_TEXT = f"""\
@@ -45,8 +54,10 @@ def penalty_placeholders(values: Mapping[str, str]) -> dict[str, str]:
         "keywords": f"{values['keywords']}{INDENT}alpha=0.0,\n{INDENT}losses=None,\n",
         "keyword_text": values["keyword_text"] + KEYWORD_TEXT,
         "check_options": values["check_options"] + _CHECK,
-        "given": f"{values['given']}, DTYPE(alpha), losses",
-        "train_takes": f"{values['train_takes']}, alpha, losses",
+        "given": f"{values['given']}, DTYPE(alpha)",
+        "given_arrays": f"{values['given_arrays']} losses,",
+        "train_takes": f"{values['train_takes']}, alpha",
+        "train_arrays": f"{values['train_arrays']} losses,",
         "begin_running": f"{INDENT * 2}running = 0.0  # what the steps see of the loss\n",
         "batch_weight": "weight = ",
         "batch_l2": f"{INDENT * 3}l2 = alpha / weight if weight > T(0) else T(0)\n",
@@ -54,6 +65,7 @@ def penalty_placeholders(values: Mapping[str, str]) -> dict[str, str]:
         "keep_rest": "running += rest * ",
         "step_given": f"l2, {values['step_given']}",
         "placed_step": f"T(0), {values['placed_step']}",
+        "step_result": ", ${numba_type}",
         "keep_running": f"{INDENT * 3}losses[epoch] = running / samples\n",
     }
 
@@ -81,7 +93,7 @@ def penalty_sums(
             "for j in range(first, last):",
             f"{INDENT}squares_{name}[j] = _dot({name}[j], {name}[j])",
         ]
-        lines.append(f"first, last = _share({shape[0]}, 1, team)")
+        lines.append(f"first, last = _share({name}.shape[0], 1, team)")
         if name != sparse_weights:
             lines += dense
             continue

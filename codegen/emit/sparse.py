@@ -25,16 +25,13 @@ _NOTHING = dict.fromkeys(
         "end_sparse",
         "sparse_batch",
         "sparse_last",
-        "sparse_argument",
         "sparse_block",
         "own_arguments",
         "own_values",
         "cut_block",
         "own_sparse",
         "name_own",
-        "given_train",
-        "given_test",
-        "sparse_train",
+        "test_sparse",
         "sparse",
         "block_sparse",
         "keep_nonzeros",
@@ -43,6 +40,7 @@ _NOTHING = dict.fromkeys(
         "no_nonzeros",
         "room_values",
         "place_sparse",
+        "place_sparse_products",
         "placed_room",
         "placed_own",
     ),
@@ -127,28 +125,22 @@ def sparse_placeholders(
         "evaluating = _sparse_room(0, totals, (0, 1, np.zeros(LINE, np.int64)))",
     ]
     block = [
-        f"of, chosen, {by_input}, sparse_room = sparse",
         "_choose(order, first, count, chosen)",
-        f"block_sparse = of, (chosen, chosen[:0]), {by_input}, sparse_room",
-    ]
-    evaluated = [
-        f"sparse_{part} = {prefix}nonzeros, chosen, {by_input}, evaluating"
-        for part, prefix in (("train", ""), ("test", "test_"))
+        f"block_sparse = nonzeros, (chosen, chosen[:0]), {by_input}, evaluating",
     ]
     give = [
         "if is_sparse:",
+        f"    first_unit, end_unit = _share({name}.shape[0], 1, team)",
         *(
-            f"    _weights_by_unit({each}_by_input, {each}, *_share({units}, 1, team))"
+            f"    _weights_by_unit({each}_by_input, {each}, first_unit, end_unit)"
             for each in (name, *beside)
         ),
     ]
     by_step = f"({all_by_input})" if kept else by_input
     placed = [
-        "_place_sparse()",
-        'nonzeros = _nonzeros(data, "never")',
+        f'nonzeros = _nonzeros(np.zeros((0, {inputs}), T), "never")',
         f"sparse = nonzeros, (order, order), {by_step}, sparse_room",
         f"block_sparse = nonzeros, (order, order), {by_input}, evaluating",
-        f"sparse_train = nonzeros, order, {by_input}, evaluating",
     ]
     place = parameters.index(name)
     if beside:
@@ -158,7 +150,7 @@ def sparse_placeholders(
         "sparse_text": _TWO_WAYS,
         "units": str(units),
         "last_input": str(inputs - 1),
-        "whole_inputs": str(inputs - inputs % LANES),
+        **_marking(inputs),
         "whole_units": str(units - units % LANES),
         "vectors": str(vectors),
         "row": str(vectors * LANES),
@@ -201,7 +193,7 @@ def sparse_placeholders(
             "W[k, {v}] += rate * {sum}",
             16,
         ),
-        "nonzeros_argument": "\n    nonzeros, test_nonzeros,",
+        "nonzeros_argument": " nonzeros, test_nonzeros,",
         "room_arguments": ", ".join(["size, rest", name, *beside, "is_sparse, members"]),
         "room_values": ", ".join(
             [
@@ -214,11 +206,8 @@ def sparse_placeholders(
         "begin_shared": textwrap.indent("\n".join(shared), " " * 4) + "\n",
         "shared_sparse": f", {all_by_input}, totals",
         "name_shared": f", {all_by_input}, _",
-        "sparse_argument": ", sparse",
         "sparse_block": textwrap.indent("\n".join(block), " " * 8) + "\n",
-        "sparse_train": textwrap.indent("\n".join(evaluated), " " * 12) + "\n",
-        "given_train": ", sparse_train",
-        "given_test": ", sparse_test",
+        "test_sparse": f"{' ' * 8}nonzeros = test_nonzeros\n",
         "own_arguments": ", size, is_sparse, totals, team",
         "own_values": ", ${batch_room}, nonzeros[0].size > 0, shared[-1], (member, members, turns)",
         "cut_block": textwrap.indent("\n".join(own), " " * 4) + "\n",
@@ -232,6 +221,7 @@ def sparse_placeholders(
         "block_sparse": ", block_sparse",
         "no_nonzeros": ", _no_nonzeros(X)",
         "place_sparse": textwrap.indent("\n".join(placed), " " * 4) + "\n",
+        "place_sparse_products": f"if nonzeros[0].size:\n{' ' * 12}_place_sparse()\n{' ' * 8}",
         "placed_room": f", {', '.join([f'params[{place}]'] * (1 + len(beside)))}, False, 1",
         "placed_own": ", 0, False, _room_for(0), team",
         "find_nonzeros": textwrap.indent("\n".join(_FIND), " " * 8) + "\n",
@@ -247,6 +237,21 @@ def sparse_placeholders(
 def _batch(batches: str, by_input: str) -> str:
     """Return the line that says of a step which samples are its own, and which the next's."""
     return f"{' ' * 12}sparse = nonzeros, {batches}, {by_input}, sparse_room\n"
+
+
+def _marking(inputs: int) -> dict[str, str]:
+    """Return up to where inputs are marked by groups, and the lines that mark those beyond."""
+    if inputs % LANES == 0:
+        return {"end_of_groups": "beyond", "mark_rest": ""}
+    whole = inputs - inputs % LANES
+    rest = [
+        f"for k in range(max(first, {whole}), beyond):",
+        "    marks |= np.uint64(data[sample, k] != T(0)) << np.uint64(k - first)",
+    ]
+    return {
+        "end_of_groups": f"min(beyond, {whole})",
+        "mark_rest": textwrap.indent("\n".join(rest), " " * 16) + "\n",
+    }
 
 
 def _vectors(units: int, dtype: str) -> tuple[int, int]:

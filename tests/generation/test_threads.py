@@ -76,14 +76,21 @@ class OneAtATime:
         self.begin(team[0])
 
 
+def member_of(packed: tuple[Any, ...], members: int) -> int:
+    """Return which thread is given such arrays."""
+    teams = [x for x in packed if isinstance(x, tuple) and len(x) == 3 and isinstance(x[1], int)]
+    ((member, of, _),) = teams
+    assert of == members
+    return int(member)
+
+
 def one_at_a_time(module: ModuleType, order: Sequence[int], monkeypatch: Any) -> OneAtATime:
     turns = OneAtATime(order)
     train = module._train
 
-    def scheduled(*given: Any) -> None:
-        team = next(x for x in given if isinstance(x, tuple) and len(x) == 3 and x[1] == len(order))
-        turns.begin(team[0])
-        train(*given)
+    def scheduled(packed: Any, *given: Any) -> None:
+        turns.begin(member_of(packed, len(order)))
+        train(packed, *given)
         turns.end()
 
     monkeypatch.setattr(module, "_train", scheduled)
@@ -142,11 +149,10 @@ def test_a_thread_that_fails_is_not_waited_for(which: int, monkeypatch: pytest.M
     module = BLAS_IN_PYTHON.module
     train = module._train
 
-    def fails(*given: Any) -> None:
-        team = next(x for x in given if isinstance(x, tuple) and len(x) == 3 and x[1] == 3)
-        if team[0] == which:
+    def fails(packed: Any, *given: Any) -> None:
+        if member_of(packed, 3) == which:
             raise MemoryError("no room for a thread")
-        train(*given)
+        train(packed, *given)
 
     monkeypatch.setattr(module, "_train", fails)
     with pytest.raises(MemoryError, match="for a thread"):

@@ -888,5 +888,5 @@ def test_another_dtype_follows_the_same_orders() -> None:
     narrow = interpreted("2-10-2", dtype="float32")
     for module in (narrow, LAB_IN_PYTHON.module):
         order = np.zeros(N, np.int64)
-        module._shuffle(order, np.uint64(5), 6)
+        module._write_order(order, np.uint64(5), 6)
         np.testing.assert_array_equal(order, shuffled(5, 6))

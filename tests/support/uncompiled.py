@@ -20,9 +20,11 @@ from runtime.bench.products import scipy_gemm
 
 # the module's only lines about Numba, and what stands for them here
 _IMPORTS = {
-    "from numba import njit, types\n": "from uncompiled import njit, types\n",
     "from numba import njit, typeof, types\n": "from uncompiled import njit, types\n",
     "from numba.core import cgutils\n": "",
+    "from numba.core.compiler import CompilerBase, DefaultPassBuilder\n": "CompilerBase = object\n",
+    "from numba.core.typed_passes import NopythonRewrites\n": "",
+    "from numba.core.untyped_passes import InlineClosureLikes\n": "",
     "from numba.core.typing import signature, templates\n": "",
     "from numba.extending import intrinsic, lower_builtin, models, register_jitable, "
     "register_model\n": "from uncompiled import intrinsic, register_jitable\n",
@@ -35,6 +37,7 @@ _IMPORTS = {
     lane_functions.FMA: "from uncompiled import fma\n",
     lane_functions.ANY_LANE: "from numpy import any as any_lane\n",
     "import llvmlite.binding\n": "",
+    "if not _train.overloads:": "if False:",
     "\n_register_gemm()\n": "\n",
     "\n_can_wait = _register_waiting()\n": "\n_can_wait = True\n",
     "\nEVALUATED = 512 ": "\nEVALUATED = 32 ",  # several blocks of few samples, or it takes minutes
@@ -59,7 +62,7 @@ def _place_products():
 
 """
 _NOT_APART = """
-from uncompiled import _apart, _kernel, _place
+from uncompiled import _apart, _kernel, _pack, _place, _unpack
 """
 _PLAIN_VECTORS = """
 from uncompiled import copysign, maximum, total, where
@@ -98,7 +101,17 @@ def _kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-_apart = _kernel
+def _apart(function: Callable[..., Any], result: object = None) -> Callable[..., Any]:
+    """Stand for what calls a kernel where it lies."""
+    return function
+
+
+def _pack(values: tuple[object, ...]) -> tuple[object, ...]:
+    """Stand for what hands arrays over to a kernel, and for what takes them there."""
+    return values
+
+
+_unpack = _pack
 
 
 def _place(kernel: Callable[..., Any], *arguments: object) -> None:
@@ -109,6 +122,7 @@ def _place(kernel: Callable[..., Any], *arguments: object) -> None:
 class types:  # noqa: N801  # as Numba calls it
     """Stand for what Numba knows of types: here, how to wait for another thread."""
 
+    float32 = float64 = none = None
     int32 = staticmethod(lambda: None)
     intp = staticmethod(lambda *_: None)
 

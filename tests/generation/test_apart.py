@@ -1,0 +1,101 @@
+"""Kernels that are compiled by themselves, and called by addresses that stand in named places."""
+
+import gc
+import importlib.util
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from emitted import BLAS, same_bytes
+from numba import njit, types
+
+N, BATCH = 70, 16
+
+
+def imported_anew() -> ModuleType:
+    """Return another module of the same file: its kernels have the same places."""
+    spec = importlib.util.spec_from_file_location("imported_anew", BLAS.module.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_was_left_out_is_compiled_when_it_is_needed() -> None:
+    """Training is loaded first, with nothing at the places of what it does not call."""
+    X, Y, _ = BLAS.batch(N)
+    runs = [("never", False), ("always", False), ("never", True), ("always", True)]
+
+    def histories(module: Any, order: list[tuple[str, bool]]) -> dict[Any, Any]:
+        found = {}
+        for sparse, evaluate in order:
+            params = BLAS.params()
+            given = {"epochs": 2, "batch": BATCH, "eta": 0.1, "evaluate": evaluate}
+            history = module.train(params, X, Y, sparse=sparse, **given)
+            found[sparse, evaluate] = params, history
+        return found
+
+    first = histories(BLAS.module, runs)
+    second = histories(imported_anew(), runs[::-1])
+    for run in runs:
+        assert same_bytes(first[run][0], second[run][0]), run
+        assert first[run][1].tobytes() == second[run][1].tobytes(), run
+    assert np.isnan(first[runs[0]][1]).all()
+    assert not np.isnan(first[runs[2]][1][:, :2]).any()
+
+
+def test_a_call_with_other_types_is_refused() -> None:
+    """The call would take what is in registers for something else, and end the process."""
+    module: Any = imported_anew()
+    module._agree(module._step, types.none, types.int64)
+    module._agree(module._step, types.none, types.int64)
+    for kinds in ((types.none, types.float64), (types.float64, types.int64), (types.none,)):
+        with pytest.raises(TypeError, match=r"_step has the types .* elsewhere"):
+            module._agree(module._step, *kinds)
+
+
+@pytest.mark.parametrize("collects", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_garbage_is_collected_again_if_it_was(collects: bool, fails: bool) -> None:
+    seen = []
+
+    def compile_(kinds: tuple[Any, ...]) -> None:
+        seen.append((kinds, gc.isenabled()))
+        if fails:
+            raise MemoryError
+
+    module: Any = BLAS.module
+    try:
+        (gc.enable if collects else gc.disable)()
+        if fails:
+            with pytest.raises(MemoryError):
+                module._compile(SimpleNamespace(compile=compile_), (1,))
+        else:
+            module._compile(SimpleNamespace(compile=compile_), (1,))
+        assert gc.isenabled() is collects
+    finally:
+        gc.enable()
+    assert seen == [((types.int64,), False)]
+
+
+def test_arrays_arrive_as_they_were_packed() -> None:
+    """By words: an array lies in memory as Numba says, in tuples in tuples too."""
+    module: Any = imported_anew()
+    values = (np.arange(6.0).reshape(2, 3), 7, (np.arange(4), (np.ones(0), -1)))
+    words = module._pack(values)
+    of_matrix = [0, 0, 6, 8, values[0].ctypes.data, 2, 3, 24, 8]
+    whole, none = values[2][0], values[2][1][0]
+    of_whole = [0, 0, 4, 8, whole.ctypes.data, 4, 8]
+    of_none = [0, 0, 0, 8, none.ctypes.data, 0, *none.strides]
+    assert words.tolist() == [*of_matrix, 7, *of_whole, *of_none, -1]
+
+    unpack = module._unpack
+
+    @njit
+    def total(packed):  # type: ignore[no-untyped-def]
+        matrix, number, (integers, (empty, minus)) = unpack(packed)
+        return matrix[1, 2] + matrix.size + number + integers[3] + empty.size + minus
+
+    assert total(words) == 5 + 6 + 7 + 3 + 0 - 1
