@@ -281,7 +281,7 @@ def _vector_placeholders(dtype: str) -> dict[str, str]:
 def _imports(*, blas: bool, vectors: bool, units: bool, team: bool) -> str:
     lines = ["import gc", "import inspect", "import itertools", "import math", "import sys"]
     lines += ["from concurrent.futures import ThreadPoolExecutor, wait"]
-    lines += ["from contextlib import contextmanager"]
+    lines += ["from contextlib import contextmanager" + (", nullcontext" if team else "")]
     third = [
         "import numpy as np",
         "from llvmlite import ir",
@@ -306,8 +306,6 @@ def _imports(*, blas: bool, vectors: bool, units: bool, team: bool) -> str:
         third += ["import llvmlite.binding"]
     if blas:
         third += ["import threadpoolctl", "from scipy.linalg import cython_blas"]
-    elif team:
-        lines[lines.index("from contextlib import contextmanager")] += ", nullcontext"
     for part in (lines, third):
         part.sort(key=lambda line: (line.startswith("from"), line))  # modules first
     return "\n".join([*lines, "", *third]) + "\n"

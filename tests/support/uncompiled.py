@@ -37,7 +37,7 @@ _IMPORTS = {
     lane_functions.FMA: "from uncompiled import fma\n",
     lane_functions.ANY_LANE: "from numpy import any as any_lane\n",
     "import llvmlite.binding\n": "",
-    "if not _train.overloads:": "if False:",
+    "_train.overloads": "True",
     "\n_register_gemm()\n": "\n",
     "\n_can_wait = _register_waiting()\n": "\n_can_wait = True\n",
     "\nEVALUATED = 512 ": "\nEVALUATED = 32 ",  # several blocks of few samples, or it takes minutes
