@@ -175,7 +175,10 @@ class _Kernel:
                 self.add(1, f"# {formula}")
         for taken in rooms_taken(self.program, node):
             shape, whole = (self.buffers[name].shape for name in (taken.name, taken.room))
-            part = "" if shape == whole else "[0]" if len(shape) == 1 else f"[:{shape[0]}]"
+            part = "[0]" if len(shape) == 1 else f"[:{shape[0]}]"
+            if len(shape) > len(whole):
+                part = ".reshape(1, -1)"  # the samples of one unit are a row
+            part = "" if shape == whole else part
             self.add(1, f"{taken.name} = {taken.room}{part}  # {taken.why}")
         self.split = split_of(node, self.buffers) if self.is_shared else "everyone"
         match node:

@@ -271,6 +271,7 @@ class StreamedDataset:
             if kept is None:
                 X[begin:at] = some_X
             elif not kept.add(some_X):
+                kept = None  # its room is needed
                 return self._whole(part, "never")
             Y[begin:at] = some_Y
         if at != part.rows:

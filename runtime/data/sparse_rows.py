@@ -76,9 +76,11 @@ class SparseRows:
         rows, columns = self.shape
         return f"SparseRows({rows} x {columns}, {len(self.data)} not 0, {self.dtype})"
 
-    def __getitem__(self, rows: slice | NDArray[np.integer[Any]]) -> Array:
-        """Return some rows as an array."""
+    def __getitem__(self, rows: int | slice | NDArray[np.integer[Any]]) -> Array:
+        """Return a row, or some, as an array."""
         chosen = np.arange(len(self))[rows]
+        if chosen.ndim == 0:
+            return self[chosen.reshape(1)].reshape(-1)
         found = np.zeros((len(chosen), self.shape[1]), self.dtype)
         for first in range(0, len(chosen), _TOGETHER):
             self._write(chosen[first : first + _TOGETHER], found[first : first + _TOGETHER])

@@ -80,6 +80,13 @@ def test_output_and_vjp_agree_with_autograd(case: Case) -> None:
     assert_all_near(gradients, expected, case.tolerance, "gradient")
 
 
+@pytest.mark.parametrize("text", ["40-60-1-3", "2100-1-2"])
+def test_a_matrix_of_one_unit_may_lie_where_a_vector_did(text: str) -> None:
+    case = Case(text=text, loss="cross-entropy", dtype="float64", is_compiled=False)
+    test_it_agrees_with_autograd(case, weighted=True)
+    test_output_and_vjp_agree_with_autograd(case)
+
+
 @pytest.mark.sweep
 @pytest.mark.parametrize("network", NETWORKS, ids=" ".join)
 def test_labels_of_any_kind(network: tuple[str, str]) -> None:

@@ -12,6 +12,7 @@ from command_line import environment, run_here
 from data_folder import MNIST_NAMES, idx_bytes
 from scipy.sparse import csc_matrix, csr_array
 
+from derive.spec import parse_spec
 from runtime import training
 from runtime.data import sparse_rows
 from runtime.data.dataset import Dataset
@@ -22,6 +23,8 @@ from runtime.data.sparse_rows import RowsInTurn, SparseRows
 from runtime.data.user_file import load_arrays, load_file
 from runtime.errors import InputError
 from runtime.image_pictures import mistakes_figure
+from runtime.settings import Settings
+from runtime.train_request import _OF_DATA, Request
 
 RNG = np.random.default_rng(5)
 
@@ -64,6 +67,8 @@ def test_rows_are_those_of_the_array() -> None:
         slice(None, None, -7),
         RNG.permutation(3000),
         np.array([3, 3, -1]),
+        np.int64(5),
+        -1,
     ):
         np.testing.assert_array_equal(rows[chosen], X[chosen])
     np.testing.assert_array_equal(rows, X)
@@ -337,3 +342,14 @@ def test_sparse_images_take_less_than_half_of_their_array(tmp_path: Path) -> Non
         for name, rows in (("few", 400), ("whole", 30_000))
     )
     assert whole - few < 0.5 * 30_000 * 784 * 4
+
+
+@pytest.mark.parametrize(
+    ("spec", "sparse"), [("784-2-10", "never"), ("784-4-10", "always"), (None, "always")]
+)
+def test_a_small_network_reads_an_array(spec: str | None, sparse: str) -> None:
+    """It multiplies by every input: rows would have to become an array, and lie beside it."""
+    settings, options = Settings(epochs=1, batch=10, sparse="always"), {"data_seed": 0, **_OF_DATA}
+    network = None if spec is None else parse_spec(spec)
+    request = Request(settings=settings, network=network, read=parse_spec, options=options)
+    assert request.data_options(None, offline=True).sparse == sparse
