@@ -52,6 +52,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     sweeps: dict[str, list[pytest.Function]] = {}
     for item in items:
+        if item.get_closest_marker("long"):  # .ci/run asks for these by -m long
+            item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("sweep") and not item.get_closest_marker("slow"):
             assert isinstance(item, pytest.Function)
             sweeps.setdefault(item.nodeid.partition("[")[0], []).append(item)

@@ -206,6 +206,7 @@ def test_a_sum_of_a_constant_may_be_compared(loss: str) -> None:
         assert loss_program(parse_spec(spec, loss=loss)).statement("loss")
 
 
+@pytest.mark.long
 def test_a_long_product_is_rewritten() -> None:
     """Cancelled as a polynomial in a variable for each exp, it never ended."""
     product = "*".join(f"(1 + exp(z*{n}/7))" for n in range(1, 13))

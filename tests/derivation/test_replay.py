@@ -49,6 +49,7 @@ def replayed(spec: NetworkSpec, steps: tuple[Step, ...]) -> list[tuple]:
     return [(s.target, s.indices, s.body) for s in replay(loss_program(spec), steps)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("labels", "specs"),
     [

@@ -51,6 +51,7 @@ def built(folder: Path, dtype: str, flags: tuple[str, ...]) -> Apply:
     return apply
 
 
+@pytest.mark.long
 @pytest.mark.sweep
 @pytest.mark.parametrize(
     ("dtype", "flags"), [("float32", NATIVE), ("float64", NATIVE), ("float32", PORTABLE)]

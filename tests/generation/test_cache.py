@@ -294,7 +294,7 @@ print(json.dumps({"tried": tried, "wrong": wrong}))
 """
 
 
-@pytest.mark.slow  # .ci/run runs it
+@pytest.mark.long
 def test_a_flipped_bit_anywhere_is_seen_and_mended(tmp_path: Path) -> None:
     """Numba would run what it finds: here it never finds it. A crash would end this process."""
     here = Path(__file__).parent
@@ -641,6 +641,7 @@ def test_a_disk_that_fills_up_before_the_seal(base: Path) -> None:
 # ---------------------------------------------------------------- several processes at once
 
 
+@pytest.mark.long
 def test_processes_at_once(base: Path) -> None:
     """They delete what is not sealed under each other's hands; all have right results."""
     running = [

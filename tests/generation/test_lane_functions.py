@@ -64,6 +64,7 @@ def any_numbers(dtype: str) -> np.ndarray:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_every_bit_is_the_same(dtype: str) -> None:
     vectors, numbers = of_vectors(dtype), of_numbers(dtype)

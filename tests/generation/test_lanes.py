@@ -148,6 +148,7 @@ def test_where_hidden_layers_fill_vectors_units_are_in_lanes(text: str, loss: st
     assert tensors_that_share_rows(generated)
 
 
+@pytest.mark.long
 def test_units_in_lanes_compiled_are_what_python_computes() -> None:
     generated = generate(parse_spec("3-32:relu-4"), dtype="float64", optimizer="momentum")
     draw = np.random.default_rng(6)

@@ -97,7 +97,8 @@ def test_a_run_of_a_wide_network_is_pytorchs(chosen: Recipe, sparse: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "network", [SMALL, pytest.param(WIDE, marks=pytest.mark.slow)]
+    "network",
+    [pytest.param(SMALL, marks=pytest.mark.long), pytest.param(WIDE, marks=pytest.mark.slow)],
 )  # a wide module takes many seconds to compile
 def test_a_compiled_run_of_some_hundred_steps_is_pytorchs(network: str) -> None:
     for sparse in ("never", "always") if network == WIDE else ("never",):  # one way, if small

@@ -49,7 +49,7 @@ def test_part_1_is_trained_by_the_generated_functions(
 
 @pytest.mark.parametrize(
     ("dtype", "bound"),
-    [("float64", 1e-14), pytest.param("float32", 5e-6, marks=pytest.mark.slow)],
+    [("float64", 1e-14), pytest.param("float32", 5e-6, marks=pytest.mark.long)],
 )
 def test_part_2_gives_autograds_numbers(
     dtype: str, bound: float, run_part: Any, capsys: pytest.CaptureFixture[str]
@@ -107,7 +107,7 @@ def test_the_notebook_is_its_text_and_holds_no_outputs() -> None:
         assert cell.get("execution_count") is None
 
 
-@pytest.mark.slow  # .ci/run runs it
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Jupyter's about itself
 def test_the_notebook_runs_and_says_what_is_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -428,6 +428,7 @@ def test_a_folder_that_vanishes(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "moved" / NAME).position.epoch >= 5000
 
 
+@pytest.mark.long
 def test_divergence_keeps_the_last_good_weights(here: Path) -> None:
     """A linear network and squares: each step doubles the error, until it overflows."""
     options = ("2-2", "--loss", "mse", "--eta", "4")
@@ -491,7 +492,7 @@ def test_target_accuracy_stops_at_the_first_epoch_that_has_it(here: Path) -> Non
 # ---------------------------------------------------------------- again from the record
 
 
-@pytest.mark.slow  # .ci/run runs it
+@pytest.mark.long
 def test_a_run_that_compiles_and_one_that_loads_are_equal(here: Path) -> None:
     """Numba compiles a kernel by itself and within its caller: both must round alike."""
     adam = ("--optimizer", "adam", "--clip-norm", "1", "--epochs", "500", "--no-plot")

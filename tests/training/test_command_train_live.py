@@ -225,6 +225,7 @@ def test_messages_that_nobody_reads_lose_nothing(tmp_path: Path) -> None:
     assert set(content_of(tmp_path / "runs" / "circles")) == FILES - {"curves.png", "decision.png"}
 
 
+@pytest.mark.long
 def test_a_poor_environment(tmp_path: Path) -> None:
     """No home or cache to write to, no letters but ASCII, and a name with others."""
     home = tmp_path / "home"

@@ -129,7 +129,7 @@ def settings(**changes: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(  # .ci/run runs both
-    "shell", ["bash", pytest.param("zsh", marks=pytest.mark.slow)]
+    "shell", ["bash", pytest.param("zsh", marks=pytest.mark.long)]
 )
 def test_a_shell_completes(shell: str, place: Path, tool: Callable[..., str]) -> None:
     options, preparation = SHELLS[shell]

@@ -96,6 +96,7 @@ def assert_same(ours: Any, theirs: Any) -> None:
         np.testing.assert_allclose(one, other, atol=1e-9)
 
 
+@pytest.mark.long
 def test_compiled_kernels_give_the_same_curve() -> None:
     settings: dict[str, Any] = {
         "hidden_layer_sizes": (4,),

@@ -23,6 +23,7 @@ def failing(how: str, command: list[str]) -> list[str]:
     return ["python", failing_rank.__file__, how, "50", *command]
 
 
+@pytest.mark.long
 def test_what_two_leave_when_one_fails_four_go_on_with(tool: Tool, tmp_path: Path) -> None:
     # 11 of 200 samples: shards of five and six, and of one or none in the last batch of four
     command = [*CIRCLES, "--batch", "11", "--checkpoint-every", "1", "--epochs", "4"]

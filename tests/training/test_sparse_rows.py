@@ -277,6 +277,7 @@ def figures(files: dict[str, bytes]) -> list[str]:
     return [line.rpartition(",")[0] for line in files["history.csv"].decode().splitlines()]
 
 
+@pytest.mark.long
 def test_the_command_leaves_what_it_leaves_of_arrays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
