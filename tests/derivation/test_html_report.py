@@ -218,7 +218,7 @@ def seen_by_a_browser(text: str, folder: Path, tool, width: int) -> dict[str, An
     return seen
 
 
-@pytest.mark.parametrize("width", [1100, 500])
+@pytest.mark.parametrize("width", [1100, pytest.param(500, marks=pytest.mark.long)])
 def test_a_browser_shows_it(width: int, tmp_path: Path, tool) -> None:
     text = page("2-20:relu-3:softmax-2")
     seen = seen_by_a_browser(text.replace("</body>", PROBE), tmp_path, tool, width)

@@ -78,6 +78,7 @@ SECOND = [
 ]
 
 
+@pytest.mark.long
 def test_the_steps_of_second_order_and_of_stable_forms_lead_to_the_result() -> None:
     rules = {step.rule for spec in SPECS[::5] for step in rewritten_gradient(spec).steps}
     for spec, form in itertools.product(SECOND, FORMS):

@@ -71,7 +71,8 @@ def test_it_agrees_with_double_backward(
     ("text", "loss", "dtype"),
     [
         pytest.param("2-10-2", "cross-entropy", "float32", marks=pytest.mark.slow),
-        ("20-40-30-3", "cross-entropy", "float64"),  # its products go through BLAS
+        # its products go through BLAS
+        pytest.param("20-40-30-3", "cross-entropy", "float64", marks=pytest.mark.long),
         pytest.param("2-10-2", "cross-entropy", "float64", marks=pytest.mark.slow),
         pytest.param("3-4:relu-3:softmax-2:sigmoid", "mse", "float64", marks=pytest.mark.slow),
     ],

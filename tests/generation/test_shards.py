@@ -124,6 +124,7 @@ def test_in_the_same_order_when_it_goes_on() -> None:
     assert same_bytes(params[1], whole[0])
 
 
+@pytest.mark.long
 def test_compiled_shards_stop_together_and_pass_on_what_fails() -> None:
     # compiled for gradwright train circles, under mpiexec, too
     module = codegen.compile_module(codegen.generate("2-10-2", optimizer="sgd", shards=True))

@@ -157,6 +157,7 @@ def mnist_accuracies(kernels: ModuleType, seed: int, epochs: int) -> Array:
     return history[-1, [1, 3]]
 
 
+@pytest.mark.long
 def test_mnist_after_one_epoch(mnist_kernels: ModuleType) -> None:
     train, test = mnist_accuracies(mnist_kernels, 0, 1)
     assert 0.82 <= test <= 0.85

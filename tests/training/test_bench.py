@@ -574,6 +574,7 @@ def circles_result() -> BenchResult:
         return run_bench("circles", against=["torch", "numpy"], repeats=2, offline=True)
 
 
+@pytest.mark.long
 def test_circles_for_real(circles_result: BenchResult) -> None:
     assert list(circles_result.seconds) == ["gradwright", "torch", "numpy"]
     assert circles_result.repeats == 2
@@ -589,6 +590,7 @@ def test_circles_for_real(circles_result: BenchResult) -> None:
     assert all(seconds * runs >= turns.TURN * (1 - 1e-9) for seconds, runs in times)
 
 
+@pytest.mark.long
 def test_the_json_holds_everything(circles_result: BenchResult) -> None:
     content = json.loads(circles_result.to_json())
     assert content["work"]["steps_per_epoch"] == 20
@@ -610,6 +612,7 @@ def test_the_json_holds_everything(circles_result: BenchResult) -> None:
     assert list(content["floors"][0]["products"]) == [p.name for p in products(workload("circles"))]
 
 
+@pytest.mark.long
 def test_nobody_is_faster_than_the_machine(circles_result: BenchResult) -> None:
     (floors,) = circles_result.floors
     for name, figures in floors.products.items():

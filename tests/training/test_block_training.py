@@ -138,6 +138,7 @@ def test_a_seed_decides_everything(rings: Path, by_blocks: TrainResult) -> None:
     assert bits(trained(rings, "3.5MiB")) != bits(by_blocks)
 
 
+@pytest.mark.long
 def test_a_run_in_pieces_is_the_run_in_one(
     rings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,8 +129,9 @@ def settings(**changes: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(  # .ci/run runs both
-    "shell", ["bash", pytest.param("zsh", marks=pytest.mark.long)]
+    "shell", ["bash", "zsh"]
 )
+@pytest.mark.long
 def test_a_shell_completes(shell: str, place: Path, tool: Callable[..., str]) -> None:
     options, preparation = SHELLS[shell]
     begin = f'{preparation} eval "$(gradwright completion {shell})"; echo re""ady'

@@ -248,6 +248,7 @@ SQUARES: dict[str, Any] = {
 }
 
 
+@pytest.mark.long
 def test_a_loss_that_is_no_number_from_the_start() -> None:
     with pytest.raises(
         RunError, match=r"is (inf|nan) before the first step.*identity does not suit"

@@ -14,6 +14,7 @@ def elsewhere(*arguments: str, cwd: Path) -> Outcome:
     return run(*arguments, cwd=cwd, PYTHONPATH=str(HERE))
 
 
+@pytest.mark.long
 def test_train_keeps_its_folder_to_itself(tmp_path: Path) -> None:
     slow = ("train", "circles", "--no-plot", "--epochs", "1000000", "--out", "one")
     with running(*slow, cwd=tmp_path, PYTHONPATH=str(HERE)) as first:
