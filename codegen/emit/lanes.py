@@ -58,8 +58,17 @@ class _Kernel:
         self.work_rows = 0
         self.products: set[str] = set()  # functions that multiply matrices
         self.gradients = set(layout.gradients.values())
+        self.changes = any(isinstance(node, Update) for node in program.nodes)
 
     # what is where
+
+    @property
+    def gradient_row(self) -> str:
+        """The row from which on a kernel adds to the gradients.
+
+        Plain gradient descent may have them added to the parameters (`_step` in ``blocks.txt``).
+        """
+        return "into" if self.changes else "GRADIENT"
 
     def outputs(self) -> list[Buffer]:
         named = [self.buffers[name] for name in self.program.outputs]
@@ -70,11 +79,13 @@ class _Kernel:
         for group in self.groups():
             self.group(group)
         scalars = [name for name in program.outputs if not self.buffers[name].shape]
-        here = ", here" if self.sums_over_samples() else ""
+        given = ["memory", "block"]
+        given += ["here"] if self.sums_over_samples() else []
+        given += ["into"] if self.changes else []
         head = [
             "@_jit",
-            f"def _{program.name}_block(memory, block{here}):",
-            f'{INDENT}"""{_PURPOSES[program.name]}"""',
+            f"def _{program.name}_block({', '.join(given)}):",
+            f'{INDENT}"""{_INTO if self.changes else _PURPOSES[program.name]}"""',
             *(f"{INDENT}{line}" for line in self.tensors()),
         ]
         tail = []
@@ -115,7 +126,8 @@ class _Kernel:
                 shape = f"({', '.join(map(str, (*units, 'LANES')))})"
                 yield f"{name} = rows(memory, {where[name]}, {columns})  # {shape}{self.why(name)}"
         if self.has_entries():
-            yield "entries, gradient = rows(memory, SUMS, 1), rows(memory, GRADIENT, 1)"
+            gradient = f"rows(memory, {self.gradient_row}, 1)"
+            yield f"entries, gradient = rows(memory, SUMS, 1), {gradient}"
 
     def in_memory(self) -> dict[str, None]:
         """Return the tensors that lie in memory, in order of their use."""
@@ -386,12 +398,14 @@ _PURPOSES = {
     "vjp": "Pull dP back through a block of samples; add to the gradients.",
     "step": "Add a block of samples to the gradients.",
 }
+_INTO = "Add the gradients of a block of samples to the rows from `into` on."
 
 # names that the text of a kernel uses for something else
 _TAKEN = {
     "memory",
     "block",
     "here",
+    "into",
     "entries",
     "gradient",
     "p",

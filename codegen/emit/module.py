@@ -251,6 +251,10 @@ def _block_placeholders(
         # Where an optimiser follows, all is one function: Numba compiles `_step` by itself, and
         # once more in `_train`, and the two need not round alike. Plain SGD would be slower so.
         "of_step": "_jit" if optimizer.rate else "_inlined",
+        "one_block": fill("one_block", {"w": str(layout.inputs["X"] + layout.inputs["Y"])})
+        if optimizer.rate
+        else "",
+        "into": ", GRADIENT" if optimizer.rate else "",
         "change": indented(folded, 4) if optimizer.rate else lane_change(optimizer),
     }
 

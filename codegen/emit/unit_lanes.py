@@ -18,6 +18,7 @@ samples in lanes takes 1.06, with 100 samples 3.7 and 7.2.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import accumulate, chain
 from math import prod
 
@@ -141,10 +142,32 @@ def is_across(node: Contract, weights: Load, by_columns: frozenset[str]) -> bool
     return in_columns != (weights.buffer in by_columns)
 
 
+def parameters_read_first(
+    program: KernelProgram, gradients: Mapping[str, str]
+) -> KernelProgram:
+    """Return a step in which each gradient is summed after all that read its parameter.
+
+    Then the sum may be added to the parameter itself. The sum moves down, as in
+    `codegen.passes.fold_update`; what it reads is assigned once, and is still there.
+    """
+    nodes = list(program.nodes)
+    for parameter, gradient in gradients.items():
+        made = program.writer(gradient)
+        readers = [node for node in program.readers(parameter) if not isinstance(node, Update)]
+        if made is not None and readers:
+            last = max(map(nodes.index, readers))
+            place = nodes.index(made)
+            if place < last:
+                nodes.insert(last, nodes.pop(place))
+    return replace(program, nodes=tuple(nodes))
+
+
 class UnitKernel(BlockKernel):
     """The lines of one kernel while they are written."""
 
     def __init__(self, program: KernelProgram, layout: Layout) -> None:
+        if program.name == "step":
+            program = parameters_read_first(program, layout.gradients)
         super().__init__(program, layout)
         self.units = tensors_of_units(program)
         self.views: set[str] = set()  # further names: of tensors' numbers, of weights' vectors
@@ -355,10 +378,10 @@ class UnitKernel(BlockKernel):
             if buffer.role == "parameter":
                 continue
             if name in self.gradients and self.is_summed_by_lanes(name):
-                place = f"GRADIENT * LANES + {first[of[name]]}"
+                place = f"{self.gradient_row} * LANES + {first[of[name]]}"
                 yield f"{name} = numbers(memory, {place}, 1)  # {self.vector_shape(of[name])}"
             elif name in self.gradients:
-                place = f"GRADIENT + {first[of[name]] // LANES}"
+                place = f"{self.gradient_row} + {first[of[name]] // LANES}"
                 yield f"{name} = rows(memory, {place}, 1)  # {self.vector_shape(of[name])}"
             elif name in self.used:
                 units = [str(extent) for extent in buffer.shape if extent != BATCH]
