@@ -142,9 +142,7 @@ def is_across(node: Contract, weights: Load, by_columns: frozenset[str]) -> bool
     return in_columns != (weights.buffer in by_columns)
 
 
-def parameters_read_first(
-    program: KernelProgram, gradients: Mapping[str, str]
-) -> KernelProgram:
+def parameters_read_first(program: KernelProgram, gradients: Mapping[str, str]) -> KernelProgram:
     """Return a step in which each gradient is summed after all that read its parameter.
 
     Then the sum may be added to the parameter itself. The sum moves down, as in
