@@ -56,10 +56,12 @@ class CBlockKernel(BlockKernel):
             n for n in ("X", "Y", "w") if n in {x for node in program.nodes for x in reads(node)}
         ]
         parameters = list(self.parameter_lines())
-        arguments = ["const T *restrict params"] if parameters else []
+        # what a step adds to may be the parameters
+        alone = "" if self.changes and self.adds_in_place else "restrict "
+        arguments = [f"const T *{alone}params"] if parameters else []
         arguments += [f"const lanes *restrict {n}" if n != "w" else "lanes w" for n in inputs]
         arguments += ["size_t here"] if scalars or self.knows_samples else []
-        arguments += [f"lanes *restrict {self.sums_name}"] if sums else []
+        arguments += [f"lanes *{alone}{self.sums_name}"] if sums else []
         arguments += [f"lanes *restrict {name}" for name in outputs]
         kind = "T" if scalars else "void"
         head = [f"/* {_PURPOSES[program.name]} */"]
@@ -80,6 +82,7 @@ class CBlockKernel(BlockKernel):
         return "\n".join([*head, *self.lines, *tail, "}"]) + "\n"
 
     sums_name = "sums"
+    adds_in_place = False  # to gradients, in place of leaving what must be summed up
     knows_samples = False  # how many samples a block has
 
     def parameter_lines(self) -> Iterator[str]:

@@ -12,6 +12,25 @@ INDENT = "    "
 _BAD_OPTIONS = """;
                              or options is NULL, or holds a number out of range"""
 
+_ADD_AT_ONCE = """\
+        const T *params = (const T *)room->params;
+        if (total <= AT_ONCE) { /* -eta times the gradients is what the parameters change by */
+            add_gradients(
+                params, room->here, count, total, -eta, room->sums, room->work, room->params);
+        } else {
+            add_gradients(params, room->here, count, total, 1, room->sums, room->work, room->grads);
+            if (next == past)
+                step(room->params, room->grads, eta);
+        }
+"""
+_ADD_AND_STEP = """\
+        add_gradients(
+            (const T *)room->params, room->here, count, total, 1, room->sums, room->work,
+            room->grads);
+        if (next == past)
+            step(room, eta, options);
+"""
+
 
 def c_placeholders(
     optimizer: Optimizer, prefix: str, updates: Sequence[str], *, turned: bool = False
@@ -46,9 +65,7 @@ def c_placeholders(
         "method": recipe.title,
         "step_function": "\n".join(functions).rstrip("\n"),
         "epoch_takes": " T eta" if plain else f"\n{INDENT}double eta, {options}",
-        "make_step": "step(room->params, room->grads, eta)"
-        if plain
-        else "step(room, eta, options)",
+        "add_and_step": _ADD_AT_ONCE if plain else _ADD_AND_STEP,
         "make_rate": make_rate,
         "epoch_gives": rate if plain else f"{rate}, options",
         "epoch": "epoch" if recipe.is_plain else "start + epoch",

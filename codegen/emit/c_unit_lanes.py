@@ -16,6 +16,7 @@ class CUnitKernel(UnitKernel, CBlockKernel):
     """The lines of one kernel while they are written."""
 
     sums_name = "grads"
+    adds_in_place = True
 
     @property
     def knows_samples(self) -> bool:  # type: ignore[override]

@@ -148,6 +148,17 @@ def test_where_hidden_layers_fill_vectors_units_are_in_lanes(text: str, loss: st
     assert tensors_that_share_rows(generated)
 
 
+def test_a_parameter_is_read_before_its_gradient_may_be_added_to_it() -> None:
+    generated = generate("4-32-16-4").text
+    text = generated[generated.index("def _step_block(") :].split("\n\n")[0]
+    step = [line for line in text.splitlines() if not re.search(r" = (rows|numbers)\(|#", line)]
+    for weights in ("W2", "W3"):  # another gradient is computed from these
+        reads = [place for place, line in enumerate(step) if re.search(rf"\b{weights}[_\[]", line)]
+        adds = next(place for place, line in enumerate(step) if f"(d{weights}, " in line)
+        assert len(reads) >= 2
+        assert adds > max(reads)
+
+
 @pytest.mark.long
 def test_units_in_lanes_compiled_are_what_python_computes() -> None:
     generated = generate(parse_spec("3-32:relu-4"), dtype="float64", optimizer="momentum")
