@@ -34,6 +34,15 @@ def _chosen(program: KernelProgram, product: Contract) -> Contract:
     return replace(product, method="loops" if chosen == "loops" else "blas")
 
 
+def inputs_go_through_calls(inputs: int, units: int) -> bool:
+    """Whether both products over the inputs of a network are calls, in a step of its training."""
+    if inputs > UNROLLED:
+        return True
+    forward = [Product(rows=units, columns=b, summed=inputs, turned=True) for b in BATCHES]
+    gradient = [Product(rows=units, columns=inputs, summed=b, over_samples=True) for b in BATCHES]
+    return all(choose(products) != "loops" for products in (forward, gradient))
+
+
 def _has_many_inputs(program: KernelProgram, product: Contract) -> bool:
     """Whether a factor is the inputs, which are so many that the product with them is a call."""
     factors = (program.buffer(load.buffer) for load in (product.left, product.right))
