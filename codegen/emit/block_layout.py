@@ -124,6 +124,11 @@ class Layout:
         """Rows that the entries of all parameters take."""
         return -(-sum(map(prod, self.parameters.values())) // LANES)
 
+    @property
+    def parameter_of(self) -> dict[str, str]:
+        """The name of the parameter that each gradient is of."""
+        return {gradient: name for name, gradient in self.gradients.items()}
+
     def first_entries(self) -> dict[str, int]:
         """Return where each parameter starts, in numbers."""
         found, start = {}, 0

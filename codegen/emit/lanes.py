@@ -145,7 +145,7 @@ class _Kernel:
         work = dict(zip(owners, accumulate(sizes, initial=0), strict=False))
         self.work_rows = sum(sizes)
         outputs = {b.name for b in self.outputs()}
-        parameter_of = {grad: name for name, grad in self.layout.gradients.items()}
+        parameter_of = self.layout.parameter_of
         for name in self.in_memory():
             if name in self.gradients:
                 places[name] = f"SUMS + {first[parameter_of[name]]}"
