@@ -33,7 +33,7 @@ from codegen.kernel import (
     Reduce,
     Update,
     Value,
-    loads,
+    loads_of,
     parts,
     reads,
     rebuild,
@@ -206,7 +206,7 @@ class _Kernel:
         written = {name for earlier in group for name in writes(earlier)}
         return all(
             units_of(self.program, load)[:1] == axis[:1]
-            for load in _loads(node)
+            for load in loads_of(node)
             if load.buffer in written
         )
 
@@ -402,21 +402,6 @@ _TAKEN = {
     "sums",
 }
 _TAKEN |= {"total", "where", "bits", "maximum", "copysign", "i", "j", "k", "l", "m", "part"}
-
-
-def _loads(node: Node) -> Iterator[Load]:
-    match node:
-        case Contract():
-            yield from (node.left, node.right)
-            if node.start:
-                yield node.start
-        case Elementwise():
-            for store in node.stores:
-                yield from loads(store.value)
-        case Reduce():
-            yield from loads(node.value)
-        case Update():
-            return
 
 
 def fixed_at(value: Value, axis: str, position: str) -> Value:

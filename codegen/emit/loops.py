@@ -9,6 +9,7 @@ each thread for samples of its own, what sums over samples for rows of its own, 
 the two they meet. Which nodes need to meet first follows from what they read and write.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from codegen.emit import bounded
@@ -23,6 +24,7 @@ from codegen.kernel import (
     Const,
     Contract,
     Elementwise,
+    Extent,
     KernelProgram,
     Load,
     Negative,
@@ -65,7 +67,7 @@ def work_buffers(program: KernelProgram) -> tuple[Buffer, ...]:
     return tuple(
         b
         for b in program.buffers
-        if b.role == "work" and b.room is None and b.name in written and b.shape
+        if b.role == "work" and b.owns_memory and b.name in written and b.shape
     )
 
 
@@ -198,7 +200,7 @@ class _Kernel:
     def add(self, depth: int, line: str) -> None:
         self.lines.append(INDENT * depth + line)
 
-    def loops(self, axes: tuple[str, ...], extents: dict[str, object], rows: str = "") -> int:
+    def loops(self, axes: tuple[str, ...], extents: Mapping[str, Extent], rows: str = "") -> int:
         """Open loops over `axes` and return the depth of their body.
 
         The first of two axes counts the rows of the array `rows`, if one is named, which is asked
@@ -227,13 +229,6 @@ class _Kernel:
             self.rows_known = extent
         return "first, last"
 
-    def extents(self, *used: Load) -> dict[str, object]:
-        return {
-            axis: extent
-            for load in used
-            for axis, extent in zip(load.axes, self.buffers[load.buffer].shape, strict=True)
-        }
-
     def place(self, load: Load) -> str:
         """Return how an entry is read or written."""
         if not load.axes:
@@ -242,7 +237,7 @@ class _Kernel:
         return f"{load.buffer}[{', '.join(axes)}]"
 
     def product(self, node: Contract) -> None:
-        extents = self.extents(Load(node.out, node.out_axes), node.left, node.right)
+        extents = self.program.extents(Load(node.out, node.out_axes), node.left, node.right)
         out = self.place(Load(node.out, node.out_axes))
         if extents[node.axis] == BATCH:
             depth = self.loops(node.out_axes, extents, node.out)
@@ -314,7 +309,7 @@ class _Kernel:
     def begin(self, node: Contract) -> None:
         """Write what a product's sums start from."""
         out = Load(node.out, node.out_axes)
-        depth = self.loops(node.out_axes, self.extents(out), node.out)
+        depth = self.loops(node.out_axes, self.program.extents(out), node.out)
         self.add(depth, f"{self.place(out)} = {self.place(node.start) if node.start else 'T(0)'}")
 
     def blas(self, node: Contract) -> None:
@@ -366,7 +361,7 @@ class _Kernel:
         return (second, first) if self.buffers[load.buffer].batch_first else (first, second)
 
     def elementwise(self, node: Elementwise) -> None:
-        extents = self.extents(*(Load(store.buffer, store.axes) for store in node.stores))
+        extents = self.program.extents(*(Load(store.buffer, store.axes) for store in node.stores))
         near = bounded.near(node)
         stored = [s for s in node.stores if self.buffers[s.buffer].role != "register"]
         rows = next((s.buffer for s in stored if s.axes == node.axes), "")
@@ -407,7 +402,7 @@ class _Kernel:
                 self.add(depth, line)
 
     def reduce(self, node: Reduce) -> None:
-        extents = self.extents(Load(node.out, node.out_axes), *loads(node.value))
+        extents = self.program.extents(Load(node.out, node.out_axes), *loads(node.value))
         out = self.place(Load(node.out, node.out_axes))
         if extents[node.axis] == BATCH:
             if node.op != "sum" or not isinstance(node.value, Load):
@@ -464,7 +459,7 @@ class _Kernel:
             self.add(depth, f"{total} = max({total}, {value})")
 
     def update(self, node: Update) -> None:
-        shape: tuple[object, ...] = self.buffers[node.parameter].shape
+        shape = self.buffers[node.parameter].shape
         axes = tuple("jkm"[: len(shape)])
         depth = self.loops(axes, dict(zip(axes, shape, strict=True)), node.parameter)
         place = ", ".join(axes)

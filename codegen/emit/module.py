@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from codegen.approximation import DECORATOR, FMA, KNOWN, ElementaryFunction, with_needed
+from codegen.approximation import BOUNDED, DECORATOR, FMA, KNOWN, ElementaryFunction, with_needed
 from codegen.emit import lane_functions
 from codegen.emit.block_kernels import block_function, layout_of
 from codegen.emit.block_layout import Layout
@@ -320,7 +320,7 @@ def _elementary(programs: Mapping[str, KernelProgram], dtype: str, *, lanes: boo
             lines.append(f"{name} = _by_lane({2 if name == 'pow' else 1}, {FROM_MATH[name]})")
     if not needed and not lines:
         return ""
-    bounded = [function.name for function in needed if function.is_bounded]
+    bounded = [function.name for function in needed if function.name in BOUNDED]
     if lanes and bounded:
         lines += [f"library_{name} = _by_lane(1, math.{name})" for name in bounded]
         lines.append(lane_functions.ANY_LANE)

@@ -6,7 +6,7 @@ where it has not: `codegen.product_cost` knows what each costs, and chooses.
 
 from dataclasses import replace
 
-from codegen.kernel import BATCH, Buffer, Contract, Extent, KernelProgram, Load
+from codegen.kernel import BATCH, Buffer, Contract, KernelProgram, Load
 from codegen.product_cost import BATCHES, UNROLLED, Product, choose
 
 
@@ -52,9 +52,7 @@ def _has_many_inputs(program: KernelProgram, product: Contract) -> bool:
 
 def product_of(program: KernelProgram, node: Contract, batch: int) -> Product:
     """Return the sizes of a product for a batch of so many samples, and how its factors lie."""
-    extents: dict[str, Extent] = {}
-    for load in (node.left, node.right):
-        extents |= zip(load.axes, program.buffer(load.buffer).shape, strict=True)
+    extents = program.extents(node.left, node.right)
     sizes = {axis: batch if extent == BATCH else int(extent) for axis, extent in extents.items()}
     rows, columns = node.out_axes
     right = node.right if columns in node.right.axes else node.left
