@@ -12,7 +12,7 @@ from codegen.emit.block_layout import extents_of
 from codegen.emit.c_blocks import function_head, opened
 from codegen.emit.c_values import Writer
 from codegen.emit.lanes import fixed_at
-from codegen.emit.rooms import rooms_taken
+from codegen.emit.rooms import Rooms
 from codegen.emit.values import named_parts
 from codegen.errors import InternalError
 from codegen.kernel import (
@@ -100,6 +100,7 @@ class _Kernel:
         self.buffers = {buffer.name: buffer for buffer in program.buffers}
         self.lines: list[str] = []
         self.told: set[str] = set()
+        self.rooms = Rooms(program)
         self.writer = Writer(program, self.place)
         self.part = 0
 
@@ -147,7 +148,7 @@ class _Kernel:
             if formula not in self.told:  # a statement may take several nodes
                 self.told.add(formula)
                 self.add(1, f"// {formula}")
-        for taken in rooms_taken(self.program, node):
+        for taken in self.rooms.taken_by(node):
             kind = "lanes" if BATCH in self.buffers[taken.name].shape else "T"
             self.add(1, f"{kind} *{taken.name} = {taken.room};  // {taken.why}")
         match node:

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from codegen.emit import bounded
 from codegen.emit.optimizer_change import Change
-from codegen.emit.rooms import rooms_taken
+from codegen.emit.rooms import Rooms
 from codegen.emit.values import named_parts, text, tuple_text
 from codegen.errors import InternalError
 from codegen.kernel import (
@@ -94,6 +94,7 @@ class _Kernel:
         self.lines: list[str] = []
         self.told: set[str] = set()
         self.buffers = {buffer.name: buffer for buffer in program.buffers}
+        self.rooms = Rooms(program)
         self.is_shared = program.name == SHARED
         self.split: Split = "everyone"  # who computes the node that is being written
         self.rows_known: object = None  # the extent of which `first` and `last` are a share
@@ -175,7 +176,7 @@ class _Kernel:
             if formula not in self.told:  # a statement may take several nodes
                 self.told.add(formula)
                 self.add(1, f"# {formula}")
-        for taken in rooms_taken(self.program, node):
+        for taken in self.rooms.taken_by(node):
             shape, whole = (self.buffers[name].shape for name in (taken.name, taken.room))
             part = "[0]" if len(shape) == 1 else f"[:{shape[0]}]"
             if len(shape) > len(whole):
