@@ -6,7 +6,7 @@ earlier one wrote, so that what fusion and folding save is seen in the bytes. Wh
 a register keeps between two nodes is not known here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import final
@@ -26,7 +26,7 @@ from codegen.kernel import (
     Select,
     Update,
     Value,
-    loads,
+    loads_of,
     parts,
     reads,
     writes,
@@ -74,10 +74,10 @@ def _cost(node: Node, program: KernelProgram, batch: int) -> Cost:
     size = {b.name: entries(b.shape, batch) for b in program.buffers}
     registers = {b.name for b in program.buffers if b.role == "register"}
     moved = sum(size[name] for name in (*reads(node), *writes(node)) if name not in registers)
+    extents = program.extents(*loads_of(node))
     operations = functions = 0
     match node:
         case Contract():
-            extents = _extents(node, program)
             summed = entries((extents[node.axis],), batch)
             # the first product starts the sum, unless it starts from something
             begins = 0 if node.start is not None or node.beta else 1
@@ -88,7 +88,6 @@ def _cost(node: Node, program: KernelProgram, batch: int) -> Cost:
                 operations += size[store.buffer] * _operations(store.value)
                 functions += size[store.buffer] * _functions(store.value)
         case Reduce():
-            extents = _extents(node, program)
             summed = entries((extents[node.axis],), batch)
             terms = size[node.out] * summed
             scaled = 0 if node.alpha == Const(1.0) else 1
@@ -103,22 +102,13 @@ def _cost(node: Node, program: KernelProgram, batch: int) -> Cost:
 def work_bytes(program: KernelProgram, batch: int) -> int:
     """Return how many bytes of memory the work of a programme takes for so many samples."""
     written = {name for node in program.nodes for name in writes(node)}
-    own = [b for b in program.buffers if b.role == "work" and b.memory == b.name in written]
+    own = [b for b in program.buffers if b.role == "work" and b.owns_memory and b.name in written]
     return _BYTES[program.dtype] * sum(entries(b.shape, batch) for b in own)
 
 
 def entries(shape: tuple[Extent, ...], batch: int) -> int:
     """Return how many numbers a buffer holds."""
     return prod(batch if extent == BATCH else int(extent) for extent in shape)
-
-
-def _extents(node: Contract | Reduce, program: KernelProgram) -> Mapping[str, Extent]:
-    used = (node.left, node.right) if isinstance(node, Contract) else loads(node.value)
-    return {
-        axis: extent
-        for load in used
-        for axis, extent in zip(load.axes, program.buffer(load.buffer).shape, strict=True)
-    }
 
 
 def _inner(value: Value) -> Iterator[Value]:

@@ -52,6 +52,11 @@ class Buffer:
         """The name of the buffer in whose memory it lies, its own where it has memory."""
         return self.room or self.name
 
+    @property
+    def owns_memory(self) -> bool:
+        """Whether it has memory, and lies in no other one's."""
+        return self.room is None and self.role != "register"
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -240,6 +245,14 @@ class KernelProgram:
                 return buffer
         raise InternalError(f"{self.name}: no buffer is called {name}")
 
+    def extents(self, *used: Load) -> dict[str, Extent]:
+        """Return the extent of every axis of some loads."""
+        return {
+            axis: extent
+            for load in used
+            for axis, extent in zip(load.axes, self.buffer(load.buffer).shape, strict=True)
+        }
+
     def readers(self, name: str) -> tuple[Node, ...]:
         """Return the nodes that read a buffer."""
         return tuple(node for node in self.nodes if name in reads(node))
@@ -282,6 +295,23 @@ def loads(value: Value) -> Iterator[Load]:
             for part in (left, right, then, otherwise):
                 yield from loads(part)
         case Const() | Argument():
+            return
+
+
+def loads_of(node: Node) -> Iterator[Load]:
+    """Yield every load that a node names; an update names buffers alone."""
+    match node:
+        case Contract():
+            yield from (node.left, node.right)
+            if node.start:
+                yield node.start
+            yield from loads(node.alpha)
+        case Elementwise():
+            for store in node.stores:
+                yield from loads(store.value)
+        case Reduce():
+            yield from (*loads(node.value), *loads(node.alpha))
+        case Update():
             return
 
 

@@ -11,15 +11,12 @@ from codegen.errors import InternalError
 from codegen.kernel import (
     BATCH,
     Buffer,
-    Contract,
     Elementwise,
     KernelProgram,
-    Load,
     Node,
-    Reduce,
-    Update,
     is_rows,
     loads,
+    loads_of,
     reads,
     writes,
 )
@@ -86,7 +83,7 @@ def _check_entries(program: KernelProgram, node: Node, buffers: dict[str, Buffer
     stored = {store.buffer: store.axes for store in stores}
     again = isinstance(node, Elementwise) and may_run_again(node)
     for target in writes(node):
-        for load in _loaded(node):
+        for load in loads_of(node):
             if load.buffer == target or buffers[load.buffer].memory != buffers[target].memory:
                 continue
             alike = buffers[load.buffer].shape == buffers[target].shape
@@ -102,19 +99,6 @@ def _steps(node: Node) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
         (tuple(load.buffer for load in loads(store.value)), (store.buffer,))
         for store in node.stores
     ]
-
-
-def _loaded(node: Node) -> list[Load]:
-    match node:
-        case Contract():
-            start = [node.start] if node.start else []
-            return [node.left, node.right, *start, *loads(node.alpha)]
-        case Elementwise():
-            return [load for store in node.stores for load in loads(store.value)]
-        case Reduce():
-            return [*loads(node.value), *loads(node.alpha)]
-        case Update():
-            return []
 
 
 def _units(buffer: Buffer) -> int:

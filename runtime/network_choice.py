@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from itertools import pairwise
 
+from codegen.compressed_rows import network_takes_rows
 from derive.spec import NetworkSpec
 from runtime import machine
 from runtime.blocks.streamed import AnyDataset
@@ -48,6 +49,15 @@ def aim_of(network: NetworkSpec | None, read: Read) -> Aim:
         unsized = read("2-2")  # for the loss and the output that goes with it
         return Aim(loss=unsized.loss, output=unsized.activations[-1])
     return Aim(loss=network.loss, outputs=int(network.sizes[-1]), output=network.activations[-1])
+
+
+def rows_wanted(network: NetworkSpec | None, sparse: str) -> str:
+    """Return which data are to be read as compressed rows: `sparse`, or ``"never"``.
+
+    Those for a network whose kernels want an array are not; None, a network that depends on its
+    data, may be either.
+    """
+    return sparse if network is None or network_takes_rows(network) else "never"
 
 
 def _has_one_output(network: NetworkSpec, shape: tuple[int, int]) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, Union, final
 import numpy as np
 from numpy.typing import NDArray
 
+from codegen.compressed_rows import module_takes_rows
 from runtime.blocks.streamed import AnyDataset
 from runtime.data.dataset import Dataset
 from runtime.errors import InputError
@@ -167,7 +168,7 @@ def course_of(
         If there is too little memory for the batches, or several processes were to share blocks.
     """
     if isinstance(data, Dataset):
-        if not hasattr(module, "MOST_NONZERO"):  # it multiplies by every input
+        if not module_takes_rows(module):
             data = data.as_arrays()
         return Course(module=module, data=data, settings=settings, ranks=ranks)
     from runtime.blocks.streamed_course import StreamedCourse

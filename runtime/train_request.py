@@ -8,17 +8,15 @@ except ``--epochs``, ``--threads`` and where the data are.
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from itertools import pairwise
 from typing import Any, Protocol, final
 
-from codegen.emit.block_layout import MOST_PARAMETERS
 from codegen.optimizers import OPTIONS
 from derive.spec import DEFAULT_LOSS, NetworkSpec, parse_spec
 from runtime.blocks.streamed import AnyDataset
 from runtime.data.catalogue import SETS, Choice
 from runtime.data.options import DataOptions
 from runtime.errors import InputError
-from runtime.network_choice import aim_of, choose_network
+from runtime.network_choice import aim_of, choose_network, rows_wanted
 from runtime.run_record import RunRecord, platform_facts, versions
 from runtime.settings import Settings, whole_number
 from runtime.training import refuse_options
@@ -60,17 +58,10 @@ class Request:
             **chosen,
             data_dir=data_dir,
             offline=offline,
-            sparse="never" if self._is_small() else self.settings.sparse,
+            sparse=rows_wanted(self.network, self.settings.sparse),
             dtype=self.settings.dtype,
             aim=aim,
         )
-
-    def _is_small(self) -> bool:
-        """Whether it is known that kernels multiply by every input, and want an array."""
-        known = () if self.network is None else self.network.sizes
-        sizes = [size for size in known if isinstance(size, int)]
-        entries = sum(inputs * units + units for inputs, units in pairwise(sizes))
-        return len(sizes) == len(known) > 1 and entries <= MOST_PARAMETERS
 
 
 def make_request(choice: Choice, spec: str | None, options: Mapping[str, Any]) -> Request:

@@ -26,6 +26,7 @@ from runtime.network_choice import (
     choose_network,
     default_network,
     refuse_misfit,
+    rows_wanted,
     shape_of,
     too_large,
 )
@@ -242,7 +243,7 @@ def train(
         data = data.with_one_output() if options.aim.outputs == 1 else data
         data = scaled(data, scale) if scale != "none" else data
     else:
-        data = load_arrays(data, options, sparse=settings.sparse)
+        data = load_arrays(data, options, sparse=rows_wanted(network, settings.sparse))
     network = network or default_network(data, read)
     data = in_dtype(data, settings)
     model = prepare(network, data, settings, labels=labels)

@@ -68,11 +68,6 @@ class ElementaryFunction:
     needs: tuple[str, ...] = ()
     bound: float = math.inf
 
-    @property
-    def is_bounded(self) -> bool:
-        """Whether the C library's function of this name is called beyond `bound`."""
-        return self.bound < math.inf
-
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The kernels of a small network, which run over blocks of samples: samples or units in lanes."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import final
 
 from codegen.emit.block_layout import Layout, rows_of
 from codegen.emit.lanes import BlockKernel
@@ -38,27 +39,39 @@ def layout_of(
         units_in_lanes=columns is not None,
         by_columns=columns or frozenset(),
     )
-    kernels = [_kernel(program, empty) for program in programs.values()]
-    for kernel in kernels:
-        kernel.source()
-    outputs = [rows_of(b.shape) for kernel in kernels for b in kernel.outputs()]
-    return replace(empty, output=max(outputs), work=max(kernel.work_rows for kernel in kernels))
+    functions = [block_function(program, empty) for program in programs.values()]
+    output, work = max(f.output for f in functions), max(f.work for f in functions)
+    return replace(empty, output=output, work=work)
 
 
-def block_source(program: KernelProgram, layout: Layout) -> str:
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockFunction:
+    """The function that runs a programme on one block of samples.
+
+    Attributes
+    ----------
+    source
+        Its text.
+    products
+        Names of the functions that it multiplies matrices by, where units are in lanes.
+    output, work
+        Rows that its largest output takes, and its work.
+    """
+
+    source: str
+    products: frozenset[str]
+    output: int
+    work: int
+
+
+def block_function(program: KernelProgram, layout: Layout) -> BlockFunction:
     """Return the function that runs a programme on one block of samples."""
-    return _kernel(program, layout).source()
-
-
-def product_functions(programs: Mapping[str, KernelProgram], layout: Layout) -> tuple[str, ...]:
-    """Return the names of the functions that multiply where units are in lanes."""
-    called: set[str] = set()
-    for program in programs.values():
-        kernel = _kernel(program, layout)
-        kernel.source()
-        called |= kernel.products
-    return tuple(sorted(called))
-
-
-def _kernel(program: KernelProgram, layout: Layout) -> BlockKernel:
-    return (UnitKernel if layout.units_in_lanes else BlockKernel)(program, layout)
+    kernel = (UnitKernel if layout.units_in_lanes else BlockKernel)(program, layout)
+    source = kernel.source()  # what else there is to say of it is known once it is written
+    return BlockFunction(
+        source=source,
+        products=frozenset(kernel.products),
+        output=max((rows_of(buffer.shape) for buffer in kernel.outputs()), default=0),
+        work=kernel.work_rows,
+    )

@@ -22,6 +22,7 @@ from codegen.kernel import (
     Const,
     Contract,
     Elementwise,
+    Extent,
     KernelProgram,
     Load,
     Node,
@@ -72,15 +73,10 @@ def _is_of_units_and_samples(program: KernelProgram, node: Node) -> bool:
             return constant or all(BATCH in shape for shape in shapes)
 
 
-def extents_of(program: KernelProgram, node: Contract | Reduce) -> dict[str, int | str]:
+def extents_of(program: KernelProgram, node: Contract | Reduce) -> dict[str, Extent]:
     """Return the extent of every axis of a node."""
     used = [node.left, node.right] if isinstance(node, Contract) else list(loads(node.value))
-    used.append(Load(node.out, node.out_axes))
-    return {
-        axis: extent
-        for load in used
-        for axis, extent in zip(load.axes, program.buffer(load.buffer).shape, strict=True)
-    }
+    return program.extents(*used, Load(node.out, node.out_axes))
 
 
 def _entries(shape: tuple[int | str, ...]) -> int:
@@ -123,6 +119,11 @@ class Layout:
     def parameter_rows(self) -> int:
         """Rows that the entries of all parameters take."""
         return -(-sum(map(prod, self.parameters.values())) // LANES)
+
+    @property
+    def parameter_of(self) -> dict[str, str]:
+        """The name of the parameter that each gradient is of."""
+        return {gradient: name for name, gradient in self.gradients.items()}
 
     def first_entries(self) -> dict[str, int]:
         """Return where each parameter starts, in numbers."""

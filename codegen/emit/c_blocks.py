@@ -94,8 +94,7 @@ class CBlockKernel(BlockKernel):
 
     def gradient_line(self, name: str) -> str:
         """Return the line that names a gradient, or what it sums up."""
-        of_parameter = {grad: name for name, grad in self.layout.gradients.items()}
-        first = self.layout.first_entries()[of_parameter[name]]
+        first = self.layout.first_entries()[self.layout.parameter_of[name]]
         return f"lanes *{name} = sums + {first};  // {self.shape(name)}"
 
     def starts_empty(self, _room: str) -> bool:

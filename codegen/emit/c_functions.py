@@ -20,7 +20,7 @@ import ast
 
 import numpy as np
 
-from codegen.approximation import KNOWN, ElementaryFunction, with_needed
+from codegen.approximation import BOUNDED, KNOWN, ElementaryFunction, with_needed
 from codegen.errors import InternalError
 from codegen.kernel import Dtype
 
@@ -67,7 +67,7 @@ def function_sources(names: list[str], dtype: Dtype) -> list[str]:
             functions |= {function.name: function for function in with_needed(name, dtype)}
         elif name not in PROVIDED:
             functions[name] = None
-    bounded = [name for name, function in functions.items() if function and function.is_bounded]
+    bounded = [name for name in functions if name in BOUNDED]
     return [
         *([_any_lane(dtype)] if bounded else []),
         *(_by_lane(name, dtype, own=f"library_{name}") for name in bounded),

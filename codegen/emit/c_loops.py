@@ -5,14 +5,14 @@ one after another; the two kinds of matrix product are functions of the template
 on blocks of entries at a time.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from math import prod
 
 from codegen.emit.block_layout import extents_of
 from codegen.emit.c_blocks import function_head, opened
 from codegen.emit.c_values import Writer
 from codegen.emit.lanes import fixed_at
-from codegen.emit.rooms import rooms_taken
+from codegen.emit.rooms import Rooms
 from codegen.emit.values import named_parts
 from codegen.errors import InternalError
 from codegen.kernel import (
@@ -22,6 +22,7 @@ from codegen.kernel import (
     Const,
     Contract,
     Elementwise,
+    Extent,
     KernelProgram,
     Load,
     Node,
@@ -72,8 +73,7 @@ def _work(program: KernelProgram, gradients: Collection[str]) -> dict[str, tuple
         for b in program.buffers
         if b.name in written - set(gradients)
         and b.shape
-        and b.room is None
-        and b.role != "register"
+        and b.owns_memory
         and _is_inside(program, b)
     }
 
@@ -100,6 +100,7 @@ class _Kernel:
         self.buffers = {buffer.name: buffer for buffer in program.buffers}
         self.lines: list[str] = []
         self.told: set[str] = set()
+        self.rooms = Rooms(program)
         self.writer = Writer(program, self.place)
         self.part = 0
 
@@ -147,7 +148,7 @@ class _Kernel:
             if formula not in self.told:  # a statement may take several nodes
                 self.told.add(formula)
                 self.add(1, f"// {formula}")
-        for taken in rooms_taken(self.program, node):
+        for taken in self.rooms.taken_by(node):
             kind = "lanes" if BATCH in self.buffers[taken.name].shape else "T"
             self.add(1, f"{kind} *{taken.name} = {taken.room};  // {taken.why}")
         match node:
@@ -184,7 +185,7 @@ class _Kernel:
             return f"{load.buffer}[{f'({index})' if ' ' in index else index} * ROW + v]"
         return f"{load.buffer}[{index}]"
 
-    def in_loops(self, axes: tuple[str, ...], extents: dict[str, int | str], before: int) -> None:
+    def in_loops(self, axes: tuple[str, ...], extents: Mapping[str, Extent], before: int) -> None:
         """Put what was written since into loops over units, and over vectors within."""
         body = self.lines[before:]
         order = [a for a in axes if extents[a] != BATCH] + [a for a in axes if extents[a] == BATCH]
@@ -217,20 +218,13 @@ class _Kernel:
 
     def elementwise(self, node: Elementwise) -> None:
         used = [Load(store.buffer, store.axes) for store in node.stores]
-        extents = self.extents(*used)
+        extents = self.program.extents(*used)
         before = len(self.lines)
         depth = 1 + len(node.axes)
         for store in node.stores:
             value = self.named(store.value, depth)
             self.store(Load(store.buffer, store.axes), value, depth)
         self.in_loops(node.axes, extents, before)
-
-    def extents(self, *used: Load) -> dict[str, int | str]:
-        return {
-            axis: extent
-            for load in used
-            for axis, extent in zip(load.axes, self.buffers[load.buffer].shape, strict=True)
-        }
 
     def product(self, node: Contract) -> None:
         extents = extents_of(self.program, node)
@@ -267,7 +261,7 @@ class _Kernel:
         return {load.axes[0]: int(columns), load.axes[1]: 1}
 
     def reduce(self, node: Reduce) -> None:
-        extents = self.extents(Load(node.out, node.out_axes), *loads(node.value))
+        extents = self.program.extents(Load(node.out, node.out_axes), *loads(node.value))
         out = Load(node.out, node.out_axes)
         value = node.value
         if node.alpha != Const(1.0):

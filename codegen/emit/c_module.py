@@ -73,7 +73,6 @@ def c_source(
     """
     dtype = programs["forward"].dtype
     updates = [node for node in programs["step"].nodes if isinstance(node, Update)]
-    of_parameter = {gradient: name for name, gradient in gradients.items()}
     one_hot = ONE_HOT in assumptions
     small = fits(programs)
     layout = layout_of(programs, parameters, gradients) if small else None
@@ -106,6 +105,7 @@ def c_source(
     else:
         starts = accumulate(map(prod, parameters.values()), initial=0)
         first = dict(zip(parameters, starts, strict=False))
+        of_parameter = {gradient: name for name, gradient in gradients.items()}
         kernels = [chunk_function(programs[name], first, of_parameter) for name in _CALLS]
         rows = [work_rows(programs[name], of_parameter) + sizes[-1] for name in _CALLS]
         values["work_rows"] = str(max(rows))

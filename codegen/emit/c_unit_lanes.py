@@ -73,16 +73,14 @@ class CUnitKernel(UnitKernel, CBlockKernel):
 
     def gradient_line(self, name: str) -> str:
         """Return the line that names a gradient."""
-        of_parameter = {grad: name for name, grad in self.layout.gradients.items()}
-        first = self.layout.first_entries()[of_parameter[name]]
+        first = self.layout.first_entries()[self.layout.parameter_of[name]]
         if self.is_summed_by_lanes(name):
             return f"T *{name} = (T *)grads + {first};  // {self.shape(name)}"
         return f"lanes *{name} = grads + {first} / LANES;  // {self.shape(name)}"
 
     def shape(self, name: str) -> str:
         """Return the shape of a tensor as it lies, without the samples."""
-        of_parameter = {grad: name for name, grad in self.layout.gradients.items()}
-        parameter = of_parameter.get(name, name)
+        parameter = self.layout.parameter_of.get(name, name)
         if parameter in self.layout.parameters:
             return self.vector_shape(parameter)
         return super().shape(name)

@@ -33,7 +33,7 @@ from codegen.kernel import (
     Reduce,
     Update,
     Value,
-    loads,
+    loads_of,
     parts,
     reads,
     rebuild,
@@ -157,7 +157,7 @@ class _Kernel:
         work = dict(zip(owners, accumulate(sizes, initial=0), strict=False))
         self.work_rows = sum(sizes)
         outputs = {b.name for b in self.outputs()}
-        parameter_of = {grad: name for name, grad in self.layout.gradients.items()}
+        parameter_of = self.layout.parameter_of
         for name in self.in_memory():
             if name in self.gradients:
                 places[name] = f"SUMS + {first[parameter_of[name]]}"
@@ -218,7 +218,7 @@ class _Kernel:
         written = {name for earlier in group for name in writes(earlier)}
         return all(
             units_of(self.program, load)[:1] == axis[:1]
-            for load in _loads(node)
+            for load in loads_of(node)
             if load.buffer in written
         )
 
@@ -416,21 +416,6 @@ _TAKEN = {
     "sums",
 }
 _TAKEN |= {"total", "where", "bits", "maximum", "copysign", "i", "j", "k", "l", "m", "part"}
-
-
-def _loads(node: Node) -> Iterator[Load]:
-    match node:
-        case Contract():
-            yield from (node.left, node.right)
-            if node.start:
-                yield node.start
-        case Elementwise():
-            for store in node.stores:
-                yield from loads(store.value)
-        case Reduce():
-            yield from loads(node.value)
-        case Update():
-            return
 
 
 def fixed_at(value: Value, axis: str, position: str) -> Value:

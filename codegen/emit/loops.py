@@ -9,11 +9,12 @@ each thread for samples of its own, what sums over samples for rows of its own, 
 the two they meet. Which nodes need to meet first follows from what they read and write.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from codegen.emit import bounded
 from codegen.emit.optimizer_change import Change
-from codegen.emit.rooms import rooms_taken
+from codegen.emit.rooms import Rooms
 from codegen.emit.values import named_parts, text, tuple_text
 from codegen.errors import InternalError
 from codegen.kernel import (
@@ -23,6 +24,7 @@ from codegen.kernel import (
     Const,
     Contract,
     Elementwise,
+    Extent,
     KernelProgram,
     Load,
     Negative,
@@ -65,7 +67,7 @@ def work_buffers(program: KernelProgram) -> tuple[Buffer, ...]:
     return tuple(
         b
         for b in program.buffers
-        if b.role == "work" and b.room is None and b.name in written and b.shape
+        if b.role == "work" and b.owns_memory and b.name in written and b.shape
     )
 
 
@@ -92,6 +94,7 @@ class _Kernel:
         self.lines: list[str] = []
         self.told: set[str] = set()
         self.buffers = {buffer.name: buffer for buffer in program.buffers}
+        self.rooms = Rooms(program)
         self.is_shared = program.name == SHARED
         self.split: Split = "everyone"  # who computes the node that is being written
         self.rows_known: object = None  # the extent of which `first` and `last` are a share
@@ -173,7 +176,7 @@ class _Kernel:
             if formula not in self.told:  # a statement may take several nodes
                 self.told.add(formula)
                 self.add(1, f"# {formula}")
-        for taken in rooms_taken(self.program, node):
+        for taken in self.rooms.taken_by(node):
             shape, whole = (self.buffers[name].shape for name in (taken.name, taken.room))
             part = "[0]" if len(shape) == 1 else f"[:{shape[0]}]"
             if len(shape) > len(whole):
@@ -198,7 +201,7 @@ class _Kernel:
     def add(self, depth: int, line: str) -> None:
         self.lines.append(INDENT * depth + line)
 
-    def loops(self, axes: tuple[str, ...], extents: dict[str, object], rows: str = "") -> int:
+    def loops(self, axes: tuple[str, ...], extents: Mapping[str, Extent], rows: str = "") -> int:
         """Open loops over `axes` and return the depth of their body.
 
         The first of two axes counts the rows of the array `rows`, if one is named, which is asked
@@ -227,13 +230,6 @@ class _Kernel:
             self.rows_known = extent
         return "first, last"
 
-    def extents(self, *used: Load) -> dict[str, object]:
-        return {
-            axis: extent
-            for load in used
-            for axis, extent in zip(load.axes, self.buffers[load.buffer].shape, strict=True)
-        }
-
     def place(self, load: Load) -> str:
         """Return how an entry is read or written."""
         if not load.axes:
@@ -242,7 +238,7 @@ class _Kernel:
         return f"{load.buffer}[{', '.join(axes)}]"
 
     def product(self, node: Contract) -> None:
-        extents = self.extents(Load(node.out, node.out_axes), node.left, node.right)
+        extents = self.program.extents(Load(node.out, node.out_axes), node.left, node.right)
         out = self.place(Load(node.out, node.out_axes))
         if extents[node.axis] == BATCH:
             depth = self.loops(node.out_axes, extents, node.out)
@@ -314,7 +310,7 @@ class _Kernel:
     def begin(self, node: Contract) -> None:
         """Write what a product's sums start from."""
         out = Load(node.out, node.out_axes)
-        depth = self.loops(node.out_axes, self.extents(out), node.out)
+        depth = self.loops(node.out_axes, self.program.extents(out), node.out)
         self.add(depth, f"{self.place(out)} = {self.place(node.start) if node.start else 'T(0)'}")
 
     def blas(self, node: Contract) -> None:
@@ -366,7 +362,7 @@ class _Kernel:
         return (second, first) if self.buffers[load.buffer].batch_first else (first, second)
 
     def elementwise(self, node: Elementwise) -> None:
-        extents = self.extents(*(Load(store.buffer, store.axes) for store in node.stores))
+        extents = self.program.extents(*(Load(store.buffer, store.axes) for store in node.stores))
         near = bounded.near(node)
         stored = [s for s in node.stores if self.buffers[s.buffer].role != "register"]
         rows = next((s.buffer for s in stored if s.axes == node.axes), "")
@@ -407,7 +403,7 @@ class _Kernel:
                 self.add(depth, line)
 
     def reduce(self, node: Reduce) -> None:
-        extents = self.extents(Load(node.out, node.out_axes), *loads(node.value))
+        extents = self.program.extents(Load(node.out, node.out_axes), *loads(node.value))
         out = self.place(Load(node.out, node.out_axes))
         if extents[node.axis] == BATCH:
             if node.op != "sum" or not isinstance(node.value, Load):
@@ -464,7 +460,7 @@ class _Kernel:
             self.add(depth, f"{total} = max({total}, {value})")
 
     def update(self, node: Update) -> None:
-        shape: tuple[object, ...] = self.buffers[node.parameter].shape
+        shape = self.buffers[node.parameter].shape
         axes = tuple("jkm"[: len(shape)])
         depth = self.loops(axes, dict(zip(axes, shape, strict=True)), node.parameter)
         place = ", ".join(axes)

@@ -8,9 +8,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from codegen.approximation import DECORATOR, FMA, KNOWN, ElementaryFunction, with_needed
+from codegen.approximation import BOUNDED, DECORATOR, FMA, KNOWN, ElementaryFunction, with_needed
 from codegen.emit import lane_functions
-from codegen.emit.block_kernels import block_source, layout_of, product_functions
+from codegen.emit.block_kernels import block_function, layout_of
 from codegen.emit.block_layout import Layout
 from codegen.emit.loops import LANES, kernel_inputs, kernel_source, sparse_weights, uses_blas
 from codegen.emit.optimizer import optimizer_functions
@@ -116,9 +116,10 @@ def module_source(
         layout = layout_of(unified, parameters, gradient_names, len(optimizer.entry_state))
         units = layout.units_in_lanes
         values |= _block_placeholders(layout, unified["step"], optimizer)
-        values["products"] = "\n\n".join(
-            fill(f"unit_{name}", {}) for name in product_functions(unified, layout)
-        )
+        functions = [block_function(program, layout) for program in unified.values()]
+        kernels = [function.source + "\n" for function in functions]
+        products = sorted(frozenset().union(*(function.products for function in functions)))
+        values["products"] = "\n\n".join(fill(f"unit_{name}", {}) for name in products)
         values |= sparse_placeholders(None, ())
     elif folded:
         values |= sparse_placeholders(weights, tuple(parameters))
@@ -129,6 +130,8 @@ def module_source(
         )
         of_weights = gradient_names[name] if name else None
         values |= sparse_placeholders(weights, tuple(parameters), of_weights, optimizer.entry_state)
+    if not lanes:
+        kernels = [_kernel(program, changing) for program in unified.values()]
     values["hash"] = _UNKNOWN_HASH
     values["inlined"] = "" if optimizer.recipe.is_plain else _INLINED
     values["place_own"] = f"{' ' * 4}_place_products()\n" if blas else ""
@@ -166,7 +169,7 @@ def module_source(
         fill("products", values) if blas else "",
         "# ------------------------------------------------------------------ kernels\n",
         "" if optimizer.recipe.is_plain else optimizer_functions(optimizer, lanes=lanes),
-        *_kernels(unified, layout if lanes else None, changing),
+        *kernels,
         fill("blocks", values) if lanes else "",
         fill("block_optimizer", values) if lanes and optimizer.entry_state else "",
         fill("order", values),
@@ -212,14 +215,6 @@ def _with_formulas(
     """Return the programmes with the one whose functions an optimiser calls for each entry."""
     own = {} if optimizer.rate is not None else {"update": optimizer.programs["update"]}
     return {**programs, **own}
-
-
-def _kernels(
-    programs: Mapping[str, KernelProgram], layout: Layout | None, changing: Change | None
-) -> list[str]:
-    if layout is not None:
-        return [block_source(program, layout) + "\n" for program in programs.values()]
-    return [_kernel(program, changing) for program in programs.values()]
 
 
 def _kernel(program: KernelProgram, changing: Change | None) -> str:
@@ -329,7 +324,7 @@ def _elementary(programs: Mapping[str, KernelProgram], dtype: str, *, lanes: boo
             lines.append(f"{name} = _by_lane({2 if name == 'pow' else 1}, {FROM_MATH[name]})")
     if not needed and not lines:
         return ""
-    bounded = [function.name for function in needed if function.is_bounded]
+    bounded = [function.name for function in needed if function.name in BOUNDED]
     if lanes and bounded:
         lines += [f"library_{name} = _by_lane(1, math.{name})" for name in bounded]
         lines.append(lane_functions.ANY_LANE)

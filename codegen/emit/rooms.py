@@ -25,24 +25,38 @@ class Taken:
     why: str
 
 
-def rooms_taken(program: KernelProgram, node: Node) -> tuple[Taken, ...]:
-    """Return what a node writes to another one's memory."""
-    buffers = {buffer.name: buffer for buffer in program.buffers}
-    earlier = program.nodes[: program.nodes.index(node)]
-    stores = node.stores if isinstance(node, Elementwise) else ()
-    read = {load.buffer for store in stores for load in loads(store.value)}
-    found = []
-    for name in writes(node):
-        room = buffers[name].room
-        if room is None:
-            continue
-        there = [x for n in earlier for x in writes(n) if buffers[x].memory == room]
-        if not there:
-            taken = Taken(name=name, room=room, why=f"{room} is computed later")
-        elif there[-1] in read:
-            why = f"entry by entry: nothing reads {there[-1]} afterwards"
-            taken = Taken(name=name, room=there[-1], why=why)
-        else:
-            taken = Taken(name=name, room=room, why=f"nothing reads {there[-1]} any more")
-        found.append(taken)
-    return tuple(found)
+@final
+class Rooms:
+    """Follows a programme node by node, and knows who lies in each memory.
+
+    Parameters
+    ----------
+    program
+        Its nodes are told of in their order.
+    """
+
+    def __init__(self, program: KernelProgram) -> None:
+        self.buffers = {buffer.name: buffer for buffer in program.buffers}
+        self.inside: dict[str, str] = {}  # the buffer that was written last, by memory
+
+    def taken_by(self, node: Node) -> tuple[Taken, ...]:
+        """Return what a node, which comes next, writes to another one's memory."""
+        stores = node.stores if isinstance(node, Elementwise) else ()
+        read = {load.buffer for store in stores for load in loads(store.value)}
+        found = []
+        for name in writes(node):
+            room = self.buffers[name].room
+            if room is None:
+                continue
+            there = self.inside.get(room)
+            if there is None:
+                taken = Taken(name=name, room=room, why=f"{room} is computed later")
+            elif there in read:
+                why = f"entry by entry: nothing reads {there} afterwards"
+                taken = Taken(name=name, room=there, why=why)
+            else:
+                taken = Taken(name=name, room=room, why=f"nothing reads {there} any more")
+            found.append(taken)
+        for name in writes(node):
+            self.inside[self.buffers[name].memory] = name
+        return tuple(found)

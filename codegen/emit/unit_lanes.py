@@ -360,7 +360,7 @@ class UnitKernel(BlockKernel):
     def tensors(self) -> Iterator[str]:
         """Yield the lines that name the tensors in memory."""
         first = self.layout.first_entries()
-        of = {gradient: name for name, gradient in self.layout.gradients.items()}
+        of = self.layout.parameter_of
         where = self.places()
         for name, extents in self.layout.parameters.items():
             shape = self.vector_shape(name)

@@ -6,7 +6,7 @@ where it has not: `codegen.product_cost` knows what each costs, and chooses.
 
 from dataclasses import replace
 
-from codegen.kernel import BATCH, Buffer, Contract, Extent, KernelProgram, Load
+from codegen.kernel import BATCH, Buffer, Contract, KernelProgram, Load
 from codegen.product_cost import BATCHES, UNROLLED, Product, choose
 
 
@@ -34,6 +34,15 @@ def _chosen(program: KernelProgram, product: Contract) -> Contract:
     return replace(product, method="loops" if chosen == "loops" else "blas")
 
 
+def inputs_go_through_calls(inputs: int, units: int) -> bool:
+    """Whether both products over the inputs of a network are calls, in a step of its training."""
+    if inputs > UNROLLED:
+        return True
+    forward = [Product(rows=units, columns=b, summed=inputs, turned=True) for b in BATCHES]
+    gradient = [Product(rows=units, columns=inputs, summed=b, over_samples=True) for b in BATCHES]
+    return all(choose(products) != "loops" for products in (forward, gradient))
+
+
 def _has_many_inputs(program: KernelProgram, product: Contract) -> bool:
     """Whether a factor is the inputs, which are so many that the product with them is a call."""
     factors = (program.buffer(load.buffer) for load in (product.left, product.right))
@@ -43,9 +52,7 @@ def _has_many_inputs(program: KernelProgram, product: Contract) -> bool:
 
 def product_of(program: KernelProgram, node: Contract, batch: int) -> Product:
     """Return the sizes of a product for a batch of so many samples, and how its factors lie."""
-    extents: dict[str, Extent] = {}
-    for load in (node.left, node.right):
-        extents |= zip(load.axes, program.buffer(load.buffer).shape, strict=True)
+    extents = program.extents(node.left, node.right)
     sizes = {axis: batch if extent == BATCH else int(extent) for axis, extent in extents.items()}
     rows, columns = node.out_axes
     right = node.right if columns in node.right.axes else node.left

@@ -123,22 +123,14 @@ def _reading(node: Node, repeated: Value, name: str, program: KernelProgram) -> 
 
 def _storage_order(program: KernelProgram, call: Value) -> tuple[str, ...]:
     """Return a call's axes with the batch last, as every buffer has them."""
-    extents = _extents(program, call)
+    extents = program.extents(*loads(call))
     return tuple(sorted(_axes(call), key=lambda axis: extents[axis] == "B"))
 
 
-def _extents(program: KernelProgram, value: Value) -> dict[str, int | str]:
-    return {
-        axis: extent
-        for load in loads(value)
-        for axis, extent in zip(load.axes, program.buffer(load.buffer).shape, strict=True)
-    }
-
-
 def _buffer(program: KernelProgram, name: str, call: Value, axes: tuple[str, ...]) -> Buffer:
-    extents = _extents(program, call)
+    extents = program.extents(*loads(call))
     shape = tuple(extents[axis] for axis in axes)
-    return Buffer(name=name, shape=shape, role="work", dtype=program.dtype)  # type: ignore[arg-type]
+    return Buffer(name=name, shape=shape, role="work", dtype=program.dtype)
 
 
 def _unused(program: KernelProgram, call: Value) -> str:

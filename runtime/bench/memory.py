@@ -14,6 +14,7 @@ from pathlib import Path
 
 from runtime.bench.peers import OURS, contender
 from runtime.bench.workload import Workload, given_set, start, training_set
+from runtime.network_choice import rows_wanted
 
 LEAST = 16 << 20  # bytes of inputs; with fewer it is a matter of what allocators keep
 _BATCHES = 4  # that the start is trained on
@@ -39,11 +40,11 @@ def peak_beyond_imports(name: str, work: Workload, threads: int, *, offline: boo
     rows, targets = X[: few.samples].copy(), Y[: few.samples].copy()
     del X, Y
     contender(name, few, rows, targets, threads).train(start(few), 1)
+    taken = rows_wanted(work.network(), work.sparse) if name == OURS else "never"
     _give_back()
     before = _resident("VmRSS")
     if before is None:
         return None
-    taken = work.sparse if name == OURS else "never"
     given, Y = given_set(work, offline=True, sparse=taken)
     _give_back()
     if not _forget_the_peak():  # that of reading, and of what was compiled

@@ -13,7 +13,7 @@ from runtime.blocks.memory import Plan, make_plan
 from runtime.blocks.table import BlockTable
 from runtime.data.dataset import Dataset, Option
 from runtime.data.scaling import Scaling
-from runtime.data.sparse_rows import Inputs, RowsInTurn, most_kept
+from runtime.data.sparse_rows import ArrayInTurn, Inputs, InTurn, RowsInTurn, most_kept
 from runtime.errors import InputError
 
 Array = NDArray[np.floating[Any]]
@@ -260,23 +260,27 @@ class StreamedDataset:
     def _whole(self, part: Part, sparse: str) -> tuple[Inputs, Array]:
         """Return all inputs and targets of a part."""
         most = most_kept(sparse, part.rows, self.inputs, part.dtype)
-        kept = RowsInTurn(part.rows, self.inputs, part.dtype, most) if most else None
-        X = np.empty((0 if kept else part.rows, self.inputs), part.dtype)
+        found = None
+        if most:
+            found = self._read(part, RowsInTurn(part.rows, self.inputs, part.dtype, most))
+        found = found or self._read(part, ArrayInTurn(part.rows, self.inputs, part.dtype))
+        assert found is not None
+        return found
+
+    def _read(self, part: Part, X: InTurn) -> tuple[Inputs, Array] | None:
+        """Return all inputs and targets of a part; None: there was too little room for X."""
         Y = np.empty((part.rows, self.outputs), part.dtype)
         at = 0
         for some_X, some_Y in part.blocks():
             begin, at = at, at + len(some_X)
             if at > part.rows:
                 break
-            if kept is None:
-                X[begin:at] = some_X
-            elif not kept.add(some_X):
-                kept = None  # its room is needed
-                return self._whole(part, "never")
+            if not X.put(begin, slice(None), some_X):
+                return None
             Y[begin:at] = some_Y
         if at != part.rows:
             raise InputError(f"{self.name}: it was changed while it was read. Start again.")
-        return X if kept is None else kept.all(), Y
+        return X.all(), Y
 
 
 def _put(raw: NDArray[Any], rows: NDArray[np.intp] | None, to: Array) -> None:

@@ -9,7 +9,7 @@ import click
 
 from codegen.optimizers import METHODS, OPTIONS, SCHEDULES
 from runtime.commands import completing
-from runtime.commands.given import is_given
+from runtime.commands.given import has_value
 from runtime.commands.objective import objective_options
 from runtime.errors import InputError
 from runtime.files import shown
@@ -169,7 +169,7 @@ def command(
     given = {
         name: value
         for name, value in {"networks": networks, **options}.items()
-        if is_given(context, name) and value is not None
+        if has_value(context, name)
     }
     count = worker_count(workers, scheduler)
     recorded, data = _recorded(from_, data, out, resume=resume)

@@ -11,7 +11,7 @@ import click
 from runtime.commands import completing
 from runtime.commands.again import compare_data, from_record, go_on
 from runtime.commands.display import Display, display_options
-from runtime.commands.given import is_given
+from runtime.commands.given import has_value
 from runtime.commands.keeping import Keeping
 from runtime.commands.objective import objective_options
 from runtime.commands.optimizer import optimizer_options, optimizer_text
@@ -244,7 +244,7 @@ def _train(
     from runtime.training import check_kernels, in_dtype, prepare
 
     # whatever can be refused is refused before a folder is made or data are loaded
-    given = {name for name in (*options, "spec", "data") if _is_given(context, name)}
+    given = {name for name in (*options, "spec", "data") if has_value(context, name)}
     if out == "":
         raise InputError("--out: it is empty. Give the path of a folder.")
     if checkpoint_every is not None:
@@ -346,10 +346,6 @@ def _files(
     # it warns of a cache folder that it cannot write to, which concerns nobody here
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     return run_files(result, data_seed=data_seed, stopped_by=stopped_by, **display.pictures)
-
-
-def _is_given(context: click.Context, name: str) -> bool:
-    return is_given(context, name) and context.params.get(name) is not None
 
 
 def _tell(

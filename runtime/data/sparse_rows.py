@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[np.floating[Any]]
+Columns = slice | NDArray[np.intp]
 
 # Share of the inputs that may differ from 0: with more, the kernels multiply by every input, and
 # need an array (`MOST_NONZERO` of an emitted module).
@@ -158,6 +159,11 @@ class RowsInTurn:
         self.rows = end
         return True
 
+    def put(self, first: int, columns: Columns, X: Array) -> bool:
+        """Take what `ArrayInTurn.put` does, if it is all columns of the next rows."""
+        is_next = first == self.rows and isinstance(columns, slice) and columns == slice(None)
+        return is_next and self.add(X)
+
     def all(self) -> SparseRows:
         """Return the rows, once all of them were taken."""
         assert self.rows == self.shape[0]
@@ -165,6 +171,32 @@ class RowsInTurn:
         return SparseRows(
             data=self.data[:end], indices=self.indices[:end], indptr=self.indptr, shape=self.shape
         )
+
+
+@final
+class ArrayInTurn:
+    """Takes what `RowsInTurn` does, and keeps all of it.
+
+    Parameters
+    ----------
+    rows, columns, dtype
+        What the array is.
+    """
+
+    def __init__(self, rows: int, columns: int, dtype: DTypeLike) -> None:
+        self.array: Array = np.empty((rows, columns), dtype)
+
+    def put(self, first: int, columns: Columns, X: Array) -> bool:
+        """Take some columns of the rows from `first` on; return whether there was room."""
+        self.array[first : first + len(X), columns] = X
+        return True
+
+    def all(self) -> Array:
+        """Return the array, once all of it was taken."""
+        return self.array
+
+
+InTurn = RowsInTurn | ArrayInTurn
 
 
 def as_array(X: Inputs) -> Array:

@@ -17,11 +17,19 @@ from runtime.data.labels import Labels, targets_of
 from runtime.data.options import DataOptions
 from runtime.data.scaling import fit_scaling
 from runtime.data.source import refuse_extent, refuse_unbearable
-from runtime.data.sparse_rows import Inputs, RowsInTurn, SparseRows, most_kept
+from runtime.data.sparse_rows import (
+    ArrayInTurn,
+    Columns,
+    Inputs,
+    InTurn,
+    RowsInTurn,
+    SparseRows,
+    as_array,
+    most_kept,
+)
 from runtime.data.split import checked_fraction, held_out
 from runtime.errors import InputError
 
-Columns = slice | NDArray[np.intp]
 Piece = tuple[slice, Columns, NDArray[Any]]
 _BLOCK = 1 << 16  # entries of a piece of an array
 
@@ -138,7 +146,7 @@ def read_inputs(table: Table, dtype: np.dtype[Any]) -> NDArray[np.floating[Any]]
     InputError
         If one is not finite, or too large for the type.
     """
-    return _filled(table, None, dtype)[0]
+    return as_array(inputs_of(table, dtype, "never"))
 
 
 def dataset_of(
@@ -228,50 +236,40 @@ def _parted(
     most = most_kept(sparse, table.rows, table.columns, dtype)
     found = None
     if most and not table.is_given_away:
-        found = _compressed(table, chosen, dtype, most)
-    return found or _filled(table, chosen, dtype)
+        found = _read(
+            table, chosen, dtype, lambda rows: RowsInTurn(rows, table.columns, dtype, most)
+        )
+    if found is None:
+        refuse_unbearable(table.rows * table.columns * dtype.itemsize, table.where)
+        found = _read(table, chosen, dtype, lambda rows: ArrayInTurn(rows, table.columns, dtype))
+    assert found is not None
+    return found
 
 
-def _compressed(
-    table: Table, chosen: NDArray[np.bool_] | None, dtype: np.dtype[Any], most: float
+def _read(
+    table: Table,
+    chosen: NDArray[np.bool_] | None,
+    dtype: np.dtype[Any],
+    room: Callable[[int], InTurn],
 ) -> tuple[Inputs, Inputs] | None:
-    """Return both parts as sparse rows; None if they are not read row by row, or hold too much."""
+    """Return the inputs that are not chosen, and those that are; None: there was too little room.
+
+    `room` makes it, for so many rows.
+    """
     second = 0 if chosen is None else int(np.count_nonzero(chosen))
-    others = RowsInTurn(table.rows - second, table.columns, dtype, most)
-    those = RowsInTurn(second, table.columns, dtype, most)
+    others, those = room(table.rows - second), room(second)
     for rows, columns, raw in table.pieces():
-        if not isinstance(columns, slice) or columns != slice(None):
-            return None
         numbers = _converted(raw, dtype, rows.start, columns, table)
         if chosen is None:
-            fits = others.add(numbers)
+            fits = others.put(rows.start, columns, numbers)
         else:
-            fits = others.add(numbers[~chosen[rows]]) and those.add(numbers[chosen[rows]])
+            mask = chosen[rows]
+            before = int(np.count_nonzero(chosen[: rows.start]))
+            fits = others.put(rows.start - before, columns, numbers[~mask])
+            fits = fits and those.put(before, columns, numbers[mask])
         if not fits:
             return None
     return others.all(), those.all()
-
-
-def _filled(
-    table: Table, chosen: NDArray[np.bool_] | None, dtype: np.dtype[Any]
-) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
-    """Return the inputs that are not chosen, and those that are."""
-    refuse_unbearable(table.rows * table.columns * dtype.itemsize, table.where)
-    second = 0 if chosen is None else int(np.count_nonzero(chosen))
-    others = np.empty((table.rows - second, table.columns), dtype)
-    those = np.empty((second, table.columns), dtype)
-    for rows, columns, raw in table.pieces():
-        numbers = _converted(raw, dtype, rows.start, columns, table)
-        if chosen is None:
-            others[rows, columns] = numbers
-            continue
-        before = int(np.count_nonzero(chosen[: rows.start]))
-        mask = chosen[rows]
-        count = int(np.count_nonzero(mask))
-        start = rows.start - before
-        those[before : before + count, columns] = numbers[mask]
-        others[start : start + len(mask) - count, columns] = numbers[~mask]
-    return others, those
 
 
 def _converted(

@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from codegen.compressed_rows import module_takes_rows
 from runtime.errors import InputError
 from runtime.estimators.architecture import Architecture
 from runtime.estimators.convergence import Convergence
@@ -277,7 +278,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             options = {"beta1": self.beta_1, "beta2": self.beta_2, "eps": self.epsilon}
         options |= {"alpha": float(self.alpha), "batch": batch}
         if compiled:
-            X = _as_kernels_take(X, sparse=hasattr(module, "MOST_NONZERO"))
+            X = _as_kernels_take(X, sparse=module_takes_rows(module))
             options |= {"threads": self.threads, "reuse": {}}
         elif hasattr(X, "tocsr"):
             X = X.tocsr()  # rows are taken

@@ -9,7 +9,14 @@ import pytest
 from emitted import source
 from numba import njit
 
-from codegen.approximation import FMA, KNOWN, ElementaryFunction, elementary_function, with_needed
+from codegen.approximation import (
+    BOUNDED,
+    FMA,
+    KNOWN,
+    ElementaryFunction,
+    elementary_function,
+    with_needed,
+)
 from codegen.elementary.pieces import FMA_IMPORTS
 from codegen.emit import lane_functions
 from codegen.emit.lane_functions import lane_source
@@ -40,7 +47,7 @@ def of_vectors(dtype: str) -> ModuleType:
     ]
     text += lane_functions.FMA + lane_functions.ANY_LANE
     functions = every_function(dtype)
-    bounded = [function.name for function in functions if function.is_bounded]
+    bounded = [function.name for function in functions if function.name in BOUNDED]
     text += "".join(f"library_{name} = _by_lane(1, math.{name})\n" for name in bounded)
     text += "".join(map(lane_source, functions))
     module = ModuleType("vectors")

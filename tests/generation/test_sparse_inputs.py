@@ -17,9 +17,13 @@ from kernels import (
     update,
 )
 
+from codegen.compressed_rows import network_takes_rows
+from codegen.emit.loops import sparse_weights
+from codegen.generation import generate
 from codegen.kernel import Argument, Const, Contract, KernelProgram, Negative, Node
 from codegen.passes import PIPELINE, run_passes, sparse_inputs
 from codegen.verify import verify
+from derive.spec import parse_spec
 
 RATE = Negative(Argument("eta"))
 PRODUCT = contract("Z[j,i]", "W[j,k]", "X[k,i]", method="blas")
@@ -103,3 +107,17 @@ def test_the_comparison_can_fail(spoil: Callable[[KernelProgram], KernelProgram]
     program = lowered("3-4-4-2", "cross-entropy")["gradients"]
     with pytest.raises(AssertionError):
         assert_same_results(program, verify(spoil(sparse_inputs(program))))
+
+
+# on both sides of what decides: whether there are vectors, whether products are calls, the penalty
+ASKED = [
+    *[("33-30-30-3", 0.0, None), ("33-31-30-3", 0.0, "adam")],
+    *[("4-300-3", 0.0, None), ("5-300-3", 0.0, None), ("64-40-3", 1e-3, None)],
+]
+
+
+@pytest.mark.parametrize(("text", "l2", "optimizer"), ASKED)
+def test_a_network_knows_what_its_module_takes(text: str, l2: float, optimizer: str | None) -> None:
+    spec = parse_spec(text, l2=l2)
+    source = generate(spec, optimizer=optimizer)
+    assert network_takes_rows(spec) == (sparse_weights(source.programs["step"]) is not None)

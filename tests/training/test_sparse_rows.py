@@ -240,13 +240,14 @@ def test_sparse_arrays_of_scipy_are_taken(
     found = load_arrays(parts, asked, sparse="auto")
     assert isinstance(found, Dataset)
     np.testing.assert_array_equal(found.X_test, X[:50])
-    # and by the function of the same name as the command, which leaves arrays as they are
+    # and by the function of the same name as the command, which leaves arrays as they are, and
+    # makes an array at once where the kernels want one
     kept: list[Any] = []
     monkeypatch.setattr(training, "prepare", lambda network, data, *_, **__: kept.append(data))
     monkeypatch.setattr(training, "run", lambda *_, **__: None)
-    for inputs in (X, made(X)):
-        training.train((inputs, y), "20-5-3")
-    assert [isinstance(data.X_train, SparseRows) for data in kept] == [False, True]
+    for inputs, spec in ((X, "20-90-3"), (made(X), "20-90-3"), (made(X), "20-5-3")):
+        training.train((inputs, y), spec)
+    assert [isinstance(data.X_train, SparseRows) for data in kept] == [False, True, False]
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
@@ -346,11 +347,18 @@ def test_sparse_images_take_less_than_half_of_their_array(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("spec", "sparse"), [("784-2-10", "never"), ("784-4-10", "always"), (None, "always")]
+    ("spec", "l2", "sparse"),
+    [
+        ("784-2-10", 0.0, "never"),  # vectors
+        ("784-4-10", 0.0, "always"),
+        ("4-700-2", 0.0, "never"),  # loops, since there are few inputs
+        ("784-20-10", 1e-3, "never"),  # gradients begin at the weights
+        (None, 0.0, "always"),
+    ],
 )
-def test_a_small_network_reads_an_array(spec: str | None, sparse: str) -> None:
-    """It multiplies by every input: rows would have to become an array, and lie beside it."""
+def test_an_array_is_read_where_kernels_need_one(spec: str | None, l2: float, sparse: str) -> None:
+    """They multiply by every input: rows would have to become an array, and lie beside it."""
     settings, options = Settings(epochs=1, batch=10, sparse="always"), {"data_seed": 0, **_OF_DATA}
-    network = None if spec is None else parse_spec(spec)
+    network = None if spec is None else parse_spec(spec, l2=l2)
     request = Request(settings=settings, network=network, read=parse_spec, options=options)
     assert request.data_options(None, offline=True).sparse == sparse
