@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from importlib import metadata
 
-from codegen.emit.block_layout import fits
+from codegen.emit.block_kernels import has_vectors
 from codegen.emit.c_module import c_source, is_prefix
 from codegen.emit.lab import lab_source
 from codegen.emit.module import module_source
@@ -172,7 +172,8 @@ def generate(
         programs["loss"] = lower(gradient, name="loss", outputs=("loss",), dtype=kind)
         del programs["vjp"]  # the interface in C has none
         passed = {name: run_passes(program, LANES_PIPELINE) for name, program in programs.items()}
-        if not fits({name: optimised for name, (optimised, _) in passed.items()}):
+        small = {name: program for name, (program, _) in passed.items()}
+        if not has_vectors(small, named, gradient.gradients):
             # who calls a chunk's kernel gives it room for the gradients, in a step too
             programs["step"] = _with_role(programs["step"], gradients, "output")
             passed = {
@@ -195,8 +196,8 @@ def generate(
         return GeneratedSource(spec=spec, dtype=kind, text=text, header=heading, reports=reports)
     # optimise, and emit
     passed = {name: run_passes(program, LANES_PIPELINE) for name, program in programs.items()}
-    lanes = not (penalty or shards) and fits(
-        {name: optimised for name, (optimised, _) in passed.items()}
+    lanes = not (penalty or shards) and has_vectors(
+        {name: program for name, (program, _) in passed.items()}, named, gradient.gradients
     )
     if not lanes:
         passed = {name: run_passes(program, PIPELINE) for name, program in programs.items()}

@@ -33,10 +33,12 @@ from codegen.kernel import (
 
 LANES = 16
 MOST_PARAMETERS = 2048
+MOST_WITH_UNITS = 8192  # parameters, where units are in lanes
+MOST_INPUTS = 128  # where there are more parameters than `MOST_PARAMETERS`
 
 
-def fits(programs: Mapping[str, KernelProgram]) -> bool:
-    """Whether the kernels of a network are to be those of vectors, one lane a sample.
+def fits(programs: Mapping[str, KernelProgram], most: int = MOST_PARAMETERS) -> bool:
+    """Whether the kernels of a network can be those of vectors, and its parameters are so few.
 
     A sum over samples takes a row of memory for each entry of a parameter, and three operations
     a sample block to be reduced; BLAS takes some microseconds a product before it multiplies.
@@ -50,7 +52,7 @@ def fits(programs: Mapping[str, KernelProgram]) -> bool:
         return False
     buffers = {b.name: b for program in programs.values() for b in program.buffers}
     entries = sum(_entries(b.shape) for b in buffers.values() if b.role == "parameter")
-    return entries <= MOST_PARAMETERS and all(
+    return entries <= most and all(
         _is_of_units_and_samples(program, node)
         for program in programs.values()
         for node in program.nodes

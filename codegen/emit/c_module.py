@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from itertools import accumulate
 from math import prod
 
-from codegen.emit.block_kernels import layout_of
-from codegen.emit.block_layout import Layout, fits
+from codegen.emit.block_kernels import has_vectors, layout_of
+from codegen.emit.block_layout import Layout
 from codegen.emit.c_blocks import CBlockKernel
 from codegen.emit.c_functions import function_sources, literal
 from codegen.emit.c_loops import CHUNK, chunk_function, work_rows
@@ -74,7 +74,7 @@ def c_source(
     dtype = programs["forward"].dtype
     updates = [node for node in programs["step"].nodes if isinstance(node, Update)]
     one_hot = ONE_HOT in assumptions
-    small = fits(programs)
+    small = has_vectors(programs, parameters, gradients)
     layout = layout_of(programs, parameters, gradients) if small else None
     turned = bool(layout and layout.by_columns)
     values = {

@@ -41,7 +41,7 @@ def module_of(text: str, loss: str, *, lanes: bool, monkeypatch: pytest.MonkeyPa
     generation = importlib.import_module("codegen.generation")
     with monkeypatch.context() as patch:
         if not lanes:
-            patch.setattr(generation, "fits", lambda _: False)
+            patch.setattr(generation, "has_vectors", lambda *_: False)
         generated = generate(parse_spec(text, loss=loss), dtype="float64").text
     assert ("def _step_block(" in generated) == lanes
     return uncompiled(generated)
@@ -202,7 +202,12 @@ def test_that_check_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
         ("2-10-2", True),
         ("4-32-16-4", True),
         ("40-47-2", True),
-        ("40-48-2", False),
+        ("40-48-2", True),  # more parameters, units in lanes
+        ("40-49-2", False),
+        ("128-32:relu-16-10", True),
+        ("128-32:softmax-16-10", False),
+        ("129-32-16-10", False),
+        ("64-128-10", False),
         ("784-100-10", False),
     ],
 )
