@@ -12,7 +12,9 @@ from codegen.approximation import BOUNDED, DECORATOR, FMA, KNOWN, ElementaryFunc
 from codegen.emit import lane_functions
 from codegen.emit.block_kernels import block_function, layout_of
 from codegen.emit.block_layout import Layout
-from codegen.emit.loops import LANES, kernel_source, sparse_weights, uses_blas
+from codegen.emit.kernel_parts import sparse_weights, uses_blas
+from codegen.emit.loop_lines import LANES
+from codegen.emit.loops import kernel_source
 from codegen.emit.module_placeholders import (
     call_placeholders,
     network_placeholders,

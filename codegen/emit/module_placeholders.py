@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from codegen.emit.loops import kernel_inputs
+from codegen.emit.kernel_parts import kernel_inputs
 from codegen.emit.pieces import ROWS_SUM_TO_ONE, indented, reference_lines
 from codegen.kernel import KernelProgram
 from derive.program import ONE_HOT
