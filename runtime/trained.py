@@ -18,7 +18,7 @@ from derive.spec import NetworkSpec, parse_spec
 from runtime.data.catalogue import SETS, choose
 from runtime.data.dataset import Dataset
 from runtime.data.labels import Aim, Labels, targets_of
-from runtime.data.options import DataOptions
+from runtime.data.options import DataOptions, TrainedColumns
 from runtime.data.scaling import Scaling
 from runtime.data.split import held_out
 from runtime.data.table import Parts, Table, read_inputs
@@ -78,6 +78,17 @@ class Trained:
             outputs=int(self.network.sizes[-1]),
             output=self.output,
             classes=self.classes,
+        )
+
+    @property
+    def columns(self) -> TrainedColumns:
+        """What is known of a table that it is applied to."""
+        record = self.record.data.options
+        names, label = record.get("columns"), record.get("label")
+        return TrainedColumns(
+            names=names if isinstance(names, tuple) else (),
+            label=label if isinstance(label, str) else None,
+            inputs=int(self.network.sizes[0]),
         )
 
     def scale(self, X: Array) -> None:
@@ -236,15 +247,7 @@ def load_samples(
         return _of_named_set(trained, data, options, part, labels=labels)
     choice = choose(data)
     assert choice.path is not None
-    record = trained.record.data.options
-    columns, label = record.get("columns"), record.get("label")
-    with open_parts(
-        choice.path,
-        options,
-        inputs=int(trained.network.sizes[0]),
-        names=columns if isinstance(columns, tuple) else (),
-        label=label if isinstance(label, str) else None,
-    ) as parts:
+    with open_parts(choice.path, options, trained.columns) as parts:
         return _of_parts(trained, parts, part, labels=labels)
 
 

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from codegen.emit.module import second_order
+from codegen.emit.module_placeholders import second_order_placeholders
 from codegen.emit.numpy_functions import erf_source
 from codegen.emit.numpy_optimizer import numpy_placeholders
 from codegen.emit.optimizer_interface import state_constant
@@ -123,7 +123,9 @@ def numpy_source(
         **_CALLS,
     }
     reference = replace(programs["gradients"], outputs=gradients)
-    values |= second_order(programs.get("hvp"), reference, names) | {"call_hvp": _CALL_HVP}
+    values |= second_order_placeholders(programs.get("hvp"), reference, names) | {
+        "call_hvp": _CALL_HVP
+    }
     has_erf = any("_erf(" in kernel for kernel in kernels)
     sections = [
         docstring(header),

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Mapping
 
-from codegen.emit.loops import LANES
+from codegen.emit.loop_lines import LANES
 from codegen.emit.values import tuple_text
 from codegen.kernel import Buffer
 

@@ -41,16 +41,7 @@ def block_samples(
     InputError
         If the data are missing, damaged, or do not fit the network.
     """
-    record = trained.record.data.options
-    columns, label = record.get("columns"), record.get("label")
-    parts = open_blocks(
-        path,
-        kind,
-        options.label,
-        usual=label if isinstance(label, str) else None,
-        names=columns if isinstance(columns, tuple) else (),
-        inputs=int(trained.network.sizes[0]),
-    )
+    parts = open_blocks(path, kind, options.label, trained.columns)
     tables = [parts.train]
     if parts.test is not None:
         wanted = {"train": [parts.train], "all": [parts.train, parts.test]}

@@ -11,7 +11,7 @@ from runtime.blocks.streamed import StreamedDataset
 from runtime.blocks.survey import Tell, survey
 from runtime.blocks.table import BlockParts
 from runtime.data.dataset import Dataset, Option
-from runtime.data.options import DataOptions
+from runtime.data.options import UNTRAINED, DataOptions, TrainedColumns
 from runtime.data.source import first_bytes
 from runtime.errors import InputError
 from runtime.files import shown
@@ -38,10 +38,7 @@ def open_blocks(
     path: Path,
     kind: str,
     label: str | None,
-    *,
-    usual: str | None = None,
-    names: tuple[str, ...] = (),
-    inputs: int | None = None,
+    trained: TrainedColumns = UNTRAINED,
 ) -> BlockParts:
     """Return the tables in a file or folder of a kind.
 
@@ -51,8 +48,8 @@ def open_blocks(
         What `block_format` said of it.
     label
         What ``--label`` says: a column of Parquet, or a file of labels for NPY.
-    usual, names, inputs
-        As for `open_parquet`.
+    trained
+        What a network was trained on, for a table that it is applied to.
 
     Raises
     ------
@@ -60,7 +57,7 @@ def open_blocks(
         If it is missing, damaged, or a package is not installed.
     """
     if kind == "parquet":
-        return open_parquet(path, label, usual=usual, names=names, inputs=inputs)
+        return open_parquet(path, label, trained)
     if kind == "npy" and not path.is_dir():
         return open_npy_file(path, label)
     if label is not None:

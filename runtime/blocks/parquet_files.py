@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from runtime.blocks.packages import load_package
 from runtime.blocks.table import BlockParts, BlockTable, LabelColumn
 from runtime.data.npy_header import one_line, quoted
+from runtime.data.options import TrainedColumns
 from runtime.errors import InputError
 from runtime.files import path_error, shown
 
@@ -27,14 +28,7 @@ def is_parquet_folder(folder: Path) -> bool:
     return bool(_paths(folder))
 
 
-def open_parquet(
-    path: Path,
-    label: str | None,
-    *,
-    usual: str | None = None,
-    names: tuple[str, ...] = (),
-    inputs: int | None = None,
-) -> BlockParts:
+def open_parquet(path: Path, label: str | None, trained: TrainedColumns) -> BlockParts:
     """Return the table in a Parquet file, or in all files of a folder, in the order of names.
 
     Parameters
@@ -42,13 +36,9 @@ def open_parquet(
     path
         A file, or a folder of files with the same columns.
     label
-        Name of the label's column; None for the last.
-    usual
-        The label that a trained network had, where `label` is None: it may be missing.
-    names
-        Names of the columns that a network was trained with: these are read, in this order.
-    inputs
-        How many inputs a trained network has: a table of as many columns has no labels.
+        Name of the label's column; None for that of `trained`, or else the last.
+    trained
+        Names of the columns that are read, in this order; all if it has none.
 
     Raises
     ------
@@ -67,10 +57,11 @@ def open_parquet(
         raise InputError(
             f"{name}: there is no column {quoted(label)}. Its columns: {_listed(columns)}."
         )
-    at = label or (usual if usual in columns else None)
+    names = trained.names
+    at = label or (trained.label if trained.label in columns else None)
     if set(names) <= set(columns):
         others = [column for column in columns if column not in names]
-        if at is None and others and len(columns) != inputs:
+        if at is None and others and len(columns) != trained.inputs:
             at = others[-1]
     else:
         missing = next(column for column in names if column not in columns)

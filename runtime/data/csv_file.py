@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.data.labels import Labels, as_number, labels_from_texts
+from runtime.data.options import UNTRAINED, TrainedColumns
 from runtime.data.source import MOST_COLUMNS, open_source, refuse_unbearable
 from runtime.data.table import Parts, Piece, Table
 from runtime.errors import InputError
@@ -38,10 +39,8 @@ def read_csv(
     path: Path,
     *,
     label: str | None = None,
-    usual: str | None = None,
     dtype: str | None = None,
-    inputs: int | None = None,
-    names: tuple[str, ...] = (),
+    trained: TrainedColumns = UNTRAINED,
 ) -> Parts:
     """Return the table in a CSV file, read whole into blocks of the type.
 
@@ -51,16 +50,11 @@ def read_csv(
         The file: UTF-8, with a header or without.
     label
         Name of the label's column; its number from 1 where there is no header; None for
-        the last.
-    usual
-        The label that a trained network had, where `label` is None: it may be missing.
+        that of `trained`, or else the last.
     dtype
         Type of the inputs, float64 unless given.
-    inputs
-        How many inputs a trained network has: a file of as many columns has no labels. None
-        for a file with labels.
-    names
-        Names of the columns that the network was trained with, if they had any.
+    trained
+        What a network was trained on that the table is for; nothing for a file with labels.
 
     Raises
     ------
@@ -68,10 +62,10 @@ def read_csv(
         With the file and the line of the first thing that is wrong.
     """
     with open_source(path) as (stream, digest):
-        reading = _Reading(path, stream, label, usual, np.dtype(dtype or "float64"), inputs)
+        reading = _Reading(path, stream, label, np.dtype(dtype or "float64"), trained)
         table = reading.table()
-    if names and table.names:
-        _refuse_other_columns(table, names)
+    if trained.names and table.names:
+        _refuse_other_columns(table, trained.names)
     return Parts(train=table, test=None, sources={path.name: digest})
 
 
@@ -140,13 +134,12 @@ class _Reading:
         path: Path,
         stream: BinaryIO,
         label: str | None,
-        usual: str | None,
         dtype: np.dtype[Any],
-        inputs: int | None,
+        trained: TrainedColumns,
     ) -> None:
         self.name = shown(path)
-        self.label, self.dtype, self.inputs = label or usual, dtype, inputs
-        self.needed = inputs is None or label is not None  # whether there must be labels
+        self.label, self.dtype, self.inputs = label or trained.label, dtype, trained.inputs
+        self.needed = self.inputs is None or label is not None  # whether there must be labels
         self.lines = _Lines(stream, self.name)
         self.blocks: list[NDArray[Any]] = []
         self.numbers = array("d")  # of the rows that are in no block yet

@@ -8,6 +8,29 @@ from runtime.data.labels import Aim
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedColumns:
+    """What is known of a table because a network was trained on one of its kind.
+
+    Attributes
+    ----------
+    names
+        Of the columns that the inputs came from, in their order; empty if they had none.
+    label
+        Name of the label's column, which may be missing now.
+    inputs
+        How many inputs the network has: a table of as many columns has no labels.
+    """
+
+    names: tuple[str, ...] = ()
+    label: str | None = None
+    inputs: int | None = None
+
+
+UNTRAINED = TrainedColumns()  # nothing is known: the table is to train on
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataOptions:
     """Everything that decides which numbers come out of a set.
 

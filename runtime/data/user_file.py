@@ -17,7 +17,7 @@ from runtime.data.idx_folder import open_idx_folder
 from runtime.data.labels import Labels, labels_from_texts
 from runtime.data.matlab import parse_matlab
 from runtime.data.npz_file import open_npz
-from runtime.data.options import DataOptions
+from runtime.data.options import UNTRAINED, DataOptions, TrainedColumns
 from runtime.data.scaling import fit_scaling
 from runtime.data.source import first_bytes, read_source
 from runtime.data.sparse_rows import as_array
@@ -68,10 +68,7 @@ def load_file(
 def open_parts(
     path: Path,
     options: DataOptions,
-    *,
-    inputs: int | None = None,
-    names: tuple[str, ...] = (),
-    label: str | None = None,
+    trained: TrainedColumns = UNTRAINED,
 ) -> Iterator[Parts]:
     """Give what a file holds, to be read while this is open.
 
@@ -81,10 +78,8 @@ def open_parts(
         As for `load_file`.
     options
         Only the label's name and the type matter here.
-    inputs, names
-        As for `read_csv`.
-    label
-        The label's name where `options` has none and the file is CSV.
+    trained
+        What a network was trained on, for a CSV file that it is applied to.
 
     Raises
     ------
@@ -106,14 +101,7 @@ def open_parts(
     elif kind == "mat":
         yield _mat_parts(path)
     else:
-        yield read_csv(
-            path,
-            label=options.label,
-            usual=label,
-            dtype=options.dtype,
-            inputs=inputs,
-            names=names,
-        )
+        yield read_csv(path, label=options.label, dtype=options.dtype, trained=trained)
 
 
 def load_arrays(

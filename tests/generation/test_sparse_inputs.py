@@ -18,7 +18,7 @@ from kernels import (
 )
 
 from codegen.compressed_rows import network_takes_rows
-from codegen.emit.loops import sparse_weights
+from codegen.emit.kernel_parts import sparse_weights
 from codegen.generation import generate
 from codegen.kernel import Argument, Const, Contract, KernelProgram, Negative, Node
 from codegen.passes import PIPELINE, run_passes, sparse_inputs
