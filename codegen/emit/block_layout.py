@@ -8,7 +8,8 @@ line (half of the time of a step goes where vectors lie across two)::
     sums                       one row an entry of a parameter; with units in lanes, zeros
     work                       one row a unit; each kernel uses it anew, and a tensor takes the
                                place of others that are not needed at the same time
-    inputs                     one block after another: rows of X, of Y, and of weights
+    inputs                     one block after another: rows of X, of Y, and of weights; with
+                               units in lanes, X lies sample after sample there
 """
 
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ from codegen.kernel import (
 LANES = 16
 MOST_PARAMETERS = 2048
 MOST_WITH_UNITS = 8192  # parameters, where units are in lanes
-MOST_INPUTS = 128  # where there are more parameters than `MOST_PARAMETERS`
+MOST_INPUTS = 256  # where there are more parameters than `MOST_PARAMETERS`
 
 
 def fits(programs: Mapping[str, KernelProgram], most: int = MOST_PARAMETERS) -> bool:

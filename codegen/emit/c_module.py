@@ -102,6 +102,7 @@ def c_source(
         kernels = [kind(programs[name], layout).source() for name in _CALLS]
         values["work_rows"] = "0"
         values |= _sums(layout)
+        values |= _steps(layout)
     else:
         starts = accumulate(map(prod, parameters.values()), initial=0)
         first = dict(zip(parameters, starts, strict=False))
@@ -216,6 +217,15 @@ def _copies(layout: Layout | None) -> dict[str, str]:
         "give_params": copied("room.params", "params", size, to_caller=True, turned=turned),
         "give_grads": copied("room.grads", "grads", size, to_caller=True, turned=turned),
     }
+
+
+def _steps(layout: Layout) -> dict[str, str]:
+    """Return how the inputs of a block lie: sample after sample where units are in lanes."""
+    if layout.units_in_lanes:
+        inputs = str(layout.inputs["X"])
+        steps = {"input_step": "1", "sample_step": inputs}
+        return {**steps, "block_inputs": "their inputs one after another"}
+    return {"input_step": "LANES", "sample_step": "1", "block_inputs": "for each input a vector"}
 
 
 def _sums(layout: Layout) -> dict[str, str]:

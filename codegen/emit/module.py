@@ -142,7 +142,7 @@ def module_source(
     values["inlined"] = "" if optimizer.recipe.is_plain else _INLINED
     values["place_own"] = f"{' ' * 4}_place_products()\n" if blas else ""
     values["place_products"] = f"_place_products()\n{' ' * 4}" if blas else ""
-    values |= call_placeholders(sizes[0], sizes[-1], by_rows, values)
+    values |= call_placeholders(sizes[0], sizes[-1], by_rows or units, values)
     if shards:
         values |= shards_placeholders(values, parameters, weights.name if weights else None)
     values = filled_in_turn(values)
@@ -254,7 +254,26 @@ def _block_placeholders(
         if optimizer.rate
         else "",
         "into": ", GRADIENT" if optimizer.rate else "",
+        **_inputs_in_blocks(layout),
         "change": indented(folded, 4) if optimizer.rate else lane_change(optimizer),
+    }
+
+
+def _inputs_in_blocks(layout: Layout) -> dict[str, str]:
+    """Return how blocks take their inputs: sample after sample where units are in lanes."""
+    inputs = layout.inputs["X"]
+    if layout.units_in_lanes:
+        return {
+            "put_rows": fill("put_rows", {}),
+            "put_x": "_put_rows(X, first, memory, INPUTS)",
+            "x_columns": str(inputs),
+            "x_entry": "i, m",
+        }
+    return {
+        "put_rows": "",
+        "put_x": f"_put(X, {inputs}, X.shape[1], first, memory, INPUTS)",
+        "x_columns": "LANES",
+        "x_entry": "m, i",
     }
 
 

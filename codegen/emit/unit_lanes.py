@@ -37,6 +37,7 @@ from codegen.kernel import (
     Update,
     Value,
     loads,
+    reads,
     writes,
 )
 
@@ -107,6 +108,8 @@ def parameters_by_columns(
         for node in program.nodes:
             if isinstance(node, Elementwise) and any(s.buffer in of for s in node.stores):
                 return None
+            if "X" in reads(node) and not _multiplies_numbers(node, units):
+                return None
             if not isinstance(node, Contract) or extents_of(program, node)[node.axis] != BATCH:
                 continue
             left, right = node.left.buffer in units, node.right.buffer in units
@@ -126,6 +129,13 @@ def parameters_by_columns(
                 if turned and any(extent % LANES for extent in extents):
                     return None
     return columns if ways else None
+
+
+def _multiplies_numbers(node: Node, units: frozenset[str]) -> bool:
+    """Whether a node reads its factors as numbers, but for those in `units`."""
+    return isinstance(node, Contract) and bool(
+        {node.out, node.left.buffer, node.right.buffer} & units
+    )
 
 
 def weights_of(program: KernelProgram, node: Contract) -> Load:
@@ -327,7 +337,8 @@ class UnitKernel(BlockKernel):
 
     def steps(self, name: str) -> tuple[object, object]:
         """Return how far apart a tensor's numbers are from unit to unit and sample to sample."""
-        return (1, self.buffers[name].shape[0]) if name in self.units else ("LANES", 1)
+        by_samples = name in self.units or name == "X"
+        return (1, self.buffers[name].shape[0]) if by_samples else ("LANES", 1)
 
     def numbers_of(self, name: str) -> str:
         """Return the name by which the numbers of a tensor are read."""
