@@ -298,6 +298,15 @@ def test_it_gives_way_at_once_where_the_other_one_may_need_its_processor(
     assert waiting.looks < 200
 
 
+def test_now_and_then_it_sleeps_even_so_to_be_woken_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiting = Waiting(monkeypatch, its_processor=5, futex=202)
+    for turn in range(1, 65):
+        waiting.meet()
+        assert [call[2] for call in waiting.calls] == turn // 32 * [waiting.module.SLEEP]
+
+
 def test_it_sleeps_where_giving_way_does_not_help(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = Waiting(monkeypatch, its_processor=5, futex=202)
     given_way: list[int] = []
