@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 import re
 import sys
 import threading
@@ -391,6 +392,14 @@ def test_nobody_who_sleeps_is_forgotten() -> None:
         list(pool.map(meet, range(2)))
     assert turns[0] == turns[module.LINE] == 300_000
     assert turns[5] == 0, "sleeps that ended by themselves, with the other one there"
+
+
+def test_what_is_compiled_in_depends_on_the_target_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `setarch` has the system say of itself is not in the key of what Numba keeps."""
+    expected = uncompiled(TEXT).FUTEX
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="i686"))
+    found = uncompiled(TEXT).FUTEX
+    assert found == expected
 
 
 def test_each_thread_tells_the_others_on_lines_of_its_own() -> None:
