@@ -72,6 +72,24 @@ def test_compiled_it_is_what_every_input_gives(case: Case, batch: int) -> None:
     np.testing.assert_allclose(runs[0][1], runs[1][1], rtol=1e-12)
 
 
+def test_a_step_looks_at_the_inputs_that_a_batch_has_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where hardly any is not 0: once at each that some sample has, and at each of its own."""
+    case = WIDE[3]
+    X, Y = sparse_batch(case, BATCH, 0.01)
+    looks: list[int] = []
+    lowest = case.module._lowest
+
+    def look(bits: Any) -> Any:
+        looks.append(int(bits))
+        return lowest(bits)
+
+    monkeypatch.setattr(case.module, "_lowest", look)
+    trained(case, X, Y, sparse="always", epochs=1, evaluate=False)
+    compressing = stepping = np.count_nonzero(X)
+    assert 0 < np.count_nonzero(X.any(axis=0)) < X.shape[1] / 4
+    assert len(looks) == compressing + stepping + np.count_nonzero(X.any(axis=0))
+
+
 @pytest.mark.parametrize("sparse", ["always", "never"])
 def test_a_run_goes_the_way_that_is_asked_for(sparse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By what is called: the results may be the same to the last bit."""

@@ -2,8 +2,13 @@
 
 import itertools
 import math
+import os
+import re
+import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -11,6 +16,8 @@ import numpy as np
 import pytest
 from emitted import BLAS, BLAS_IN_PYTHON, LAB_IN_PYTHON, Case, assert_all_near, same_bytes, source
 from uncompiled import uncompiled
+
+from codegen.compile import compile_module
 
 N, BATCH = 70, 48  # the last batch has 22 samples: a thread of its own for those beyond 16
 DEEP = Case(text="20-40:relu-30:softmax-3:sigmoid", loss="mse", dtype="float64", is_compiled=False)
@@ -283,13 +290,31 @@ def test_a_thread_sleeps_until_the_other_one_is_there(monkeypatch: pytest.Monkey
     assert waiting.looks > 1000, "not before it has looked for a while"
 
 
-def test_it_sleeps_at_once_where_the_other_one_may_need_its_processor(
+def test_it_gives_way_at_once_where_the_other_one_may_need_its_processor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     waiting = Waiting(monkeypatch, its_processor=5, futex=202)
     waiting.meet()
-    assert len(waiting.calls) == 1
+    assert waiting.calls == [], "to sleep and to be woken would take longer"
     assert waiting.looks < 200
+
+
+def test_now_and_then_it_sleeps_even_so_to_be_woken_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiting = Waiting(monkeypatch, its_processor=5, futex=202)
+    for turn in range(1, 65):
+        waiting.meet()
+        assert [call[2] for call in waiting.calls] == turn // 32 * [waiting.module.SLEEP]
+
+
+def test_it_sleeps_where_giving_way_does_not_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = Waiting(monkeypatch, its_processor=5, futex=202)
+    given_way: list[int] = []
+    monkeypatch.setattr(waiting.module, "_yield", lambda: given_way.append(waiting.looks))
+    waiting.meet()
+    assert len(given_way) == 10, "once in a hundred looks"
+    assert [call[2] for call in waiting.calls] == [waiting.module.SLEEP]
 
 
 def test_who_sleeps_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,6 +326,88 @@ def test_who_sleeps_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting.turns[waiting.module.SLEEPERS // 8] = 1
     waiting.meet()
     assert [call[:3] for call in waiting.calls] == [(202, waiting.first, waiting.module.WAKE)]
+
+
+def test_a_thread_says_that_it_is_there_before_it_asks_who_sleeps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By one access that no later one overtakes: who falls asleep between the two is woken."""
+    waiting = Waiting(monkeypatch, its_processor=3, futex=202)
+    module, sleepers = waiting.module, waiting.module.SLEEPERS // 8
+    add = module._add
+
+    def fall_asleep(address: int, value: int) -> None:
+        add(address, value)
+        if address == waiting.first + module.TURN:
+            waiting.arrive()
+            waiting.turns[sleepers] = 1
+
+    monkeypatch.setattr(module, "_add", fall_asleep)
+    waiting.meet()
+    assert [call[:3] for call in waiting.calls] == [(202, waiting.first, module.WAKE)]
+
+
+_MEET_OFTEN = """
+_errno = types.ExternalFunction("__errno_location", types.intp())
+
+
+@_jit
+def _count_missed(slept, line, its, turn):
+    if slept != 0 and _load(_errno()) & 0xFFFF_FFFF == 110 and _load(its) >= turn:  # ETIMEDOUT
+        _add(line + 40, 1)
+
+
+@_entry
+def _meet_often(team, times, memory):
+    place = np.uint64(team[0])
+    for time in range(times):
+        for _ in range(3):  # what is written meanwhile takes long to arrive, and turns behind it
+            place = _mix(place + np.uint64(1))
+            memory[np.int64(place >> np.uint64(1)) % memory.size] = time
+        _meet(team)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="sleeps are Linux' own")
+def test_nobody_who_sleeps_is_forgotten() -> None:
+    """Without an atomic turn, every other run on an idle machine misses one to three meetings."""
+    text = TEXT + _MEET_OFTEN
+    for old, new in (
+        (r"^LOOKS = .*", "LOOKS = 0"),
+        (r"_call_system(\(FUTEX, its.*\))", r"_count_missed(_call_system\1, first, its, turn)"),
+        (r'^KERNELS = "', 'KERNELS = "of_meetings_'),
+    ):
+        text, found = re.subn(old, new, text, flags=re.MULTILINE)
+        assert found == 1
+    module = compile_module(replace(source("20-40-30-3"), text=text))
+    module._place_waiting()
+    turns, memories = module._turns(2), [np.zeros(10**7, np.int64) for _ in range(2)]
+    module._meet_often((0, 1, turns), 0, memories[0])  # compiled
+
+    def meet(member: int) -> None:
+        module._meet_often((member, 2, turns), 300_000, memories[member])
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(meet, range(2)))
+    assert turns[0] == turns[module.LINE] == 300_000
+    assert turns[5] == 0, "sleeps that ended by themselves, with the other one there"
+
+
+def test_what_is_compiled_in_depends_on_the_target_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `setarch` has the system say of itself is not in the key of what Numba keeps."""
+    expected = uncompiled(TEXT).FUTEX
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="i686"))
+    found = uncompiled(TEXT).FUTEX
+    assert found == expected
+
+
+def test_each_thread_tells_the_others_on_lines_of_its_own() -> None:
+    module = uncompiled(TEXT)
+    for members in (1, 2, 7):
+        turns = module._turns(members)
+        assert turns.size == members * module.LINE
+        assert turns.ctypes.data % 64 == 0
 
 
 def test_where_a_thread_cannot_sleep_it_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:

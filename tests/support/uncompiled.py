@@ -36,7 +36,6 @@ _IMPORTS = {
     "from llvmlite import ir\n": "",
     lane_functions.FMA: "from uncompiled import fma\n",
     lane_functions.ANY_LANE: "from numpy import any as any_lane\n",
-    "import llvmlite.binding\n": "",
     "_train.overloads": "True",
     "\n_register_gemm()\n": "\n",
     "\n_can_wait = _register_waiting()\n": "\n_can_wait = True\n",
