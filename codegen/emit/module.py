@@ -309,8 +309,9 @@ def _imports(*, blas: bool, vectors: bool, units: bool, team: bool) -> str:
         "from llvmlite import ir",
         "from numba import njit, typeof, types",
         "from numba.core import cgutils",
+        "from numba.core.codegen import JITCodeLibrary",
         "from numba.core.compiler import CompilerBase, DefaultPassBuilder",
-        "from numba.core.typed_passes import NopythonRewrites",
+        "from numba.core.typed_passes import IRLegalization, NopythonRewrites",
         "from numba.core.untyped_passes import InlineClosureLikes",
         "from numba.extending import intrinsic, register_jitable",
     ]

@@ -34,6 +34,7 @@ def network_placeholders(
         What the kernels take for granted about the targets.
     """
     n_in, n_out = sizes[0], sizes[-1]
+    samples = "0 if is_sparse else n" if sparse else "n"
     one_hot = ONE_HOT in checked
     gather_by_rows = [
         f"ahead = order[min(first + ${{shard_begin}}i + {_AHEAD}, order.size - 1)]",
@@ -62,7 +63,7 @@ def network_placeholders(
         "gather_x": indented(gather_by_rows if by_rows else gather_by_columns, 8),
         "prefetch": _PREFETCH,
         "ahead": str(_AHEAD),
-        "x_shape": f"(n, {n_in})" if by_rows else f"({n_in}, n)",
+        "x_shape": f"({samples}, {n_in})" if by_rows else f"({n_in}, {samples})",
         "held": "_one_blas_thread()" if blas else "nullcontext()",
         "with_blas": "with _one_blas_thread():\n            " if blas else "",
         "count_hits": indented(_hit_lines(n_out, output), 8),

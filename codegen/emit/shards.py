@@ -29,7 +29,7 @@ NO_SHARDS = dict.fromkeys(
         "shards_argument",
         "begin_shards",
         "shard_given",
-        "shard_given_rest",
+        "batch_shard",
         "clear_figures",
         "sum_figures",
         "make_buffer",
@@ -41,10 +41,9 @@ NO_SHARDS = dict.fromkeys(
     "gathered": "min(i, count - 1)",
     "gathered_count": "count",
     "batch_room": "size",
-    "rest_room": "rest",
+    "batch_count": "count",
     "shard_begin": "",
-    "batches": "_batches(order, first, sparse_size)",
-    "last_begin": "first",
+    "batches": "_batches(order, first, read)",
     "everyone": "team",
     "request": "_load(stop)",
     "make_parts": _ROOM,
@@ -99,15 +98,13 @@ def shards_placeholders(
         "of_all = (shard, shards, turns, address, buffer, progress), add_up",
     ]
     begin = [
-        "at, here = _shard(size, shards)",
-        "last_at, last_here = _shard(rest, shards)",
-        "held, held_rest = max(here, 1), max(last_here, min(rest, 1))",
         "shard, of, turns, address, buffer, _ = shards",
         "everyone = shard * team[1] + team[0], of * team[1], team[2]",
     ]
     summed = ["if figures.size and of > 1:", f"{INDENT}_call(address, 1)"]
     clear = ["if team[0] == 0:", f"{INDENT}figures[:] = 0.0"]
-    following = "order[first + at + size : first + at + size + sparse_size]"
+    of_batch = ["at, here = _shard(count, shards)", "held = max(here, 1)"]
+    following = "order[first + at + count : first + at + count + read]"
     return {
         "keywords": f"{values['keywords']}{INDENT}shard=0,\n{INDENT}shards=1,\n"
         f"{INDENT}reduce=None,\n",
@@ -123,12 +120,11 @@ def shards_placeholders(
         "shards_argument": " shards, figures,",
         "begin_shards": textwrap.indent("\n".join(begin), INDENT) + "\n",
         "batch_room": "held",
-        "rest_room": "held_rest",
+        "batch_count": "held",
+        "batch_shard": textwrap.indent("\n".join(of_batch), INDENT * 3) + "\n",
         "shard_given": ", at, here",
-        "shard_given_rest": " last_at, last_here,",
         "shard_begin": "at + ",
-        "batches": f"(order[first + at : first + at + sparse_size], {following})",
-        "last_begin": "first + last_at",
+        "batches": f"(order[first + at : first + at + read], {following})",
         "clear_figures": textwrap.indent("\n".join(clear), INDENT * 2) + "\n",
         "sum_figures": textwrap.indent("\n".join(summed), INDENT * 3) + "\n",
         "everyone": "everyone",

@@ -18,13 +18,13 @@ NEAR_BYTES = 50 * 1024
 _NOTHING = dict.fromkeys(
     (
         "nonzeros_argument",
+        "or_sparse",
         "begin_shared",
         "shared_sparse",
         "name_shared",
         "begin_sparse",
         "end_sparse",
         "sparse_batch",
-        "sparse_last",
         "sparse_block",
         "own_arguments",
         "own_values",
@@ -113,12 +113,8 @@ def sparse_placeholders(
         f"{', '.join(parameters)} = params",
         f"# sparse inputs are read where they are, and {name} is kept by input until an epoch ends",
         "is_sparse = nonzeros[0].size > 0",
-        "sparse_size, sparse_rest = (${batch_room}, ${rest_room}) if is_sparse else (0, 0)",
-        "if is_sparse:",
-        "    X, last_X = X[:0], last_X[:0]",
     ]
     own = [
-        "X = X[:0] if is_sparse else X",
         "chosen = np.zeros(evaluated if is_sparse else 0, np.int64)",
         "sparse_room = _sparse_room(size if is_sparse else 0, totals, team)",
         "totals = _room_for(evaluated * VECTORS if is_sparse else 0)",
@@ -194,6 +190,7 @@ def sparse_placeholders(
             20,
         ),
         "nonzeros_argument": " nonzeros, test_nonzeros,",
+        "or_sparse": ", is_sparse",
         "room_arguments": ", ".join(["size, rest", name, *beside, "is_sparse, members"]),
         "room_values": ", ".join(
             [
@@ -216,7 +213,6 @@ def sparse_placeholders(
         "begin_sparse": textwrap.indent("\n".join(begin), " " * 4) + "\n",
         "end_sparse": textwrap.indent("\n".join(give), " " * 8) + "\n",
         "sparse_batch": _batch("${batches}", by_step),
-        "sparse_last": _batch("_batches(order, ${last_begin}, sparse_rest)", by_step),
         "sparse": ", sparse",
         "block_sparse": ", block_sparse",
         "no_nonzeros": ", _no_nonzeros(X)",
@@ -235,8 +231,12 @@ def sparse_placeholders(
 
 
 def _batch(batches: str, by_input: str) -> str:
-    """Return the line that says of a step which samples are its own, and which the next's."""
-    return f"{' ' * 12}sparse = nonzeros, {batches}, {by_input}, sparse_room\n"
+    """Return the lines that say of a step which samples are its own, and which the next's."""
+    lines = [
+        "read = ${batch_count} if is_sparse else 0  # samples whose inputs are read where they are",
+        f"sparse = nonzeros, {batches}, {by_input}, sparse_room",
+    ]
+    return textwrap.indent("\n".join(lines), " " * 12) + "\n"
 
 
 def _marking(inputs: int) -> dict[str, str]:

@@ -80,6 +80,18 @@ def test_garbage_is_collected_again_if_it_was(collects: bool, fails: bool) -> No
     assert seen == [((types.int64,), False)]
 
 
+def test_what_kernels_call_cannot_be_called_from_python() -> None:
+    """Numba tells such functions apart by their ways in: one for all, and all would be the same."""
+    module: Any = BLAS.module
+    kinds = {"_mix": types.uint64, "exp": types.float64, "_total": types.float64[::1]}
+    for name, kind in kinds.items():
+        getattr(module, name).compile((kind,))
+    entries = [e.entry_point for name in kinds for e in getattr(module, name).overloads.values()]
+    assert len(set(entries)) == len(entries) >= len(kinds)
+    with pytest.raises(ValueError, match="not in list"):
+        module._mix(np.uint64(7))
+
+
 def test_arrays_arrive_as_they_were_packed() -> None:
     """By words: an array lies in memory as Numba says, in tuples in tuples too."""
     module: Any = imported_anew()

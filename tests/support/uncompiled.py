@@ -22,8 +22,9 @@ from runtime.bench.products import scipy_gemm
 _IMPORTS = {
     "from numba import njit, typeof, types\n": "from uncompiled import njit, types\n",
     "from numba.core import cgutils\n": "",
+    "from numba.core.codegen import JITCodeLibrary\n": "JITCodeLibrary = object\n",
     "from numba.core.compiler import CompilerBase, DefaultPassBuilder\n": "CompilerBase = object\n",
-    "from numba.core.typed_passes import NopythonRewrites\n": "",
+    "from numba.core.typed_passes import IRLegalization, NopythonRewrites\n": "",
     "from numba.core.untyped_passes import InlineClosureLikes\n": "",
     "from numba.core.typing import signature, templates\n": "",
     "from numba.extending import intrinsic, lower_builtin, models, register_jitable, "
