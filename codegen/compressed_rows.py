@@ -4,11 +4,9 @@ A network is asked before its data are read, so that these become at once what i
 an array beside the rows it is made from would be too much of both.
 """
 
-from collections.abc import Sequence
-from itertools import pairwise
 from types import ModuleType
 
-from codegen.emit.block_layout import LANES, MOST_INPUTS, MOST_PARAMETERS, MOST_WITH_UNITS
+from codegen.emit.block_layout import MOST_PARAMETERS, entries_of, gains_by_units
 from codegen.passes.choose_matmul import inputs_go_through_calls
 from derive.spec import ROW_ACTIVATIONS, NetworkSpec
 
@@ -25,18 +23,9 @@ def network_takes_rows(network: NetworkSpec) -> bool:
         All of its sizes are numbers.
     """
     sizes = [int(size) for size in network.sizes]
-    entries = sum(units * (inputs + 1) for inputs, units in pairwise(sizes))
-    most = MOST_PARAMETERS
-    if sizes[0] <= MOST_INPUTS and _has_units_in_lanes(network, sizes[1:-1]):
-        most = MOST_WITH_UNITS
-    of_vectors = entries <= most  # as `has_vectors` counts
-    return not network.l2 and not of_vectors and inputs_go_through_calls(sizes[0], sizes[1])
-
-
-def _has_units_in_lanes(network: NetworkSpec, hidden: Sequence[int]) -> bool:
-    """Whether units of hidden layers fill vectors, and none is summed up with its neighbours."""
-    of_rows = set(network.activations[:-1]) & set(ROW_ACTIVATIONS)
-    return bool(hidden) and all(units % LANES == 0 for units in hidden) and not of_rows
+    of_rows = set(network.activations[:-1]) & set(ROW_ACTIVATIONS)  # units summed up, in no lanes
+    few = entries_of(sizes) <= MOST_PARAMETERS or (gains_by_units(sizes) and not of_rows)
+    return not network.l2 and not few and inputs_go_through_calls(sizes[0], sizes[1])
 
 
 def module_takes_rows(module: ModuleType) -> bool:

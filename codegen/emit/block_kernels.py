@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
-from codegen.emit.block_layout import MOST_INPUTS, MOST_WITH_UNITS, Layout, fits, rows_of
+from codegen.emit.block_layout import MOST_WITH_UNITS, Layout, fits, gains_by_units, rows_of
 from codegen.emit.lanes import BlockKernel
 from codegen.emit.unit_lanes import UnitKernel, parameters_by_columns
 from codegen.kernel import KernelProgram
@@ -15,20 +15,13 @@ def has_vectors(
     parameters: Mapping[str, tuple[int, ...]],
     gradients: Mapping[str, str],
 ) -> bool:
-    """Whether the kernels of a network are to be those of vectors; parameters as in `layout_of`.
-
-    Units in lanes leave none empty and no vector to be summed up for each weight, so that larger
-    networks gain by them. With 10, 32 and 100 samples a step of 64-32-32-10 (3,466 parameters)
-    takes loops and calls of BLAS 3.3, 1.5 and 1.3 times as long, one of 64-64-10 (4,810) 2.5, 1.3
-    and 1.2, of 64-64-64-10 (8,970) 2.0, 1.1 and 1.1, of 400-16-10 2.0, 1.1 and 1.0; products over
-    inputs that are mostly zeros are better left to kernels that skip these.
-    """
+    """Whether the kernels of a network are to be those of vectors; parameters as in `layout_of`."""
     if fits(programs):
         return True
-    inputs = programs["step"].buffer("X").shape[0]
-    is_narrow = isinstance(inputs, int) and inputs <= MOST_INPUTS
+    weights = [shape for shape in parameters.values() if len(shape) == 2]
+    sizes = [weights[0][1], *(units for units, _ in weights)]
     return (
-        is_narrow
+        gains_by_units(sizes)
         and fits(programs, MOST_WITH_UNITS)
         and parameters_by_columns(programs, parameters, gradients) is not None
     )

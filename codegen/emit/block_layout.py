@@ -12,8 +12,9 @@ line (half of the time of a step goes where vectors lie across two)::
                                units in lanes, X lies sample after sample there
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import final
 
@@ -35,7 +36,38 @@ from codegen.kernel import (
 LANES = 16
 MOST_PARAMETERS = 2048
 MOST_WITH_UNITS = 8192  # parameters, where units are in lanes
-MOST_INPUTS = 256  # where there are more parameters than `MOST_PARAMETERS`
+MOST_INPUTS = MOST_UNITS = 256  # there, the units those of all hidden layers
+
+
+def gains_by_units(sizes: Sequence[int]) -> bool:
+    """Whether a network with more than `MOST_PARAMETERS` is to have vectors of units.
+
+    Units in lanes leave none empty and no vector to be summed up for each weight. With 10, 32 and
+    100 samples a step of 64-32-32-10 (3,466 parameters) takes loops and calls of BLAS 3.3, 1.5 and
+    1.3 times as long, one of 64-64-10 (4,810) 2.5, 1.3 and 1.2. The gain shrinks as networks grow:
+    beyond the limits, 64-64-64-10 (8,970) has 2.0, 1.1 and 1.1, 400-16-10 2.0, 1.1 and 1.0, and
+    inputs that are mostly zeros are better skipped. The work of a block lies on the stack in C,
+    which bounds the units; a layer as large as the output may share a loop with it.
+
+    Parameters
+    ----------
+    sizes
+        The units of all layers, inputs and outputs included.
+    """
+    inputs, *hidden, outputs = sizes
+    return (
+        bool(hidden)
+        and entries_of(sizes) <= MOST_WITH_UNITS
+        and inputs <= MOST_INPUTS
+        and sum(hidden) <= MOST_UNITS
+        and all(units % LANES == 0 for units in hidden)
+        and hidden[-1] != outputs
+    )
+
+
+def entries_of(sizes: Sequence[int]) -> int:
+    """Return how many entries the parameters of a network have."""
+    return sum(units * (inputs + 1) for inputs, units in pairwise(sizes))
 
 
 def fits(programs: Mapping[str, KernelProgram], most: int = MOST_PARAMETERS) -> bool:

@@ -34,6 +34,9 @@ _PURPOSES = {
     "gradients": "Return the loss of a block of samples; write what its gradients sum up.",
     "step": "Write what the gradients of a block of samples sum up.",
 }
+_IN_PLACE = (
+    "Add the gradients of a block of samples; grads may be the parameters, hence no restrict."
+)
 
 
 class CBlockKernel(BlockKernel):
@@ -56,15 +59,15 @@ class CBlockKernel(BlockKernel):
             n for n in ("X", "Y", "w") if n in {x for node in program.nodes for x in reads(node)}
         ]
         parameters = list(self.parameter_lines())
-        # what a step adds to may be the parameters
-        alone = "" if self.changes and self.adds_in_place else "restrict "
+        in_place = self.changes and self.adds_in_place
+        alone = "" if in_place else "restrict "
         arguments = [f"const T *{alone}params"] if parameters else []
         arguments += [f"const lanes *restrict {n}" if n != "w" else "lanes w" for n in inputs]
         arguments += ["size_t here"] if scalars or self.knows_samples else []
         arguments += [f"lanes *{alone}{self.sums_name}"] if sums else []
         arguments += [f"lanes *restrict {name}" for name in outputs]
         kind = "T" if scalars else "void"
-        head = [f"/* {_PURPOSES[program.name]} */"]
+        head = [f"/* {_IN_PLACE if in_place else _PURPOSES[program.name]} */"]
         head += function_head(f"static inline {kind} {program.name}_block", arguments)
         head += [INDENT + line for line in (*parameters, *map(self.gradient_line, sums))]
         rooms = self.rooms()

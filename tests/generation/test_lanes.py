@@ -207,6 +207,9 @@ def test_that_check_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
         ("128-32:relu-16-10", True),
         ("128-32:softmax-16-10", False),
         ("257-16-10", False),
+        ("4-272-2", True),
+        ("5-272-16-2", False),  # too many units together
+        ("120-16:relu-16", False),  # loops of the last two layers are one
         ("64-128-10", False),
         ("784-100-10", False),
     ],

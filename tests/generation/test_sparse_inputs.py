@@ -111,7 +111,12 @@ def test_the_comparison_can_fail(spoil: Callable[[KernelProgram], KernelProgram]
 
 # on both sides of what decides: whether there are vectors, whether products are calls, the penalty
 ASKED = [
-    *[("128-32-16-3", 0.0, None), ("128-32:softmax-16-3", 0.0, None), ("257-16-3", 0.0, None)],
+    *[
+        ("128-32-16-3", 0.0, None),
+        ("128-32:softmax-16-3", 0.0, None),
+        ("257-16-3", 0.0, None),
+        ("120-16:relu-16", 0.0, None),
+    ],
     *[("33-30-30-3", 0.0, None), ("33-31-30-3", 0.0, "adam")],
     *[("4-300-3", 0.0, None), ("5-300-3", 0.0, None), ("64-40-3", 1e-3, None)],
 ]
