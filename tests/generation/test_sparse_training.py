@@ -131,7 +131,7 @@ def test_kernels_are_placed_when_they_are_needed_and_once(monkeypatch: pytest.Mo
     needed: list[str] = []
     for sparse, evaluate, others in (
         ("never", False, ["_step"]),
-        ("always", False, ["_add_sparse_product", "_fetch", "_add_sparse_step"]),
+        ("always", False, ["_add_sparse_product", "_add_sparse_step"]),
         ("never", True, ["_loss", "_evaluate"]),
         ("always", True, []),
     ):
