@@ -56,10 +56,12 @@ def time_products(work: Workload, threads: Sequence[int], repeats: int) -> list[
     if not choices[threads[0]]:
         raise InputError(
             f"products: {work.spec} is computed by vectors, one kernel for all of it, and chooses "
-            "nothing. Name a network of more than 2,048 parameters, such as 784-100-10."
+            "nothing. Name a network of more than 8,192 parameters, such as 784-100-10."
         )
     nodes = [choice.node for choice in choices[threads[0]]]
     module = _compiled(source, step, nodes)
+    if max(threads) > 1:
+        module._place_waiting()
     ways = [way for way in WAYS if way != "own" or module.OWN_PRODUCTS]
     found = []
     with module._one_blas_thread(), ThreadPoolExecutor(max(threads)) as pool:

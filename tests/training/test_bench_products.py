@@ -126,7 +126,7 @@ def test_where_there_is_no_product_of_ours_a_call_is_of_blas() -> None:
     assert product_table._here(replace(timed, choice=choice)) == "blas"  # type: ignore[arg-type]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_ways_run_compiled_by_two_threads() -> None:
     table = product_table.product_table(work(), threads=2, repeats=1)
     assert isinstance(table, ProductTable)
