@@ -192,5 +192,6 @@ class Reader:
         hint = f' Did you mean "{close[0]}"?' if close else ""
         hint = f" {_ELSEWHERE[name]}" if name in _ELSEWHERE else hint
         return self.source.refused(
-            at, f"the {what} {quoted(name)} is not known.{hint} Known: {', '.join(known)}"
+            at,
+            f"the {what} {quoted(name)} is not known.{hint} Known: {', '.join(dict.fromkeys(known))}",
         )
