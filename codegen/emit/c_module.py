@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import accumulate
 from math import prod
 
-from codegen.emit.block_kernels import has_vectors, layout_of
+from codegen.emit.block_kernels import layout_of
 from codegen.emit.block_layout import Layout
 from codegen.emit.c_blocks import CBlockKernel
 from codegen.emit.c_functions import function_sources, literal
@@ -50,6 +50,7 @@ def c_source(
     assumptions: tuple[str, ...],
     optimizer: Optimizer,
     gradients: Mapping[str, str],
+    lanes: bool,
 ) -> tuple[str, str]:
     """Return the text of the source file and of its header.
 
@@ -70,12 +71,13 @@ def c_source(
         What the module trains with.
     gradients
         Name of each parameter's gradient.
+    lanes
+        Whether kernels are those of vectors, and their programmes so.
     """
     dtype = programs["forward"].dtype
     updates = [node for node in programs["step"].nodes if isinstance(node, Update)]
     one_hot = ONE_HOT in assumptions
-    small = has_vectors(programs, parameters, gradients)
-    layout = layout_of(programs, parameters, gradients) if small else None
+    layout = layout_of(programs, parameters, gradients) if lanes else None
     turned = bool(layout and layout.by_columns)
     values = {
         "prefix": prefix,
@@ -89,7 +91,7 @@ def c_source(
         "entries": str(sum(map(prod, parameters.values()))),
         "where_checked": "" if one_hot else ": not asked for by this loss",
         "if_one_hot": ", and where a row of y does not sum to 1" if one_hot else "",
-        "chunk": str(_BLOCK_CHUNK if small else CHUNK),
+        "chunk": str(_BLOCK_CHUNK if lanes else CHUNK),
         **c_placeholders(
             optimizer, prefix, [formula for u in updates for formula in u.origin], turned=turned
         ),
@@ -124,12 +126,12 @@ def c_source(
         fill("c_support", values),
         _FUNCTIONS if called else "",
         *function_sources(called, dtype),
-        "" if small else fill("c_products", values),
+        "" if lanes else fill("c_products", values),
         fill("c_unit_lanes", values) if layout and layout.units_in_lanes else "",
         _KERNELS,
         *kernels,
         fill("c_output", values),
-        fill("c_blocks" if small else "c_chunks", values),
+        fill("c_blocks" if lanes else "c_chunks", values),
         fill("c_interface", values),
     ]
     if sizes[0] == _PLANE and sizes[-1] <= _RINGS:
