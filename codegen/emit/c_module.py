@@ -15,7 +15,7 @@ from codegen.emit.block_kernels import layout_of
 from codegen.emit.block_layout import Layout
 from codegen.emit.c_blocks import CBlockKernel
 from codegen.emit.c_functions import function_sources, literal
-from codegen.emit.c_loops import CHUNK, chunk_function, work_rows
+from codegen.emit.c_loops import CHUNK, Space, chunk_function, work_space
 from codegen.emit.c_optimizer import values_of_step
 from codegen.emit.c_optimizer_interface import c_placeholders, copied, main_eta
 from codegen.emit.c_unit_lanes import CUnitKernel, between_macros, copy_functions
@@ -102,7 +102,6 @@ def c_source(
     if layout:
         kind = CUnitKernel if layout.units_in_lanes else CBlockKernel
         kernels = [kind(programs[name], layout).source() for name in _CALLS]
-        values["work_rows"] = "0"
         values |= _sums(layout)
         values |= _steps(layout)
     else:
@@ -110,8 +109,13 @@ def c_source(
         first = dict(zip(parameters, starts, strict=False))
         of_parameter = {gradient: name for name, gradient in gradients.items()}
         kernels = [chunk_function(programs[name], first, of_parameter) for name in _CALLS]
-        rows = [work_rows(programs[name], of_parameter) + sizes[-1] for name in _CALLS]
-        values["work_rows"] = str(max(rows))
+        spaces = [work_space(programs[name], of_parameter) for name in _CALLS]
+        work = Space(
+            rows=max(space.rows for space in spaces)
+            + sizes[-1],  # the output of forward lies before
+            numbers=max(space.numbers for space in spaces),
+        )
+        values["work"] = str(work)
     values |= {
         f"{name}_arguments": ", ".join(_passed(kernel))
         for name, kernel in zip(_CALLS, kernels, strict=True)
