@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from base64 import b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -50,6 +50,7 @@ def run_bench(
     labels: str = "one-hot",
     busy: int = 0,
     wait: float = PATIENCE,
+    memory: bool = True,
     offline: bool = False,
     say: Say | None = None,
     tell_waiting: Callable[[Waiting | None], object] | None = None,
@@ -90,6 +91,9 @@ def run_bench(
         nobody is waited for.
     wait
         Seconds in all to wait until other programmes leave the machine alone.
+    memory
+        Whether to measure the memory of training, where inputs are many: each contender starts
+        once more for that.
     offline
         Never download MNIST.
     say
@@ -157,27 +161,19 @@ def run_bench(
             elif difference(name, work) is None:
                 disagreement[label] = _apart(label, params, ours, work)
         say(f"starting {OURS} again, with its kernels in the cache")
-        options: dict[str, Any] = {"offline": True, "cache": cache}
-        with Process(OURS, work, threads=threads, processors=processors, **options) as again:
+        options: dict[str, Any] = {
+            "threads": threads, "processors": processors, "offline": True, "cache": cache,
+        }  # fmt: skip
+        with Process(OURS, work, **options) as again:
             cached = _first_epoch(again, work)[1], again.facts
-        memory: dict[str, int] = {}
-        if input_bytes(work) >= LEAST:
-            for name, count, label in _entries((OURS, *peers), threads):
-                if label != name:
-                    continue  # one thread where there are several
-                say(f"measuring the memory of {label}")
-                with Process(
-                    name, work, threads=count, processors=processors, label=label, memory=True,
-                    **options,
-                ) as process:  # fmt: skip
-                    found = process.ask({"do": "memory"})["bytes"]
-                if found is not None:
-                    memory[label] = found
+        peaks = {}
+        if memory and input_bytes(work) >= LEAST:
+            peaks = _memory((OURS, *peers), work, options, say)
         machines = []
         counts = tuple(dict.fromkeys((threads, 1)))
         for count in counts:
             bound = processors[-count:] if processors else ()
-            machine = Process(MACHINE, work, threads=count, processors=bound, **options)
+            machine = Process(MACHINE, work, **(options | {"threads": count, "processors": bound}))
             machines.append(stack.enter_context(machine))
         patience = Patience(0 if busy else wait, tell_waiting)
         with busy_processes(busy, processors):
@@ -194,7 +190,7 @@ def run_bench(
         first=first,
         generate=(facts["facts"]["generate_seconds"], cached[1]["facts"]["generate_seconds"]),
         cached_first=cached[0],
-        memory=memory,
+        memory=peaks,
         bytes_per_step=int(facts["facts"]["bytes_per_step"]),
         floors=tuple(
             Floors.of(work, count, figures)
@@ -208,6 +204,20 @@ def run_bench(
         versions=facts["versions"],
         platform=platform_facts(),
     )
+
+
+def _memory(
+    names: Sequence[str], work: Workload, options: Mapping[str, Any], say: Say
+) -> dict[str, int]:
+    """Return the bytes that training holds at its peak, of those of whom the system says it."""
+    peaks = {}
+    for name in names:
+        say(f"measuring the memory of {name}")
+        with Process(name, work, memory=True, **options) as process:
+            found = process.ask({"do": "memory"})["bytes"]
+        if found is not None:
+            peaks[name] = found
+    return peaks
 
 
 def _say_nothing(message: object) -> None:

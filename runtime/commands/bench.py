@@ -50,9 +50,10 @@ epoch is shown apart: it has all that is derived, traced or compiled in it.
 Below the table stands what the machine allows: the matrix products in BLAS, and
 multiply-adds at their measured peak. With several threads everybody runs with
 one, too, as NAME@1.
-Where inputs have 16 MiB or more, as MNIST's, memory is measured as well: at the
-peak of an epoch, beyond what modules and compiled code take. Ours reads images
-without their zeros, as train does; the others are given arrays.
+Where inputs have 16 MiB or more, as MNIST's, memory is measured as well, but
+with --no-memory: at the peak of an epoch, beyond what modules and compiled code
+take. Ours reads images without their zeros, as train does; the others are given
+arrays.
 """
 
 
@@ -122,6 +123,13 @@ without their zeros, as train does; the others are given arrays.
     "one is chosen.",
 )
 @click.option(
+    "--memory/--no-memory",
+    default=True,
+    show_default=True,
+    help="Measure the memory of training too, where inputs have 16 MiB or more: each contender "
+    "starts once more for that.",
+)
+@click.option(
     "--plot",
     metavar="FILE",
     shell_complete=files,
@@ -146,6 +154,7 @@ def command(
     format_: str,
     ranks: bool,
     products: bool,
+    memory: bool,
     plot: str | None,
 ) -> None:
     """Time training by generated kernels against other tools.
@@ -155,7 +164,9 @@ def command(
     included, evaluation is not.
     """
     if products and not ranks:
-        _refuse_beside("--products", "against", "busy", "wait", "sparse", "epochs", "plot")
+        _refuse_beside(
+            "--products", "against", "busy", "wait", "sparse", "epochs", "memory", "plot"
+        )
     if ranks:
         _bench_ranks(
             target,
@@ -202,6 +213,7 @@ def command(
             threads=threads,
             busy=busy,
             wait=wait,
+            memory=memory,
             repeats=repeats,
             batch=batch,
             epochs=epochs,
@@ -256,7 +268,7 @@ def _bench_ranks(
     ranks = join(launch)
     try:
         _refuse_beside(
-            "--ranks", "products", "against", "threads", "busy", "wait", "epochs", "plot"
+            "--ranks", "products", "against", "threads", "busy", "wait", "epochs", "memory", "plot"
         )
         work = workload(target, loss=loss or DEFAULT_LOSS, l2=l2 or 0.0, **options)
         found = measure(ranks, work, BATCHES if batch is None else (batch,), repeats)

@@ -230,12 +230,20 @@ def test_refused_before_anything_starts(
 
 
 @pytest.mark.parametrize(
-    "option",
-    ["--against=numpy", "--busy=1", "--wait=0", "--sparse=never", "--epochs=2", "--plot=x.png"],
+    ("option", "named"),
+    [
+        ("--against=numpy", "--against"),
+        ("--busy=1", "--busy"),
+        ("--wait=0", "--wait"),
+        ("--sparse=never", "--sparse"),
+        ("--epochs=2", "--epochs"),
+        ("--no-memory", "--memory"),
+        ("--plot=x.png", "--plot"),
+    ],
 )
-def test_products_refuse_what_says_nothing_to_them(option: str) -> None:
+def test_products_refuse_what_says_nothing_to_them(option: str, named: str) -> None:
     arguments = ["784-100-10", "--products", option]
-    with pytest.raises(InputError, match=f"{option.split('=')[0]} says nothing to --products"):
+    with pytest.raises(InputError, match=f"{named} says nothing to --products"):
         CliRunner().invoke(command, arguments, catch_exceptions=False)
 
 
@@ -326,6 +334,11 @@ def test_memory_is_measured_in_a_process_of_its_own_where_inputs_are_many(
     assert dict(result.memory) == {
         name: 3 * (1 + diary.index(f"memory {name}")) << 20 for name in ("gradwright", "torch")
     }
+    diary.clear()
+    options = ["700-3-2", "--against=numpy", "--repeats=1", "--no-memory"]
+    done = CliRunner().invoke(command, options, catch_exceptions=False)
+    assert "memory" not in done.stdout
+    assert not any(line.startswith("memory") for line in diary)
 
 
 def test_memory_counts_the_inputs_and_what_training_takes_beside_them() -> None:
