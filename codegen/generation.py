@@ -171,7 +171,8 @@ def generate(
         del programs["vjp"]  # the interface in C has none
         passed = {name: run_passes(program, LANES_PIPELINE) for name, program in programs.items()}
         small = {name: program for name, (program, _) in passed.items()}
-        if not has_vectors(small, named, gradient.gradients):
+        lanes = has_vectors(small, named, gradient.gradients)
+        if not lanes:
             # who calls a chunk's kernel gives it room for the gradients, in a step too
             programs["step"] = _with_role(programs["step"], gradients, "output")
             passed = {
@@ -187,6 +188,7 @@ def generate(
             assumptions=gradient.assumptions,
             optimizer=change,
             gradients=gradient.gradients,
+            lanes=lanes,
         )
         reports = {name: report for name, (_, report) in passed.items()}
         if change.rate is None:

@@ -16,8 +16,8 @@ import numpy as np
 import sympy
 from sympy import Dummy, Expr, Piecewise
 
+from derive.body_slopes import slopes
 from derive.error_bound import evaluate_with_bound
-from derive.gradient import slopes
 from derive.high_precision import precise_values
 from derive.indices import target_indices
 from derive.program import Program, Statement, Tensor, size

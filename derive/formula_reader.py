@@ -191,7 +191,7 @@ class Reader:
         close = swapped or difflib.get_close_matches(name[:40], known, n=1)
         hint = f' Did you mean "{close[0]}"?' if close else ""
         hint = f" {_ELSEWHERE[name]}" if name in _ELSEWHERE else hint
-        names = ", ".join(dict.fromkeys(known))
+        names = ", ".join(dict.fromkeys(known))  # a function may be an activation too
         return self.source.refused(
             at, f"the {what} {quoted(name)} is not known.{hint} Known: {names}"
         )

@@ -2,7 +2,8 @@
 
 from sympy import Expr, Integer, KroneckerDelta, Mul
 
-from derive.gradient import slopes, summed
+from derive.body_slopes import slopes
+from derive.gradient import summed
 from derive.indices import rename, with_fresh_sums
 from derive.program import Partial, Statement, indices_of, tensor_of
 

@@ -7,6 +7,7 @@ from itertools import product
 import sympy
 from sympy import Expr, Rational
 
+from derive.body_slopes import slopes
 from derive.check import check_program
 from derive.constancy import is_constant
 from derive.definitions import (
@@ -22,7 +23,7 @@ from derive.definitions import (
 )
 from derive.errors import InputError
 from derive.formula_tree import Definition
-from derive.gradient import gradient_program, slopes
+from derive.gradient import gradient_program
 from derive.indices import canonical, fresh, target_indices
 from derive.program import BATCH, Program, Statement, Sum, Tensor, index, size
 from derive.spec import NetworkSpec, parse_spec

@@ -13,8 +13,9 @@ from dataclasses import replace
 import sympy
 from sympy import Expr, Integer, KroneckerDelta, Mul, Symbol
 
+from derive.body_slopes import Range
 from derive.errors import InternalError
-from derive.gradient import Range, total_over
+from derive.gradient import total_over
 from derive.indices import canonical, fresh, rename
 from derive.local_derivative import local_derivative
 from derive.program import (

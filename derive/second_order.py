@@ -26,9 +26,10 @@ from dataclasses import replace
 import sympy
 from sympy import Expr, Piecewise, sign
 
+from derive.body_slopes import slopes
 from derive.check import check_program
 from derive.errors import InputError
-from derive.gradient import slopes, total_over
+from derive.gradient import total_over
 from derive.indices import canonical
 from derive.program import Program, Statement, Step, Tensor, occurrences, tensor_of
 

@@ -26,7 +26,8 @@ LONGEST_SPEC = 20_000
 
 _NAME = re.compile(r"n[a-z0-9_]*")
 _ANY_DEPTH = re.compile(r"N(?::(?P<activation>[^-]*))?")
-_INTEGER = re.compile(r"[0-9]{1,12}")
+_INTEGER = re.compile(r"[0-9]+")
+_LONGEST_SIZE = 12  # digits
 _LOSS_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 # the default output activation follows the loss
@@ -268,12 +269,13 @@ def _parse_size(text: str, size: str, offset: int, position: int) -> Size:
             f"{where} is {_quoted(size)}. Expected a positive integer, "
             "or a name such as nh (n, then a-z, 0-9 or _)",
         )
-    number = int(size)
-    if not 1 <= number <= LARGEST_SIZE:
+    is_long = len(size) > _LONGEST_SIZE
+    if is_long or not 1 <= int(size) <= LARGEST_SIZE:
+        shown = _quoted(size) if is_long else int(size)
         raise _refused(
-            text, offset, f"{where} is {number}. Expected a number from 1 to {LARGEST_SIZE}"
+            text, offset, f"{where} is {shown}. Expected a number from 1 to {LARGEST_SIZE}"
         )
-    return number
+    return int(size)
 
 
 def _definitions(texts: Sequence[str]) -> tuple[Definition, ...]:

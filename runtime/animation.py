@@ -11,13 +11,13 @@ from runtime.data.dataset import Dataset
 from runtime.decision_picture import (
     Predict,
     axis_points,
+    class_names,
     decision_plane,
     draw_points,
     refuse_other_than_planes,
-    shade,
     surface_of,
-    usual_lead,
 )
+from runtime.decision_shade import shade, usual_lead
 from runtime.errors import InputError
 from runtime.picture import set_title
 
@@ -55,7 +55,7 @@ def decision_gif(
     x, y = axis_points(dataset, _GRID)
     surfaces = [surface_of(predict, dataset, x, y) for _, predict in frames]
     gaps = not all(np.isfinite(surface).all() for surface in surfaces)
-    largest = usual_lead(surfaces[-1])
+    largest, names = usual_lead(surfaces[-1]), class_names(dataset)
     images: list[NDArray[np.uint8]] = []
     with decision_plane(dataset, x, y, gaps=gaps) as (figure, axes, bar):
         figure.set_dpi(_DPI)
@@ -66,7 +66,7 @@ def decision_gif(
             for artist in (*axes.images, *lines):
                 artist.remove()
             bar.clear()
-            shade(axes, bar, x, y, surface, dataset, probabilities=probabilities, largest=largest)
+            shade(axes, bar, x, y, surface, names, probabilities=probabilities, largest=largest)
             set_title(figure, title)
             canvas.draw()
             images.append(np.array(canvas.buffer_rgba())[..., :3])

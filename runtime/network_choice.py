@@ -1,9 +1,9 @@
 """Which network is trained on a set, and whether it can be."""
 
 from collections.abc import Callable
-from itertools import pairwise
 
 from codegen.compressed_rows import network_takes_rows
+from codegen.emit.block_layout import entries_of
 from derive.spec import NetworkSpec
 from runtime import machine
 from runtime.blocks.streamed import AnyDataset
@@ -109,5 +109,4 @@ def too_large(network: NetworkSpec) -> InputError:
 
 def parameter_count(network: NetworkSpec) -> int:
     """Return the number of weights and biases."""
-    sizes = [int(size) for size in network.sizes]
-    return sum(n * (m + 1) for m, n in pairwise(sizes))
+    return entries_of([int(size) for size in network.sizes])

@@ -66,26 +66,16 @@ def gains_by_units(sizes: Sequence[int]) -> bool:
 
 
 def entries_of(sizes: Sequence[int]) -> int:
-    """Return how many entries the parameters of a network have."""
+    """Return how many entries the parameters of a network have: its weights and biases."""
     return sum(units * (inputs + 1) for inputs, units in pairwise(sizes))
 
 
-def fits(programs: Mapping[str, KernelProgram], most: int = MOST_PARAMETERS) -> bool:
-    """Whether the kernels of a network can be those of vectors, and its parameters are so few.
+def holds_units_and_samples(programs: Mapping[str, KernelProgram]) -> bool:
+    """Whether kernels can be those of vectors: they hold units and samples, and nothing else.
 
-    A sum over samples takes a row of memory for each entry of a parameter, and three operations
-    a sample block to be reduced; BLAS takes some microseconds a product before it multiplies.
-    In float32, with samples in lanes, a step of 756 entries took 1.1 µs with vectors and 12.8
-    with loops and BLAS for 10 samples, 8.0 and 20.6 for 100; one of 3,300 entries 5.0 and 14.8
-    for 10 samples, and the same for 100. So `MOST_PARAMETERS` is on the safe side. Loops are also
-    chosen where a kernel holds anything else than units and samples, and for a module with a
-    Hessian-vector product, whose tangents of the parameters have no place yet.
+    A module with a Hessian-vector product cannot: tangents of the parameters have no place yet.
     """
-    if "hvp" in programs:
-        return False
-    buffers = {b.name: b for program in programs.values() for b in program.buffers}
-    entries = sum(_entries(b.shape) for b in buffers.values() if b.role == "parameter")
-    return entries <= most and all(
+    return "hvp" not in programs and all(
         _is_of_units_and_samples(program, node)
         for program in programs.values()
         for node in program.nodes
@@ -112,10 +102,6 @@ def extents_of(program: KernelProgram, node: Contract | Reduce) -> dict[str, Ext
     """Return the extent of every axis of a node."""
     used = [node.left, node.right] if isinstance(node, Contract) else list(loads(node.value))
     return program.extents(*used, Load(node.out, node.out_axes))
-
-
-def _entries(shape: tuple[int | str, ...]) -> int:
-    return prod(int(extent) for extent in shape)
 
 
 @final

@@ -177,24 +177,13 @@ class CBlockKernel(BlockKernel):
             body = opened(axis, extent, body, depth + number)
         self.lines[before:] = body
 
-    def keep(self, out: Load, value: str, group: list[Node], depth: int) -> None:
-        """Write a value to where the nodes after this one read it."""
-        name = out.buffer
-        variable = self.variable(name)
-        readers = [node for node in self.program.nodes if name in reads(node)]
-        alone = not units_of(self.program, out)  # one vector, which stays in a variable
-        within = alone or (all(node in group for node in readers) and len(out.axes) == 2)
-        if within and name not in self.program.outputs:
-            if value != variable:
-                self.add(depth, f"lanes {variable} = {value};")
-            self.known[name] = variable
-            return
-        if any(node in group for node in readers) and value != variable:
-            self.add(depth, f"lanes {variable} = {value};")
-            value = variable
-        self.add(depth, f"{self.place(out)} = {value};")
-        if value == variable:
-            self.known[name] = variable
+    def define(self, depth: int, variable: str, value: str) -> None:
+        """Write a line that gives a value to a new variable."""
+        self.add(depth, f"lanes {variable} = {value};")
+
+    def store(self, depth: int, place: str, value: str) -> None:
+        """Write a line that writes a value to a place in memory."""
+        self.add(depth, f"{place} = {value};")
 
     def named(self, value: Value, depth: int) -> Value:
         """Write what a value uses twice to variables; return the value in these."""

@@ -6,9 +6,10 @@ on blocks of entries at a time.
 """
 
 from collections.abc import Collection, Mapping
-from math import prod
+from dataclasses import dataclass
+from typing import final
 
-from codegen.emit.block_layout import extents_of
+from codegen.emit.block_layout import LANES, extents_of, rows_of
 from codegen.emit.c_blocks import function_head, opened
 from codegen.emit.c_values import Writer
 from codegen.emit.lanes import fixed_at
@@ -35,7 +36,9 @@ from codegen.kernel import (
 )
 
 INDENT = "    "
-CHUNK = 128  # samples: whole vectors of any processor, and a batch of usual size
+# samples, where the C compiler is told no other number: whole vectors of any processor, and a
+# batch of usual size
+CHUNK = 128
 _PURPOSES = {
     "forward": "Write the output of some samples.",
     "loss": "Return the mean loss of some samples.",
@@ -59,9 +62,31 @@ def chunk_function(program: KernelProgram, first: dict[str, int], gradients: dic
     return _Kernel(program, first, gradients).source()
 
 
-def work_rows(program: KernelProgram, gradients: Collection[str]) -> int:
-    """Return how many rows of a chunk's numbers a programme needs for its tensors."""
-    return sum(_rows(shape) for shape in _work(program, gradients).values())
+@final
+@dataclass(frozen=True, slots=True)
+class Space:
+    """How much memory tensors take: rows of a chunk's numbers, and numbers beside them.
+
+    The latter are a multiple of all LANES that a processor may have, so that vectors begin whole
+    behind them.
+    """
+
+    rows: int = 0
+    numbers: int = 0
+
+    def __add__(self, other: "Space") -> "Space":
+        return Space(self.rows + other.rows, self.numbers + other.numbers)
+
+    def __str__(self) -> str:
+        """Return how many vectors that is, in C."""
+        parts = [f"{self.rows} * ROW"] if self.rows else []
+        parts += [f"{self.numbers} / LANES"] if self.numbers else []
+        return " + ".join(parts) or "0"
+
+
+def work_space(program: KernelProgram, gradients: Collection[str]) -> Space:
+    """Return the memory that a programme needs for its tensors."""
+    return sum((_space(shape) for shape in _work(program, gradients).values()), Space())
 
 
 def _work(program: KernelProgram, gradients: Collection[str]) -> dict[str, tuple[int | str, ...]]:
@@ -83,9 +108,9 @@ def _is_inside(program: KernelProgram, buffer: Buffer) -> bool:
     return buffer.name not in program.outputs or program.name != "forward"
 
 
-def _rows(shape: tuple[int | str, ...]) -> int:
-    units = prod(int(extent) for extent in shape if extent != BATCH)
-    return units if BATCH in shape else -(-units // CHUNK)
+def _space(shape: tuple[int | str, ...]) -> Space:
+    units = rows_of(shape)
+    return Space(rows=units) if BATCH in shape else Space(numbers=-(-units // LANES) * LANES)
 
 
 class _Kernel:
@@ -132,14 +157,14 @@ class _Kernel:
             head.append(f"{INDENT}const T *{name} = params + {self.first[name]};")
         for name in outputs:
             head.append(f"{INDENT}T *{name} = grads + {self.first[self.gradients[name]]};")
-        row = 0
+        taken = Space()
         for name, shape in work.items():
-            place = f"work + {row} * ROW" if row else "work"
+            place = "work" if taken == Space() else f"work + {taken}"
             if BATCH in shape:
                 head.append(f"{INDENT}lanes *{name} = {place};  // {_shape(shape)}")
             else:
                 head.append(f"{INDENT}T *{name} = (T *)({place});  // {_shape(shape)}")
-            row += _rows(shape)
+            taken += _space(shape)
         tail = [f"{INDENT}return {', '.join(scalars)};"] if scalars else []
         return "\n".join([*head, *self.lines, *tail, "}"]) + "\n"
 

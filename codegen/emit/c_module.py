@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from itertools import accumulate
 from math import prod
 
-from codegen.emit.block_kernels import has_vectors, layout_of
+from codegen.emit.block_kernels import layout_of
 from codegen.emit.block_layout import Layout
 from codegen.emit.c_blocks import CBlockKernel
 from codegen.emit.c_functions import function_sources, literal
-from codegen.emit.c_loops import CHUNK, chunk_function, work_rows
+from codegen.emit.c_loops import CHUNK, Space, chunk_function, work_space
 from codegen.emit.c_optimizer import values_of_step
 from codegen.emit.c_optimizer_interface import c_placeholders, copied, main_eta
 from codegen.emit.c_unit_lanes import CUnitKernel, between_macros, copy_functions
@@ -50,6 +50,7 @@ def c_source(
     assumptions: tuple[str, ...],
     optimizer: Optimizer,
     gradients: Mapping[str, str],
+    lanes: bool,
 ) -> tuple[str, str]:
     """Return the text of the source file and of its header.
 
@@ -70,12 +71,13 @@ def c_source(
         What the module trains with.
     gradients
         Name of each parameter's gradient.
+    lanes
+        Whether kernels are those of vectors, and their programmes so.
     """
     dtype = programs["forward"].dtype
     updates = [node for node in programs["step"].nodes if isinstance(node, Update)]
     one_hot = ONE_HOT in assumptions
-    small = has_vectors(programs, parameters, gradients)
-    layout = layout_of(programs, parameters, gradients) if small else None
+    layout = layout_of(programs, parameters, gradients) if lanes else None
     turned = bool(layout and layout.by_columns)
     values = {
         "prefix": prefix,
@@ -89,7 +91,7 @@ def c_source(
         "entries": str(sum(map(prod, parameters.values()))),
         "where_checked": "" if one_hot else ": not asked for by this loss",
         "if_one_hot": ", and where a row of y does not sum to 1" if one_hot else "",
-        "chunk": str(_BLOCK_CHUNK if small else CHUNK),
+        "chunk": str(_BLOCK_CHUNK if lanes else CHUNK),
         **c_placeholders(
             optimizer, prefix, [formula for u in updates for formula in u.origin], turned=turned
         ),
@@ -100,7 +102,6 @@ def c_source(
     if layout:
         kind = CUnitKernel if layout.units_in_lanes else CBlockKernel
         kernels = [kind(programs[name], layout).source() for name in _CALLS]
-        values["work_rows"] = "0"
         values |= _sums(layout)
         values |= _steps(layout)
     else:
@@ -108,8 +109,13 @@ def c_source(
         first = dict(zip(parameters, starts, strict=False))
         of_parameter = {gradient: name for name, gradient in gradients.items()}
         kernels = [chunk_function(programs[name], first, of_parameter) for name in _CALLS]
-        rows = [work_rows(programs[name], of_parameter) + sizes[-1] for name in _CALLS]
-        values["work_rows"] = str(max(rows))
+        spaces = [work_space(programs[name], of_parameter) for name in _CALLS]
+        work = Space(
+            rows=max(space.rows for space in spaces)
+            + sizes[-1],  # the output of forward lies before
+            numbers=max(space.numbers for space in spaces),
+        )
+        values["work"] = str(work)
     values |= {
         f"{name}_arguments": ", ".join(_passed(kernel))
         for name, kernel in zip(_CALLS, kernels, strict=True)
@@ -124,12 +130,12 @@ def c_source(
         fill("c_support", values),
         _FUNCTIONS if called else "",
         *function_sources(called, dtype),
-        "" if small else fill("c_products", values),
+        "" if lanes else fill("c_products", values),
         fill("c_unit_lanes", values) if layout and layout.units_in_lanes else "",
         _KERNELS,
         *kernels,
         fill("c_output", values),
-        fill("c_blocks" if small else "c_chunks", values),
+        fill("c_blocks" if lanes else "c_chunks", values),
         fill("c_interface", values),
     ]
     if sizes[0] == _PLANE and sizes[-1] <= _RINGS:

@@ -6,8 +6,6 @@ from codegen.emit.loop_lines import INDENT, LoopLines
 from codegen.emit.values import text
 from codegen.kernel import BATCH, Buffer, Contract, Load
 
-TRAINING = ("step", "loss")  # kernels that a training calls again and again
-
 
 class CallLines(LoopLines):
     """The lines of products by calls; those by loops are `codegen.emit.loops`'."""
@@ -27,10 +25,9 @@ class CallLines(LoopLines):
         transpose_left = self.stored(left) != (rows, node.axis)
         transpose_right = self.stored(right) != (node.axis, columns)
         alpha = text(node.alpha, self.place)
-        product = "_product" if self.program.name in TRAINING else "_gemm"
         self.add(
             1,
-            f"{product}({transpose_left}, {transpose_right}, {alpha}, "
+            f"{self.multiply}({transpose_left}, {transpose_right}, {alpha}, "
             f"{self.part(left, rows)}, {self.part(right, rows)}, {beta}, {self.part(out, rows)})",
         )
 

@@ -301,16 +301,24 @@ class _Kernel:
         inside = alone or (all(node in group for node in readers) and len(out.axes) == 2)
         if inside and name not in self.program.outputs:
             if value != variable:
-                self.add(depth, f"{variable} = {value}")
+                self.define(depth, variable, value)
             self.known[name] = variable
             return
         if any(node in group for node in readers):
             if value != variable:
-                self.add(depth, f"{variable} = {value}")
+                self.define(depth, variable, value)
             value = variable
-        self.add(depth, f"{self.place(out)} = {value}")
+        self.store(depth, self.place(out), value)
         if value == variable:
             self.known[name] = variable
+
+    def define(self, depth: int, variable: str, value: str) -> None:
+        """Write a line that gives a value to a new variable."""
+        self.add(depth, f"{variable} = {value}")
+
+    def store(self, depth: int, place: str, value: str) -> None:
+        """Write a line that writes a value to a place in memory."""
+        self.add(depth, f"{place} = {value}")
 
     def variable(self, name: str) -> str:
         """Return the name of the variable that holds an entry of a buffer."""

@@ -20,6 +20,7 @@ from codegen.kernel import (
 from codegen.sharing import Split
 
 SHARED = "step"  # the programme that threads share
+TRAINING = ("step", "loss")  # kernels that a training calls again and again
 LANES = 16
 INDENT = "    "
 
@@ -27,9 +28,19 @@ INDENT = "    "
 class LoopLines:
     """The lines of one kernel while they are written, by `codegen.emit.loops`."""
 
-    def __init__(self, program: KernelProgram, change: Change | None = None) -> None:
+    def __init__(
+        self,
+        program: KernelProgram,
+        change: Change | None = None,
+        *,
+        name: str | None = None,
+        multiply: str | None = None,
+    ) -> None:
         self.program = program
         self.change = change
+        self.name = name or program.name
+        is_training = program.name in TRAINING
+        self.multiply = multiply or ("_product" if is_training else "_gemm")
         self.lines: list[str] = []
         self.told: set[str] = set()
         self.buffers = {buffer.name: buffer for buffer in program.buffers}

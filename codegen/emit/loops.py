@@ -37,12 +37,32 @@ from codegen.sharing import Meetings, split_of
 MOST_UNROLLED = 16  # terms of a sum that is one loop for each sample
 
 
-def kernel_source(program: KernelProgram, change: Change | None = None) -> str:
+def kernel_source(
+    program: KernelProgram,
+    change: Change | None = None,
+    *,
+    name: str | None = None,
+    multiply: str | None = None,
+) -> str:
     """Return the function that runs a programme, and the one that makes its workspace.
 
-    With `change`, it then changes the parameters by the gradients that it has computed.
+    Parameters
+    ----------
+    program
+        What it computes.
+    change
+        How it then changes the parameters by the gradients that it has computed.
+    name
+        What they are called, ``_name`` and ``_name_work``, if not as the programme is.
+    multiply
+        The function that multiplies matrices, if not the one for a kernel of that programme.
     """
-    return _Kernel(program, change).source()
+    return _Kernel(program, change, name=name, multiply=multiply).source()
+
+
+def kernel_arguments(program: KernelProgram) -> list[str]:
+    """Return what the function that runs a programme is given, in order."""
+    return _Kernel(program).arguments()
 
 
 @final
@@ -61,42 +81,53 @@ class _Kernel(CallLines):
         if self.is_shared:
             self.add(1, "_meet(team)")
         parameters = [b.name for b in program.buffers if b.role == "parameter"]
-        inputs = kernel_inputs(program)
         work = [b.name for b in work_buffers(program)]
-        outputs = [name for name in program.outputs if self.buffers[name].shape]
-        outputs = [name for name in outputs if self.buffers[name].role == "output"]
         scalars = [name for name in program.outputs if not self.buffers[name].shape]
-        arguments = ["params", *inputs, *outputs, "work", *kernel_numbers(program)]
-        arguments += self.change.arguments if self.change is not None else ()
-        head = [
-            "@_kernel",
-            f"def _{program.name}({', '.join(arguments)}):",
-            f"{INDENT}{tuple_text(parameters)} = params",
-        ]
+        head = ["@_kernel", f"def _{self.name}({', '.join(self.arguments())}):"]
+        if (weights := sparse_weights(program)) is not None:
+            head.append(
+                f"{INDENT}nonzeros, (chosen, following), {self.by_input(weights)}, room = sparse"
+            )
+        head.append(f"{INDENT}{tuple_text(parameters)} = params")
         if work:
             arrays = [*work, *(self.change.work if self.change is not None else ())]
             head.append(f"{INDENT}{tuple_text(arrays)} = work")
         head += [INDENT + line for line in self.change.head] if self.change is not None else []
-        batched = [n for n in (*inputs, *outputs, *work) if BATCH in self.buffers[n].shape]
-        if (weights := sparse_weights(program)) is not None:
-            head[1:2] = [
-                f"def _{program.name}({', '.join([*arguments, 'sparse'])}):",
-                f"{INDENT}nonzeros, (chosen, following), {self.by_input(weights)}, room = sparse",
-            ]
+        batched = [*kernel_inputs(program), *self.outputs(), *work]
+        batched = [n for n in batched if BATCH in self.buffers[n].shape]
+        if weights is not None:
             batched = [n for n in batched if not self.buffers[n].batch_first]  # X may be empty
         if batched:  # a constant result needs no samples
             first = self.buffers[batched[0]]
             axis = 0 if first.batch_first else len(first.shape) - 1
             head.append(f"{INDENT}n = {first.name}.shape[{axis}]")
         if self.is_shared:
-            head[1] = head[1].replace("):", ", team):")
             head.append(f"{INDENT}begin, end = _share(n, LANES, team)  # this thread's samples")
             head.append(f"{INDENT}samples = range(np.uint64(begin), np.uint64(end))")
         tail = [f"{INDENT}return {', '.join(scalars)}"] if scalars else []
         return "\n".join([*head, *self.lines, *tail, "", "", *self.workspace()]) + "\n"
 
+    def outputs(self) -> list[str]:
+        """Return the arrays that the kernel is given to write its results to."""
+        arrays = [name for name in self.program.outputs if self.buffers[name].shape]
+        return [name for name in arrays if self.buffers[name].role == "output"]
+
+    def arguments(self) -> list[str]:
+        """Return what the kernel is given."""
+        program = self.program
+        return [
+            "params",
+            *kernel_inputs(program),
+            *self.outputs(),
+            "work",
+            *kernel_numbers(program),
+            *(self.change.arguments if self.change is not None else ()),
+            *(["sparse"] if sparse_weights(program) is not None else []),
+            *(["team"] if self.is_shared else []),
+        ]
+
     def workspace(self) -> list[str]:
-        name = self.program.name
+        name = self.name
         arrays = []
         for buffer in work_buffers(self.program):
             shape = ", ".join("n" if extent == BATCH else str(extent) for extent in buffer.shape)

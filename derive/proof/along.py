@@ -8,9 +8,7 @@ slopes of its results must be the products with the Hessian, entry by entry. The
 knows nothing of how these came about.
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -19,12 +17,11 @@ from sympy import Add, Expr, Integer, Symbol, diff
 from derive.program import MaxOver, Program, Statement
 from derive.proof.algebra import Algebra
 from derive.proof.attempt import Verdict, attempt, left_out
-from derive.proof.claim import Claim, Status
+from derive.proof.claim import Claim
 from derive.proof.degree import chance_of_luck_along
 from derive.proof.explicit import Explicit, Place, small_sizes
-from derive.proof.modular import METHOD, MOST_ENTRIES, at_points, drawn
+from derive.proof.modular import METHOD, MOST_ENTRIES, claims_at_points, drawn
 from derive.proof.prime import PRIME, Prime
-from derive.proof.reach import OutOfReachError
 from derive.proof.tangent import Entries, Tangents
 
 EXACT = "second order, statement by statement"
@@ -161,43 +158,17 @@ def along_check(program: Program, sizes: dict[Symbol, int] | None = None) -> tup
     products = program.hessian_products
     if not products:
         return ()
-    start = perf_counter()
     explicit = Explicit(program, small_sizes(program) if sizes is None else sizes)
-    if explicit.count() > MOST_ENTRIES:
-        reason = f"more than {MOST_ENTRIES} entries"
-        return (left_out(MODULAR, products.values(), reason),)
-    try:
-        wrong, patterns = at_points(partial(_at_a_point, explicit))
-        luck = chance_of_luck_along(explicit, products)
-    except OutOfReachError as error:
-        return (left_out(MODULAR, products.values(), str(error)),)
-    seconds = (perf_counter() - start) / len(products)
-    return tuple(_claims(explicit, products, wrong, patterns, luck, seconds))
-
-
-def _claims(
-    explicit: Explicit,
-    products: Mapping[str, str],
-    wrong: set[str],
-    patterns: int,
-    luck: float,
-    seconds: float,
-) -> Iterator[Claim]:
-    method = f"{METHOD} of the gradient, along a random direction"
-    method += f", for {patterns} patterns of comparisons" if patterns else ""
-    for name, product in products.items():
-        status: Status = "failed" if name in wrong else "checked"
-        yield Claim(
-            claim=f"{product} is how d{name} changes along every direction",
-            method=method,
-            status=status,
-            rung=MODULAR,
-            about=product,
-            sizes=explicit.sizes_text(),
-            reason="another change was found" if name in wrong else "",
-            error_bound=luck,
-            seconds=seconds,
-        )
+    return claims_at_points(
+        explicit,
+        products,
+        partial(_at_a_point, explicit),
+        lambda: chance_of_luck_along(explicit, products),
+        rung=MODULAR,
+        method=f"{METHOD} of the gradient, along a random direction",
+        claim="{result} is how d{name} changes along every direction",
+        reason="another change was found",
+    )
 
 
 def _at_a_point(explicit: Explicit, prime: Prime) -> set[str]:

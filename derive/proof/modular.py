@@ -6,7 +6,7 @@ a wrong gradient passes with a chance that is bounded and stated (`chance_of_luc
 cotangents of the output are given, they take the place of the loss.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any, final
 
@@ -15,7 +15,7 @@ from sympy import Symbol
 
 from derive.program import ONE_HOT, Program, Tensor
 from derive.proof.attempt import left_out
-from derive.proof.claim import Claim, Status
+from derive.proof.claim import Claim
 from derive.proof.degree import chance_of_luck
 from derive.proof.explicit import Explicit, Place, small_sizes
 from derive.proof.prime import PRIME, NoSuchPointError, Prime
@@ -46,43 +46,70 @@ def modular_check(program: Program, sizes: dict[Symbol, int] | None = None) -> t
         One for each parameter, and for each input that is differentiated; a single one, not
         attempted, where something is out of reach.
     """
-    start = perf_counter()
     explicit = Explicit(program, small_sizes(program) if sizes is None else sizes)
     wanted = wanted_gradients(program)
-    if explicit.count() > MOST_ENTRIES:
-        return (left_out(RUNG, wanted.values(), f"more than {MOST_ENTRIES} entries"),)
-    try:
-        wrong, patterns = at_points(lambda prime: _Point(explicit, wanted, prime).wrong)
-        luck = chance_of_luck(explicit, ends(program), tuple(wanted.values()))
-    except OutOfReachError as error:
-        return (left_out(RUNG, wanted.values(), str(error)),)
-    seconds = (perf_counter() - start) / max(1, len(wanted))
-    return tuple(_claims(explicit, wanted, wrong, patterns, luck, seconds))
+    return claims_at_points(
+        explicit,
+        wanted,
+        lambda prime: _Point(explicit, wanted, prime).wrong,
+        lambda: chance_of_luck(explicit, ends(program), tuple(wanted.values())),
+        rung=RUNG,
+        method=f"{METHOD} at a random point",
+        claim="{result} gives the slope along every direction in {name}",
+        reason="another slope was found",
+    )
 
 
-def _claims(
+def claims_at_points(
     explicit: Explicit,
-    wanted: dict[str, str],
-    wrong: set[str],
-    patterns: int,
-    luck: float,
-    seconds: float,
-) -> Iterator[Claim]:
-    method = f"{METHOD} at a random point"
+    results: Mapping[str, str],
+    wrong_at: Callable[[Prime], set[str]],
+    luck: Callable[[], float],
+    *,
+    rung: str,
+    method: str,
+    claim: str,
+    reason: str,
+) -> tuple[Claim, ...]:
+    """Check results at random points modulo a prime; return a claim for each.
+
+    Parameters
+    ----------
+    explicit
+        The programme, written out.
+    results
+        What is checked, by the names of the tensors that it is about.
+    wrong_at
+        As for `at_points`; the names are those of `results`.
+    luck
+        Returns the chance that a wrong result passes.
+    rung, method, claim, reason
+        As in `Claim`: `claim` with ``{name}`` and ``{result}`` in it, `reason` of what is wrong.
+    """
+    start = perf_counter()
+    if explicit.count() > MOST_ENTRIES:
+        return (left_out(rung, results.values(), f"more than {MOST_ENTRIES} entries"),)
+    try:
+        wrong, patterns = at_points(wrong_at)
+        bound = luck()
+    except OutOfReachError as error:
+        return (left_out(rung, results.values(), str(error)),)
+    seconds = (perf_counter() - start) / max(1, len(results))
     method += f", for {patterns} patterns of comparisons" if patterns else ""
-    for name, gradient in wanted.items():
-        status: Status = "failed" if name in wrong else "checked"
-        yield Claim(
-            claim=f"{gradient} gives the slope along every direction in {name}",
+    return tuple(
+        Claim(
+            claim=claim.format(name=name, result=result),
             method=method,
-            status=status,
-            rung=RUNG,
-            about=gradient,
+            status="failed" if name in wrong else "checked",
+            rung=rung,
+            about=result,
             sizes=explicit.sizes_text(),
-            reason="another slope was found" if name in wrong else "",
-            error_bound=luck,
+            reason=reason if name in wrong else "",
+            error_bound=bound,
             seconds=seconds,
         )
+        for name, result in results.items()
+    )
 
 
 def wanted_gradients(program: Program) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, final
 import numpy as np
 
 from codegen.compile import compile_module, keep_compiled
-from codegen.emit.loops import kernel_source
+from codegen.emit.loops import kernel_arguments, kernel_source
 from codegen.emit.tiles import tile_rows
 from codegen.kernel import BATCH, Buffer, Contract, KernelProgram, reads
 from codegen.product_choice import ProductChoice, product_choices
@@ -20,8 +20,8 @@ from runtime.bench.workload import Workload
 from runtime.errors import InputError
 
 _LEAST = 5e-3  # seconds that a figure is the mean of, at least
-# what a kernel calls in the place of `_product`, which is one or the other
-_CALLS = {"own": "_own_gemm(", "blas": "_gemm("}
+# what multiplies matrices, by way; a kernel calls `_product`, which is one or the other
+_CALLS = {"own": "_own_gemm", "blas": "_gemm"}
 
 
 @final
@@ -113,26 +113,20 @@ def _compiled(
     texts = [source.text]
     for number, node in enumerate(nodes):
         for way in WAYS:
-            name = f"_{way}_{number}"
-            text = kernel_source(_alone(step, node, way))
-            text = text.replace("_step(", f"{name}(").replace("_step_work(", f"{name}_work(")
-            if way != "loops":
-                text = text.replace(" _product(", f" {_CALLS[way]}")
-            taken = _arguments(text, name)
+            name = f"{way}_{number}"
+            program = _alone(step, node, way)
+            text = kernel_source(program, name=name, multiply=_CALLS.get(way))
+            taken = ", ".join(kernel_arguments(program))
             again = [
                 "@_entry",
-                f"def {name}_again(times, {', '.join(taken)}):",
+                f"def _{name}_again(times, {taken}):",
                 "    for _ in range(times):",
-                f"        {name}({', '.join(taken)})",
+                f"        _{name}({taken})",
             ]
             texts += [text, "\n".join(again) + "\n"]
     module = compile_module(replace(source, text="\n\n".join(texts)))
     module._place_products()
     return module
-
-
-def _arguments(text: str, name: str) -> list[str]:
-    return text.split(f"def {name}(", 1)[1].split("):", 1)[0].split(", ")
 
 
 class _Run:
@@ -150,7 +144,7 @@ class _Run:
     ) -> None:
         program = _alone(step, node, way)
         self._function = getattr(module, f"{name}_again")
-        taken = _arguments(kernel_source(program), "_step")
+        taken = kernel_arguments(program)
         held = dict(_matrices(module, program, batch))
         held["params"] = tuple(held[b.name] for b in program.buffers if b.role == "parameter")
         held["eta"] = module.DTYPE(1e-6)

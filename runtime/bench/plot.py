@@ -90,7 +90,8 @@ def bench_figure(result: BenchResult, canvas: "Figure") -> "Axes":
     axes.tick_params(axis="y", length=0)
     threads = f"{result.threads} thread{'s' * (result.threads != 1)}"
     threads += ", @1: one" if result.threads > 1 else ""
-    axes.set_xlabel(f"µs per step ({threads}); median, least to most of {result.repeats}")
+    label = f"µs per step ({threads}); median, least to most of {result.repeats}"
+    axes.set_xlabel(f"{label}, on a busy machine" if result.disturbed else label)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     work = result.work
     set_title(canvas, f"{work.data}: {work.spec}, batch {work.batch}, {work.dtype}")

@@ -7,6 +7,7 @@ from typing import Any, final
 
 from runtime.bench.floors import Floors
 from runtime.bench.memory import input_bytes
+from runtime.bench.others import IDLE
 from runtime.bench.peers import OURS
 from runtime.bench.spread import Spread, figure
 from runtime.bench.workload import Workload
@@ -15,7 +16,6 @@ _TIMED = (
     "gradwright", "numba", "llvmlite", "scipy", "numpy", "torch", "jax", "jaxlib",
     "scikit-learn", "python",
 )  # fmt: skip
-_DISTURBED = 0.1  # processors used by others, from which figures are called rough
 
 
 @final
@@ -95,8 +95,16 @@ class BenchResult:
 
     @property
     def disturbed(self) -> bool:
-        """Whether other programmes used so much that the figures are rough."""
-        return self.others is not None and self.others > _DISTURBED
+        """Whether the machine was busy with other programmes, so that no figure is reliable."""
+        return self.others is not None and self.others > IDLE
+
+    @property
+    def disturbance(self) -> str:
+        """What is to be said of a disturbed run."""
+        return (
+            f"the machine was busy: other programmes used {self.others:.2f} processors meanwhile, "
+            "so these figures are not to be trusted; run it again on an idle machine"
+        )
 
     def microseconds_per_step(self, contender: str) -> Spread:
         """Return the time of a step, shuffles and the call itself included."""
@@ -177,6 +185,7 @@ class BenchResult:
             "differs": dict(self.differs),
             "left_out": dict(self.left_out),
             "processors_used_by_others": self.others,
+            "disturbed": self.disturbed,
             "busy": self.busy,
             "versions": dict(self.versions),
             "platform": dict(self.platform),
@@ -257,6 +266,7 @@ class BenchResult:
             f"{platform['cpu']}, {platform['system']} {platform['release']}, {threads}, "
             f"{bound if self.processors else 'not bound to a processor'}",
             versions,
+            *([self.disturbance] if self.disturbed else []),
         ]
 
 

@@ -2,11 +2,12 @@
 
 import contextlib
 import importlib.util
+import math
 import os
 import tempfile
 import time
 from base64 import b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -18,6 +19,7 @@ from runtime.bench.busy import busy_processes
 from runtime.bench.floors import Floors
 from runtime.bench.machine import MACHINE
 from runtime.bench.memory import LEAST, input_bytes
+from runtime.bench.others import PATIENCE, Patience, Waiting, machine_seconds
 from runtime.bench.peers import ON_REQUEST, ONE_THREAD, OURS, PEERS, difference, why_not
 from runtime.bench.process import Process
 from runtime.bench.result import BenchResult
@@ -26,9 +28,6 @@ from runtime.errors import InputError, RunError
 from runtime.run_record import platform_facts
 
 TURN = 0.2  # seconds that a turn lasts at least: short runs are repeated within it
-PATIENCE = 20.0  # seconds in all to wait until the machine is idle
-_WINDOW = 0.1  # seconds; processor time is counted in hundredths
-_IDLE = 0.1  # processors in use by others
 # how far contenders may lie apart after one epoch: far above rounding, far below a mistake
 _APART = {"float32": 1e-3, "float64": 1e-9}
 
@@ -50,17 +49,21 @@ def run_bench(
     l2: float = 0.0,
     labels: str = "one-hot",
     busy: int = 0,
+    wait: float = PATIENCE,
+    memory: bool = True,
     offline: bool = False,
     say: Say | None = None,
+    tell_waiting: Callable[[Waiting | None], object] | None = None,
 ) -> BenchResult:
     """Time training by our kernels and by others, in turn, on the same work.
 
     All start from the same parameters and use the same data. First each trains an epoch in
     one given order, and must come to the same parameters. Then they take turns: ours, the
     first peer, the second, ours again, …, so that a drift of the machine meets all alike.
-    Before a turn others are waited for to leave the machine alone, some seconds in all. In
-    the turns each shuffles for itself, as it would in earnest. Last in each turn the machine
-    itself is measured: the products in BLAS, and multiply-adds at their peak.
+    Before a turn others are waited for to leave the machine alone; if they do not, it is measured
+    all the same, and the result says that the machine was busy. In the turns each shuffles for
+    itself, as it would in earnest. Last in each turn the machine itself is measured: the products
+    in BLAS, and multiply-adds at their peak.
 
     Parameters
     ----------
@@ -84,11 +87,19 @@ def run_bench(
     loss, define, l2
         As for `derive.parse_spec`.
     busy
-        How many processes keep the contenders' processors busy beside them, in all turns.
+        How many processes keep the contenders' processors busy beside them, in all turns; then
+        nobody is waited for.
+    wait
+        Seconds in all to wait until other programmes leave the machine alone.
+    memory
+        Whether to measure the memory of training, where inputs are many: each contender starts
+        once more for that.
     offline
         Never download MNIST.
     say
         Called with what happens next.
+    tell_waiting
+        Called once a second with whom it waits for, and with None when that is over.
 
     Raises
     ------
@@ -99,10 +110,13 @@ def run_bench(
         If contenders do not come to the same parameters, or one is killed.
     """
     say = say or _say_nothing
+    tell_waiting = tell_waiting or _say_nothing
     if repeats < 1:
         raise InputError(f"repeats: {repeats}. Expected a number from 1.")
     if busy < 0:
         raise InputError(f"busy: {busy}. Expected a number from 0.")
+    if not 0 <= wait < math.inf:
+        raise InputError(f"wait: {wait}. Expected seconds, 0 or more.")
     processors = _choose_processors(threads)
     if against is not None:
         _check_known(against)
@@ -147,30 +161,23 @@ def run_bench(
             elif difference(name, work) is None:
                 disagreement[label] = _apart(label, params, ours, work)
         say(f"starting {OURS} again, with its kernels in the cache")
-        options: dict[str, Any] = {"offline": True, "cache": cache}
-        with Process(OURS, work, threads=threads, processors=processors, **options) as again:
+        options: dict[str, Any] = {
+            "threads": threads, "processors": processors, "offline": True, "cache": cache,
+        }  # fmt: skip
+        with Process(OURS, work, **options) as again:
             cached = _first_epoch(again, work)[1], again.facts
-        memory: dict[str, int] = {}
-        if input_bytes(work) >= LEAST:
-            for name, count, label in _entries((OURS, *peers), threads):
-                if label != name:
-                    continue  # one thread where there are several
-                say(f"measuring the memory of {label}")
-                with Process(
-                    name, work, threads=count, processors=processors, label=label, memory=True,
-                    **options,
-                ) as process:  # fmt: skip
-                    found = process.ask({"do": "memory"})["bytes"]
-                if found is not None:
-                    memory[label] = found
+        peaks = {}
+        if memory and input_bytes(work) >= LEAST:
+            peaks = _memory((OURS, *peers), work, options, say)
         machines = []
         counts = tuple(dict.fromkeys((threads, 1)))
         for count in counts:
             bound = processors[-count:] if processors else ()
-            machine = Process(MACHINE, work, threads=count, processors=bound, **options)
+            machine = Process(MACHINE, work, **(options | {"threads": count, "processors": bound}))
             machines.append(stack.enter_context(machine))
+        patience = Patience(0 if busy else wait, tell_waiting)
         with busy_processes(busy, processors):
-            times = _take_turns(processes, machines, repeats, say, patience=0 if busy else PATIENCE)
+            times = _take_turns(processes, machines, repeats, say, patience)
         facts = processes[0].facts
         imports = {process.label: process.facts["import_seconds"] for process in processes}
     return BenchResult(
@@ -183,7 +190,7 @@ def run_bench(
         first=first,
         generate=(facts["facts"]["generate_seconds"], cached[1]["facts"]["generate_seconds"]),
         cached_first=cached[0],
-        memory=memory,
+        memory=peaks,
         bytes_per_step=int(facts["facts"]["bytes_per_step"]),
         floors=tuple(
             Floors.of(work, count, figures)
@@ -199,7 +206,21 @@ def run_bench(
     )
 
 
-def _say_nothing(message: str) -> None:
+def _memory(
+    names: Sequence[str], work: Workload, options: Mapping[str, Any], say: Say
+) -> dict[str, int]:
+    """Return the bytes that training holds at its peak, of those of whom the system says it."""
+    peaks = {}
+    for name in names:
+        say(f"measuring the memory of {name}")
+        with Process(name, work, memory=True, **options) as process:
+            found = process.ask({"do": "memory"})["bytes"]
+        if found is not None:
+            peaks[name] = found
+    return peaks
+
+
+def _say_nothing(message: object) -> None:
     del message
 
 
@@ -231,8 +252,7 @@ def _take_turns(
     machines: Sequence[Process],
     repeats: int,
     say: Say,
-    *,
-    patience: float,
+    patience: Patience,
 ) -> _Times:
     labels = [process.label for process in processes]
     times = _Times(
@@ -241,10 +261,10 @@ def _take_turns(
     for turn in range(repeats):
         say(f"turn {turn + 1} of {repeats}")
         for process in (*processes, *machines):
-            patience -= _wait_for_others(patience)
-            used, clock = _machine_seconds(), time.perf_counter()
+            patience.wait()
+            used, clock = machine_seconds(), time.perf_counter()
             answer = process.ask({"do": "turn", "seconds": TURN})
-            used_after, elapsed = _machine_seconds(), time.perf_counter() - clock
+            used_after, elapsed = machine_seconds(), time.perf_counter() - clock
             if used is not None and used_after is not None:
                 by_others = used_after - used - answer["processor_seconds"]
                 times.others.append(max(0.0, by_others / elapsed))
@@ -254,23 +274,6 @@ def _take_turns(
             times.seconds[process.label].append(answer["seconds"])
             times.runs[process.label].append(answer["runs"])
     return times
-
-
-def _wait_for_others(patience: float) -> float:
-    """Wait until others leave the processors alone, or patience ends; return the seconds lost.
-
-    The first look is no loss.
-    """
-    began = time.perf_counter()
-    while True:
-        used, clock = _machine_seconds(), time.perf_counter()
-        if used is None or clock - began >= patience:
-            break
-        time.sleep(_WINDOW)
-        share = ((_machine_seconds() or used) - used) / (time.perf_counter() - clock)
-        if share <= _IDLE:
-            break
-    return max(0.0, time.perf_counter() - began - 1.5 * _WINDOW)
 
 
 def _choose_processors(threads: int) -> tuple[int, ...]:
@@ -357,22 +360,3 @@ def _apart(label: str, theirs: Params, ours: Params, work: Workload) -> float:
 def _relative(a: Array, b: Array) -> float:
     """Return max|a - b| / max|b|, absolute where b is all 0."""
     return float(np.abs(a - b).max() / (np.abs(b).max() or 1))
-
-
-def _machine_seconds() -> float | None:
-    """Return the processor time used by all programmes so far, on the processors we may use."""
-    if not hasattr(os, "sched_getaffinity"):  # only Linux has both
-        return None
-    try:
-        lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    ours = {f"cpu{number}" for number in os.sched_getaffinity(0)}
-    ticks = 0
-    for line in lines:
-        name, *fields = line.split()
-        if name in ours:
-            user, nice, system, idle, waiting, interrupt, soft, *_ = map(int, fields)
-            del idle, waiting
-            ticks += user + nice + system + interrupt + soft
-    return ticks / os.sysconf("SC_CLK_TCK")

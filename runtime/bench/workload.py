@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from runtime.data.sparse_rows import Inputs, SparseRows, as_array
 from runtime.errors import InputError
+from runtime.settings import MOST_EPOCHS
 
 if TYPE_CHECKING:
     from derive.spec import NetworkSpec
@@ -123,7 +124,7 @@ def workload(
     ------
     InputError
         If the target is not known, a size of the network is a name, or the batch is not
-        from 1 to the number of samples, or there are no epochs.
+        from 1 to the number of samples, or the number of epochs not from 1 to `MOST_EPOCHS`.
     """
     from derive.spec import parse_spec  # SymPy comes with it
 
@@ -142,8 +143,8 @@ def workload(
     chosen = own_batch if batch is None else batch
     if not 1 <= chosen <= samples:
         raise InputError(f"batch: {chosen}. Expected a number from 1 to {samples}, all samples.")
-    if epochs is not None and epochs < 1:
-        raise InputError(f"epochs: {epochs}. Expected at least 1.")
+    if epochs is not None and not 1 <= epochs <= MOST_EPOCHS:
+        raise InputError(f"epochs: {epochs}. Expected a number from 1 to {MOST_EPOCHS}.")
     return Workload(
         data=data,
         spec=str(spec),

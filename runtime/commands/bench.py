@@ -2,7 +2,6 @@
 
 import atexit
 import contextlib
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,13 +44,16 @@ them all.
 \b
 Every contender has a process of its own, bound to the same processors, and they
 take turns, so that only the ratios count: the peer's time over ours, turn by
-turn. Run it on a machine that is otherwise idle. The first epoch is shown apart:
-it has all that is derived, traced or compiled in it. Below the table stands
-what the machine allows: the matrix products in BLAS, and multiply-adds at their
-measured peak. With several threads everybody runs with one, too, as NAME@1.
-Where inputs have 16 MiB or more, as MNIST's, memory is measured as well: at the
-peak of an epoch, beyond what modules and compiled code take. Ours reads images
-without their zeros, as train does; the others are given arrays.
+turn. Run it on a machine that is otherwise idle: other programmes are waited
+for, a minute in all (--wait), and if they go on, the table says so. The first
+epoch is shown apart: it has all that is derived, traced or compiled in it.
+Below the table stands what the machine allows: the matrix products in BLAS, and
+multiply-adds at their measured peak. With several threads everybody runs with
+one, too, as NAME@1.
+Where inputs have 16 MiB or more, as MNIST's, memory is measured as well, but
+with --no-memory: at the peak of an epoch, beyond what modules and compiled code
+take. Ours reads images without their zeros, as train does; the others are given
+arrays.
 """
 
 
@@ -72,6 +74,14 @@ without their zeros, as train does; the others are given arrays.
     default=0,
     show_default=True,
     help="Processes that keep the contenders' processors busy beside them.",
+)
+@click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=float,
+    default=60,
+    show_default=True,
+    help="How long in all to wait until other programmes leave the machine alone.",
 )
 @click.option("--repeats", type=int, default=5, show_default=True, help="Turns of each.")
 @click.option("--batch", type=int, help="Samples per step. [circles 10, mnist and SPEC 100]")
@@ -113,6 +123,13 @@ without their zeros, as train does; the others are given arrays.
     "one is chosen.",
 )
 @click.option(
+    "--memory/--no-memory",
+    default=True,
+    show_default=True,
+    help="Measure the memory of training too, where inputs have 16 MiB or more: each contender "
+    "starts once more for that.",
+)
+@click.option(
     "--plot",
     metavar="FILE",
     shell_complete=files,
@@ -124,6 +141,7 @@ def command(
     against: str | None,
     threads: int,
     busy: int,
+    wait: float,
     repeats: int,
     batch: int | None,
     epochs: int | None,
@@ -136,6 +154,7 @@ def command(
     format_: str,
     ranks: bool,
     products: bool,
+    memory: bool,
     plot: str | None,
 ) -> None:
     """Time training by generated kernels against other tools.
@@ -145,7 +164,9 @@ def command(
     included, evaluation is not.
     """
     if products and not ranks:
-        _refuse_beside("--products", "against", "busy", "sparse", "epochs", "plot")
+        _refuse_beside(
+            "--products", "against", "busy", "wait", "sparse", "epochs", "memory", "plot"
+        )
     if ranks:
         _bench_ranks(
             target,
@@ -173,11 +194,14 @@ def command(
         table = product_table(work, threads=threads, repeats=repeats)
         click.echo(table.to_json() if format_ == "json" else f"{table}\n", nl=False)
         return
+    from runtime.bench.live_waiting import LiveWaiting
     from runtime.bench.plot import bench_picture, check_kind
     from runtime.bench.turns import run_bench
     from runtime.files import replacing
+    from runtime.messages import is_live, say
 
-    live = sys.stderr.isatty()
+    if busy:
+        _refuse_beside("--busy", "wait")
     with contextlib.ExitStack() as stack:
         picture = None
         if plot is not None:
@@ -188,6 +212,8 @@ def command(
             against=None if against is None else [name.strip() for name in against.split(",")],
             threads=threads,
             busy=busy,
+            wait=wait,
+            memory=memory,
             repeats=repeats,
             batch=batch,
             epochs=epochs,
@@ -197,7 +223,8 @@ def command(
             define=define,
             l2=l2 or 0.0,
             labels=labels,
-            say=(lambda message: click.echo(message, err=True)) if live else None,
+            say=say if is_live() else None,
+            tell_waiting=stack.enter_context(LiveWaiting()).tell,
         )
         _print(result, format_)
         if picture is not None:
@@ -216,12 +243,8 @@ def _print(result: "BenchResult", format_: str) -> None:
     for name, reason in result.left_out.items():
         click.echo(f"{name} is left out: {reason}", err=True)
     click.echo(result.to_json() if format_ == "json" else f"{result}\n", nl=False)
-    if result.disturbed:
-        click.echo(
-            f"other programmes used {result.others:.2f} processors meanwhile, so these figures "
-            "are rough: run it again on an idle machine",
-            err=True,
-        )
+    if result.disturbed and format_ == "json":
+        click.echo(result.disturbance, err=True)  # the table says it, too
 
 
 def _bench_ranks(
@@ -244,7 +267,9 @@ def _bench_ranks(
         raise InputError("--ranks: there is one process. Use: mpiexec -n 2 gradwright bench ...")
     ranks = join(launch)
     try:
-        _refuse_beside("--ranks", "products", "against", "threads", "busy", "epochs", "plot")
+        _refuse_beside(
+            "--ranks", "products", "against", "threads", "busy", "wait", "epochs", "memory", "plot"
+        )
         work = workload(target, loss=loss or DEFAULT_LOSS, l2=l2 or 0.0, **options)
         found = measure(ranks, work, BATCHES if batch is None else (batch,), repeats)
     except InputError as error:  # the same in all

@@ -1,5 +1,6 @@
 """``grade``: a student's file in, a verdict out."""
 
+import math
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,8 +46,8 @@ def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT, strict: bool = 
     Raises
     ------
     InputError
-        If it cannot be read, is not Python, or defines none of the lab's functions; or if this
-        system has no limits to run it under.
+        If it cannot be read, is not Python, or defines none of the lab's functions; if there is no
+        time to run it in; or if this system has no limits to run it under.
 
     Examples
     --------
@@ -57,6 +58,8 @@ def grade(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT, strict: bool = 
     ...     print(grade(file).functions["sgd"].diagnosis[0].message)
     In Wh, bh, Wy and by, it is not changed (line 2).
     """
+    if not 0 < timeout < math.inf:
+        raise InputError(f"timeout: {timeout}. Expected a number of seconds, such as 10.")
     if find_spec("resource") is None:
         raise InputError(
             "this system holds no process to limits, and a file is not run without. Grade under "

@@ -24,6 +24,7 @@ from derive.formula_sympy import to_sympy
 from derive.formula_tree import Binary, Call, Formula, Name, Negative, Node, Number, print_formula
 from derive.indices import fresh
 from derive.program import base
+from derive.spec import parse_spec
 
 Z = sympy.Symbol("z", real=True)
 POINTS = [-3.0, -1.25, -0.5, 0.375, 1.0, 2.5]
@@ -296,6 +297,14 @@ def test_a_refusal_shows_the_line() -> None:
     )
 
 
+def test_a_refusal_names_each_known_function_once() -> None:
+    with pytest.raises(InputError) as caught:
+        parse_spec("2-3:f-2", define=["f(z) = f(z)"])
+    names = str(caught.value).split("Known: ")[1].split(".")[0].split(", ")
+    assert {"tanh", "sin", "softplus"} <= set(names)
+    assert len(names) == len(set(names))
+
+
 LIMITS = {
     "500 nodes": "-" + "+".join(["z"] * 250),
     "50 brackets": "(" * 50 + "z" + ")" * 50,
@@ -451,6 +460,7 @@ def test_any_words_are_read_or_refused(words: list[str]) -> None:
 def test_reading_a_formula_needs_no_sympy() -> None:
     code = """
 import sys
+from derive.spec import parse_spec
 from derive.formula import parse_definition
 parse_definition("mish(z) = z*tanh(log(1 + exp(z)))")
 assert not {"sympy", "numpy", "mpmath"} & set(sys.modules)

@@ -290,14 +290,14 @@ def test_the_programme_is_the_same_each_time() -> None:
 
 
 def test_layers_of_one_form_are_differentiated_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from derive import gradient
+    from derive import body_slopes
 
     calls = []
     diff = sympy.diff
     monkeypatch.setattr(sympy, "diff", lambda *given: calls.append(given) or diff(*given))
     counts = []
     for depth in (3, 12):
-        gradient._derivative.cache_clear()
+        body_slopes._derivative.cache_clear()
         calls.clear()
         gradient_program(loss_program(network([*range(2, depth + 3)], ["tanh"])))
         counts.append(len(calls))

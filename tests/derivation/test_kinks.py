@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import sympy
 
+from derive.body_slopes import slopes
 from derive.definitions import SCALAR
 from derive.errors import InputError
 from derive.evaluate import evaluate
 from derive.formula import parse_formula
 from derive.formula_sympy import to_sympy
-from derive.gradient import gradient_program, slopes
+from derive.gradient import gradient_program
 from derive.network import loss_program
 from derive.program import Program, Statement, Sum, Tensor, index, size
 from derive.rewrite import rewrite_program

@@ -113,6 +113,13 @@ def test_gradients_in_float32(build: Build) -> None:
         assert_agrees(build(NETWORKS[name], "float32"), NETWORKS[name], 7)
 
 
+def test_what_has_no_samples_has_room_in_small_chunks_too(build: Build) -> None:
+    """The penalty's sums of 3, 5 and 3 numbers, where a row of a chunk has one."""
+    spec = NETWORKS["by loops, l2"]
+    assert "(T *)(work" in c_source(spec).text
+    assert_agrees(build(spec, "float64", (*PORTABLE, "-DCHUNK=1")), spec, 7)
+
+
 @pytest.mark.parametrize(
     ("text", "dtype", "flags", "compiler"),
     [
@@ -121,6 +128,8 @@ def test_gradients_in_float32(build: Build) -> None:
         ("2-10-2", "float64", (*PORTABLE, "-DCHUNK=16"), "gcc"),
         (WIDE, "float64", NATIVE, "gcc"),
         (WIDE, "float64", PORTABLE, "gcc"),
+        (WIDE, "float64", (*NATIVE, "-DCHUNK=16"), "gcc"),  # its last chunk has three samples
+        (WIDE, "float64", (*PORTABLE, "-DCHUNK=5"), "gcc"),
         (UNITS, "float32", NATIVE, "gcc"),
         (UNITS, "float64", PORTABLE, "gcc"),
         pytest.param(UNITS, "float64", NATIVE, "clang", marks=pytest.mark.slow),
@@ -145,6 +154,22 @@ def test_no_compiler_has_a_warning(tmp_path: Path, flags: tuple[str, ...]) -> No
         for compiler in compilers():
             out = tmp_path / "none"
             compile_c(path, out=out, flags=("-fsyntax-only", *flags), compiler=compiler)
+
+
+@pytest.mark.parametrize("text", ["2-10-2", UNITS, WIDE])
+def test_chunks_of_any_size_need_no_warning_or_are_refused(tmp_path: Path, text: str) -> None:
+    path = write(c_source(text), tmp_path)
+    flags = ("-fsyntax-only", "-DCHUNK=32")
+    for compiler in compilers():
+        compile_c(path, out=tmp_path / "none", flags=flags, compiler=compiler)
+        for wrong in ("0", "-16", "17", "many"):
+            with pytest.raises(AssertionError, match="CHUNK must be a multiple of LANES"):
+                compile_c(
+                    path,
+                    out=tmp_path / "none",
+                    flags=("-fsyntax-only", f"-DCHUNK={wrong}"),
+                    compiler=compiler,
+                )
 
 
 def test_the_comparison_can_fail(tmp_path: Path) -> None:
@@ -309,7 +334,13 @@ int main(void)
 
 @pytest.mark.parametrize(
     ("text", "kind"),
-    [("2-10-2", "native"), ("2-10-2", "portable"), (WIDE, "vectors"), (UNITS, "vectors")],
+    [
+        ("2-10-2", "native"),
+        ("2-10-2", "portable"),
+        (WIDE, "vectors"),
+        (WIDE, "portable"),
+        (UNITS, "vectors"),
+    ],
 )
 def test_clean_under_the_sanitizers(tmp_path: Path, text: str, kind: str) -> None:
     dtype = "float32" if kind == "vectors" else "float64"

@@ -8,6 +8,7 @@ import pytest
 from command_line import run_here
 from student_files import STUDENTS
 
+from runtime.errors import InputError
 from runtime.grading import grade
 from runtime.grading.folder import class_csv, grade_folder
 from runtime.grading.report import class_table, verdict_text
@@ -111,6 +112,14 @@ def test_a_table_cannot_start_a_formula() -> None:
     assert (
         class_table([("mine.py", VERDICT)], hints=0).splitlines()[0].endswith("backward wrong (Wh)")
     )
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
+def test_there_must_be_time_to_run_a_file_in(timeout: float, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def sgd(params, grads, eta):\n    return params\n")
+    with pytest.raises(InputError, match=r"timeout: .* Expected a number of seconds"):
+        grade(file, timeout=timeout)
 
 
 def test_no_file_is_no_folder(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_all_ways_compute_the_same(in_python: Any, monkeypatch: pytest.MonkeyPat
         def __init__(self, module: Any, step: Any, node: Any, name: str, way: Way, *sizes: int):
             super().__init__(module, step, node, name, way, *sizes)
             program = candidates._alone(step, node, way)
-            taken = candidates._arguments(candidates.kernel_source(program), "_step")
+            taken = candidates.kernel_arguments(program)
             held = dict(zip(taken, self._given[0], strict=True))
             parameters = [b.name for b in program.buffers if b.role == "parameter"]
             held |= dict(zip(parameters, held["params"], strict=True))
