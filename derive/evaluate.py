@@ -24,7 +24,7 @@ from sympy.core.relational import Relational
 
 from derive.errors import InputError, InternalError
 from derive.kinks import Abs, Max, Min
-from derive.program import MaxOver, Program, Statement, Tensor
+from derive.program import ONE_HOT, MaxOver, Program, Statement, Tensor
 from derive.shifts import counts_with_indices, is_index, is_shifted, shift
 
 Array = NDArray[Any]
@@ -126,6 +126,21 @@ def evaluate(program: Program, values: Mapping[str, Any], *, dtype: DTypeLike) -
             array = np.array(spread(value, statement, sizes), dtype=dtype, order="C")
             known[statement.name] = results[statement.name] = array
     return results
+
+
+def check_assumptions(program: Program, values: Mapping[str, Any]) -> None:
+    """Raise `InputError` unless what a programme assumes of its inputs holds for these arrays."""
+    if ONE_HOT not in program.assumptions:
+        return
+    targets = np.asarray(values["Y"], dtype="float64")
+    with np.errstate(invalid="ignore"):  # inf - inf is refused, as NaN is
+        totals = targets.sum(axis=1)
+    wrong = np.flatnonzero(~(np.abs(totals - 1) <= 1e-6))  # as what is generated checks it
+    if wrong.size:
+        raise InputError(
+            f"Y[{wrong[0]}] sums to {totals[wrong[0]]:g}. The gradients are derived for rows that "
+            'sum to 1, as one-hot rows do: labels="any" derives them for others.'
+        )
 
 
 def bind(

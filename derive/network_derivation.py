@@ -94,8 +94,19 @@ class Derivation:
     def evaluate(
         self, values: Mapping[str, Any], *, dtype: "DTypeLike" = "float64"
     ) -> "dict[str, Array]":
-        """Return the value of every statement by name, for an array for every input."""
-        return self.program.evaluate(values, dtype=dtype)
+        """Return the value of every statement by name, for an array for every input.
+
+        Raises
+        ------
+        InputError
+            If an array is missing or has another shape, or if a row of ``Y`` does not sum to 1
+            where the derivation used that (``labels="one-hot"``).
+        """
+        from derive.evaluate import check_assumptions
+
+        results = self.program.evaluate(values, dtype=dtype)
+        check_assumptions(self.program, values)
+        return results
 
     def to_sympy(self) -> dict[str, Eq]:
         """Return every statement by name as an equation of SymPy."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def refuse_divergence(history: History, model: Model, data: AnyDataset, settings
     finite = not bad.size and not broken
     if not history.epochs or (finite and losses[-1] <= HOPELESS):
         return
-    before = _loss_before(model, data, settings)
+    before = _loss_before(model.module, data, settings)
     if not math.isfinite(before):
         raise DivergenceError(
             f"the loss is {before} before the first step, so nothing was trained: the output "
@@ -65,13 +66,13 @@ def refuse_divergence(history: History, model: Model, data: AnyDataset, settings
 
 def hopeless_loss(model: Model, data: AnyDataset, settings: Settings) -> float:
     """Return the loss above which a run is given up, `HOPELESS` at least."""
-    before = _loss_before(model, data, settings)
+    before = _loss_before(model.module, data, settings)
     return HOPELESS * max(1.0, before) if math.isfinite(before) else HOPELESS
 
 
-def _loss_before(model: Model, data: AnyDataset, settings: Settings) -> float:
-    params, few = model.module.init_params(settings.seed, settings.init_scale), data.sample
-    return float(model.module.loss(params, few.X_train[:_FEW], few.Y_train[:_FEW]))
+def _loss_before(module: ModuleType, data: AnyDataset, settings: Settings) -> float:
+    params, few = module.init_params(settings.seed, settings.init_scale), data.sample
+    return float(module.loss(params, few.X_train[:_FEW], few.Y_train[:_FEW]))
 
 
 def broken_arrays(params: Mapping[str, NDArray[Any]]) -> list[str]:
@@ -84,8 +85,10 @@ def failure_text(course: AnyCourse, good: Position) -> str:
 
     The step is found by bisection. The epoch's order is drawn again, and its first steps are
     an epoch of their own over fewer samples. Of a set that is read block by block the step is
-    not told.
+    not told, and nothing where the loss was no number before the first step.
     """
+    if not math.isfinite(_loss_before(course.module, course.data, course.settings)):
+        return ""  # nothing ran away: it was so from the start
     if not isinstance(course, Course):
         return _largest(good, f" After epoch {good.epoch}") if good.epoch else ""
     batch, samples = course.settings.batch, len(course.data.X_train)

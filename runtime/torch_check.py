@@ -137,7 +137,10 @@ def spec_of(
     """
     text = spec if spec is not None else getattr(kernels, "SPEC", None)
     if not isinstance(text, str):
-        raise InputError("kernels: without a SPEC. Give the network before --kernels.")
+        raise InputError(
+            "kernels: without a SPEC. Expected a module as `gradwright generate` writes it; for "
+            "another one, name the network: gradwright check SPEC --kernels FILE."
+        )
     own_l2 = getattr(kernels, "L2", 0.0)
     own_definitions = getattr(kernels, "DEFINITIONS", ())
     return parse_spec(
@@ -168,7 +171,8 @@ class _Runner:
         if missing:
             raise InputError(
                 f"kernels: without {', '.join(missing)}. Expected a module as "
-                "`gradwright generate` writes it."
+                "`gradwright generate` writes it without --names lab; one with the lab's names "
+                "checks itself: python FILE."
             )
         if dtype is not None and _known(dtype) != self.dtype:
             raise InputError(

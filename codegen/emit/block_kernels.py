@@ -82,14 +82,11 @@ class BlockFunction:
     ----------
     source
         Its text.
-    products
-        Names of the functions that it multiplies matrices by, where units are in lanes.
     output, work
         Rows that its largest output takes, and its work.
     """
 
     source: str
-    products: frozenset[str]
     output: int
     work: int
 
@@ -100,7 +97,6 @@ def block_function(program: KernelProgram, layout: Layout) -> BlockFunction:
     source = kernel.source()  # what else there is to say of it is known once it is written
     return BlockFunction(
         source=source,
-        products=frozenset(kernel.products),
         output=max((rows_of(buffer.shape) for buffer in kernel.outputs()), default=0),
         work=kernel.work_rows,
     )

@@ -56,7 +56,6 @@ class _Kernel:
         self.known: dict[str, str] = {}  # buffers that are in a variable
         self.used: dict[str, None] = {}  # tensors in memory, in order
         self.work_rows = 0
-        self.products: set[str] = set()  # functions that multiply matrices
         self.gradients = set(layout.gradients.values())
         self.changes = any(isinstance(node, Update) for node in program.nodes)
 

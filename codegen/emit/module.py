@@ -122,10 +122,7 @@ def module_source(
         layout = layout_of(unified, parameters, gradient_names, len(optimizer.entry_state))
         units = layout.units_in_lanes
         values |= _block_placeholders(layout, unified["step"], optimizer)
-        functions = [block_function(program, layout) for program in unified.values()]
-        kernels = [function.source + "\n" for function in functions]
-        products = sorted(frozenset().union(*(function.products for function in functions)))
-        values["products"] = "\n\n".join(fill(f"unit_{name}", {}) for name in products)
+        kernels = [block_function(program, layout).source + "\n" for program in unified.values()]
         values |= sparse_placeholders(None, ())
     elif folded:
         values |= sparse_placeholders(weights, tuple(parameters))

@@ -156,7 +156,7 @@ def sparse_placeholders(
             together,
             "total[i, {v}]",
             [
-                "for p in range(np.uint64(starts[start]), np.uint64(starts[start + 1])):",
+                "for p in range(first, past):",
                 "    k, x = np.uint64(columns[p]), values[p]",
                 "    mark = np.uint64(1) << (k % np.uint64(WORD))",
                 "    if k < np.uint64(WORD):",

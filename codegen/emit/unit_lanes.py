@@ -251,7 +251,6 @@ class UnitKernel(BlockKernel):
             columns = arguments[-1]
             assert isinstance(columns, int)
             function = "product_by_pairs" if columns % 2 == 0 else "product"
-            self.products.add(function)
         self.add(1, f"{function}({', '.join(map(str, arguments))})")
 
     def note(self, text: str) -> None:
@@ -312,7 +311,7 @@ class UnitKernel(BlockKernel):
     # products
 
     def product_arguments(self, node: Contract) -> tuple[object, ...]:
-        """Return what a product is called with; its text is in `unit_product.txt`."""
+        """Return what a product is called with; its text is in ``unit_lanes.txt``."""
         if self.is_over_samples(node):
             by_columns = node.right.buffer not in self.units
             numbers, vectors = (node.right, node.left) if by_columns else (node.left, node.right)

@@ -104,6 +104,17 @@ def test_equations_hold_for_the_values() -> None:
     assert all(isinstance(equation, sympy.Eq) for equation in equations.values())
 
 
+def test_evaluation_refuses_what_the_derivation_does_not_hold_for() -> None:
+    values = draw_case(derive.parse_spec("3-4-2"), 5, 0).values()
+    values["Y"] = 3 * values["Y"]
+    with pytest.raises(derive.InputError, match=r'Y\[0\] sums to 3\..*labels="any"'):
+        derive.derivation("3-4-2").evaluate(values)
+    results = derive.derivation("3-4-2", labels="any").evaluate(values)
+    moved = values | {"b2": values["b2"] + np.array([1e-6, 0])}
+    change = derive.derivation("3-4-2", labels="any").evaluate(moved)["loss"] - results["loss"]
+    assert results["db2"][0] == pytest.approx(change / 1e-6, rel=1e-4)
+
+
 def test_evaluation_takes_a_type() -> None:
     case = draw_case(derive.parse_spec("3-4-2"), 5, 0)
     results = derive.derivation("3-4-2").evaluate(case.values(), dtype="float32")

@@ -251,9 +251,14 @@ SQUARES: dict[str, Any] = {
 @pytest.mark.long
 def test_a_loss_that_is_no_number_from_the_start() -> None:
     with pytest.raises(
-        RunError, match=r"is (inf|nan) before the first step.*identity does not suit"
+        RunError, match=r"is (inf|nan) before the first step.*identity does not suit.*init-scale\.$"
     ):
         runtime.train(scaled(1e200), **SQUARES)
+
+
+def test_a_loss_that_is_no_number_says_nothing_of_epochs() -> None:
+    with pytest.raises(RunError, match=r"nan before the first step.*--init-scale\.$"):
+        runtime.train("circles", spec="2-10-2:tanh", epochs=200)
 
 
 def test_divergence_stops_the_run() -> None:
