@@ -39,7 +39,8 @@ class LiveWaiting:
             self._is_told = True
             say(
                 f"waiting for other programmes, {waiting.patience:g} seconds in all at most: "
-                f"{waiting}. Stop them, or measure beside them with --wait 0."
+                f"{waiting}. Stop them, or measure beside them with --wait 0; several threads may "
+                "then take many times as long."
             )
         if is_live():
             with contextlib.suppress(OSError):  # a terminal that has gone away

@@ -60,10 +60,10 @@ def run_bench(
     All start from the same parameters and use the same data. First each trains an epoch in
     one given order, and must come to the same parameters. Then they take turns: ours, the
     first peer, the second, ours again, …, so that a drift of the machine meets all alike.
-    Before a turn others are waited for to leave the machine alone; if they do not, it is measured
-    all the same, and the result says that the machine was busy. In the turns each shuffles for
-    itself, as it would in earnest. Last in each turn the machine itself is measured: the products
-    in BLAS, and multiply-adds at their peak.
+    Before a first epoch and before a turn others are waited for to leave the machine alone; if
+    they do not, it is measured all the same, and the result says that it was busy. In the
+    turns each shuffles for itself, as it would in earnest. Last in each turn the machine itself
+    is measured: the products in BLAS, and multiply-adds at their peak.
 
     Parameters
     ----------
@@ -139,7 +139,9 @@ def run_bench(
         first: dict[str, float] = {}
         disagreement: dict[str, float] = {}
         ours: Params = {}
+        patience = Patience(0 if busy else wait, tell_waiting)
         for name, count, label in _entries((OURS, *peers), threads):
+            patience.wait()  # several threads may take minutes beside a busy process
             say(f"starting {label}, and its first epoch")
             bound = processors[-count:] if processors else ()
             process = stack.enter_context(
@@ -175,7 +177,6 @@ def run_bench(
             bound = processors[-count:] if processors else ()
             machine = Process(MACHINE, work, **(options | {"threads": count, "processors": bound}))
             machines.append(stack.enter_context(machine))
-        patience = Patience(0 if busy else wait, tell_waiting)
         with busy_processes(busy, processors):
             times = _take_turns(processes, machines, repeats, say, patience)
         facts = processes[0].facts

@@ -257,9 +257,9 @@ def test_each_occurrence_counts(body: Expr) -> None:
 
 def test_fifty_layers_are_derived_in_a_moment() -> None:
     spec = network([3, *range(4, 54), 2])
-    start = time.perf_counter()
+    start = time.process_time()  # not what others take meanwhile
     program = rewrite_program(gradient_program(loss_program(spec)))
-    assert time.perf_counter() - start < 5  # 1.5 s on a quiet machine
+    assert time.process_time() - start < 5  # 1.5 s on a quiet machine
     assert len(program.gradients) == 2 * 51
 
 

@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +320,18 @@ def test_contenders_take_turns(diary: list[str]) -> None:
     # seconds grow with each entry, ours 11, 15, 19 and PyTorch's 12, 16, 20
     assert result.ratios("torch") == pytest.approx([100 * 12 / 11, 100 * 16 / 15, 100 * 20 / 19])
     assert result.runs["numpy"] == (3, 3, 3)
+
+
+def test_an_idle_machine_is_waited_for_before_each_start_and_turn(
+    diary: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns.Patience, "wait", lambda _: diary.append("wait"))
+    run_bench("circles", against=["numpy"], repeats=1)
+    waited = [after for before, after in pairwise(diary) if before == "wait"]
+    contenders = ["gradwright", "numpy"]
+    assert waited == [f"{done} {name}" for done in ("start", "turn") for name in contenders] + [
+        f"turn {MACHINE}"
+    ]
 
 
 def test_memory_is_measured_in_a_process_of_its_own_where_inputs_are_many(

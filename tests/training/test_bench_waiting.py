@@ -195,7 +195,8 @@ def test_a_file_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
         live.tell(waiting(3, 60))
     assert capsys.readouterr().err == (
         "waiting for other programmes, 60 seconds in all at most: they use 1.50 of 2 processors, "
-        "python (pid 4977) the most. Stop them, or measure beside them with --wait 0.\n"
+        "python (pid 4977) the most. Stop them, or measure beside them with --wait 0; several "
+        "threads may then take many times as long.\n"
     )
 
 
