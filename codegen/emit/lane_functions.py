@@ -22,12 +22,11 @@ from codegen.errors import InternalError
 
 FMA = """\
 # x·y + z, rounded once: by a processor without such an instruction, twice
-fma = _function(3, _REALS, _llvm("fmuladd", 3))
+fma = _function(_REALS, _llvm("fmuladd", 3))
 """
 # whether a test holds for any lane
 ANY_LANE = """\
 any_lane = _function(
-    1,
     types.boolean,
     lambda builder, mask: builder.icmp_unsigned(
         "!=", builder.bitcast(mask, ir.IntType(LANES)), ir.IntType(LANES)(0)

@@ -114,4 +114,4 @@ class LoopLines:
         if op == "sum":
             self.add(depth, f"{total} += {value}")
         else:
-            self.add(depth, f"{total} = max({total}, {value})")
+            self.add(depth, f"{total} = _larger({total}, {value})")

@@ -45,6 +45,19 @@ FROM_MATH = {name: f"math.{name}" for name in ("sqrt", "pow")}
 BUILT_IN = {"abs"}
 _UNKNOWN_HASH = "?" * 16
 _INLINED = '_inlined = njit(**_FLAGS, **_INNER, fastmath={"contract"}, forceinline=True)\n'
+_LARGER = '''\
+@_intrinsic
+def _larger(typing_context, x, y):
+    """Return x, unless y is larger; Python's max would be compiled as a function of its own."""
+
+    def build(context, builder, signature, arguments):
+        x, y = arguments
+        return builder.select(builder.fcmp_ordered(">", y, x), y, x)
+
+    return x(x, x), build
+
+
+'''
 _LANES = f"T = DTYPE\nLANES = {LANES}  # a batch is padded to whole vectors of so many samples\n"
 
 
@@ -166,9 +179,10 @@ def module_source(
         _elementary(_with_formulas(unified, optimizer), dtype, lanes=lanes),
         fill("blas", values) if blas else "",
         fill("unit_lanes", values) if units else "",
-        "" if lanes else fill("apart", values),
+        fill("apart", values) + ("" if lanes else "\n" + fill("packed", values)),
         fill("products", values) if blas else "",
         "# ------------------------------------------------------------------ kernels\n",
+        _LARGER if any("_larger(" in kernel for kernel in kernels) else "",
         "" if optimizer.recipe.is_plain else optimizer_functions(optimizer, lanes=lanes),
         *kernels,
         fill("blocks", values) if lanes else "",
@@ -298,32 +312,32 @@ def _vector_placeholders(dtype: str) -> dict[str, str]:
 
 
 def _imports(*, blas: bool, vectors: bool, units: bool, team: bool) -> str:
-    lines = ["import gc", "import inspect", "import itertools", "import math", "import sys"]
+    lines = ["import ctypes", "import gc", "import itertools", "import math"]
+    lines += ["import operator", "import sys"]
     lines += ["from concurrent.futures import ThreadPoolExecutor, wait"]
     lines += ["from contextlib import contextmanager" + (", nullcontext" if team else "")]
+    lines += ["from functools import cache"]
     third = [
+        "import llvmlite.binding",
         "import numpy as np",
         "from llvmlite import ir",
         "from numba import njit, typeof, types",
         "from numba.core import cgutils",
         "from numba.core.codegen import JITCodeLibrary",
         "from numba.core.compiler import CompilerBase, DefaultPassBuilder",
-        "from numba.core.typed_passes import IRLegalization, NopythonRewrites",
-        "from numba.core.untyped_passes import InlineClosureLikes",
-        "from numba.extending import intrinsic, register_jitable",
+        "from numba.core.typing import arraydecl, builtins, templates",
+        "from numba.extending import lower_builtin",
     ]
     if vectors:
-        lines.append("import operator")
         overload = "overload, " if units else ""
-        third[-1:] = [
-            "from numba.core.typing import signature, templates",
-            f"from numba.extending import intrinsic, lower_builtin, models, {overload}"
-            "register_jitable, register_model",
+        third[-2:] = [
+            "from numba.core.typing import arraydecl, builtins, signature, templates",
+            f"from numba.extending import lower_builtin, models, {overload}register_model",
         ]
+    if units:
+        lines.append("import inspect")
     if team:
-        lines += ["import ctypes", "import os", "import threading"]
-        lines += ["from functools import cache", "from pathlib import Path"]
-        third += ["import llvmlite.binding"]
+        lines += ["import os", "import threading", "from pathlib import Path"]
     if blas:
         third += ["import threadpoolctl", "from scipy.linalg import cython_blas"]
     for part in (lines, third):
@@ -342,16 +356,17 @@ def _elementary(programs: Mapping[str, KernelProgram], dtype: str, *, lanes: boo
         elif not lanes:
             lines.append(f"{name} = {FROM_MATH[name]}")
         elif name != "sqrt":
-            lines.append(f"{name} = _by_lane({2 if name == 'pow' else 1}, {FROM_MATH[name]})")
+            lines.append(f"{name} = _by_lane({FROM_MATH[name]})")
     if not needed and not lines:
         return ""
     bounded = [function.name for function in needed if function.name in BOUNDED]
     if lanes and bounded:
-        lines += [f"library_{name} = _by_lane(1, math.{name})" for name in bounded]
+        lines += [f"library_{name} = _by_lane(math.{name})" for name in bounded]
         lines.append(lane_functions.ANY_LANE)
     title = f"# {'-' * 66} elementary functions\n"
     sources = [lane_functions.lane_source(f) if lanes else f.source for f in needed]
-    fused = [lane_functions.FMA if lanes else FMA] if needed else []
+    fma = lane_functions.FMA if lanes else FMA.replace("@intrinsic", "@_intrinsic")
+    fused = [fma] if needed else []
     sources = [text.replace(DECORATOR, "@_exact") for text in sources]
     return "\n\n".join([title + "\n".join(lines), *fused, *sources])
 

@@ -37,7 +37,7 @@ def network_placeholders(
     samples = "0 if is_sparse else n" if sparse else "n"
     one_hot = ONE_HOT in checked
     gather_by_rows = [
-        f"ahead = order[min(first + ${{shard_begin}}i + {_AHEAD}, order.size - 1)]",
+        f"ahead = order[_fewer(first + ${{shard_begin}}i + {_AHEAD}, order.size - 1)]",
         "for line in range(0, data.strides[0], 64):",
         "    _prefetch(data.ctypes.data + ahead * data.strides[0] + line)",
         f"for m in range({n_in}):",
@@ -91,6 +91,9 @@ def call_placeholders(
     return calls
 
 
+_PLACE_EVALUATION = """
+        if evaluate:
+            _place_evaluation()"""
 _COMPILE_AND_TRAIN = """
         if not _train.overloads:
             _compile(_train, training)
@@ -147,7 +150,7 @@ _AHEAD = 2  # samples; 1 and 4 were slower on MNIST
 # Samples come from memory in random order: fetching 100 rows of MNIST takes a fifth of a step,
 # and a quarter less where the next rows are on their way already.
 _PREFETCH = '''\
-@intrinsic
+@_intrinsic
 def _prefetch(typing_context, address):
     """Ask for a line of memory that will be read soon."""
 
@@ -175,7 +178,7 @@ def training_placeholders(*, lanes: bool) -> dict[str, str]:
     """Return what ``train`` says of its threads, and how it is compiled and draws an order."""
     return {
         "train_is_given": "training = ",
-        "compile_and_train": _COMPILE_AND_TRAIN,
+        "compile_and_train": _PLACE_EVALUATION + _COMPILE_AND_TRAIN,
         "draw_order": indented(_DRAW_ORDER, 4),
         "threads_text": _ONE_THREAD if lanes else _THREADS,
     }

@@ -38,7 +38,7 @@ NO_SHARDS = dict.fromkeys(
     ),
     "",
 ) | {
-    "gathered": "min(i, count - 1)",
+    "gathered": "_fewer(i, count - 1)",
     "gathered_count": "count",
     "batch_room": "size",
     "batch_count": "count",

@@ -245,11 +245,11 @@ def _marking(inputs: int) -> dict[str, str]:
         return {"end_of_groups": "beyond", "mark_rest": ""}
     whole = inputs - inputs % LANES
     rest = [
-        f"for k in range(max(first, {whole}), beyond):",
+        f"for k in range(first if first > {whole} else {whole}, beyond):",
         "    marks |= np.uint64(data[sample, k] != T(0)) << np.uint64(k - first)",
     ]
     return {
-        "end_of_groups": f"min(beyond, {whole})",
+        "end_of_groups": f"_fewer(beyond, {whole})",
         "mark_rest": textwrap.indent("\n".join(rest), " " * 16) + "\n",
     }
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from emitted import BLAS, same_bytes
+from emitted import BLAS, LAB, Case, same_bytes
 from numba import njit, types
 
 N, BATCH = 70, 16
 
 
-def imported_anew() -> ModuleType:
+def imported_anew(case: Case = BLAS) -> ModuleType:
     """Return another module of the same file: its kernels have the same places."""
-    spec = importlib.util.spec_from_file_location("imported_anew", BLAS.module.__file__)
+    spec = importlib.util.spec_from_file_location("imported_anew", case.module.__file__)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -44,6 +44,22 @@ def test_what_was_left_out_is_compiled_when_it_is_needed() -> None:
         assert first[run][1].tobytes() == second[run][1].tobytes(), run
     assert np.isnan(first[runs[0]][1]).all()
     assert not np.isnan(first[runs[2]][1][:, :2]).any()
+
+
+def test_a_small_network_compiles_what_evaluates_if_it_does() -> None:
+    module: Any = imported_anew(LAB)
+    X, Y, _ = LAB.batch(N)
+    ends, histories = [], []
+    for evaluate in (False, True):
+        params = LAB.params()
+        given = {"epochs": 2, "batch": BATCH, "eta": 0.1, "evaluate": evaluate}
+        histories.append(module.train(params, X, Y, **given))
+        ends.append(params)
+        assert bool(module._evaluate.overloads) is evaluate
+    assert same_bytes(*ends)
+    assert np.isnan(histories[0]).all()
+    # before the last epoch's evaluation nothing changes the parameters any more
+    assert np.isclose(histories[1][-1, 0], module.loss(ends[1], X, Y), rtol=1e-12)
 
 
 def test_a_call_with_other_types_is_refused() -> None:

@@ -606,7 +606,7 @@ def allocations(module: ast.Module) -> list[str]:
         node.name: node
         for node in module.body
         if isinstance(node, ast.FunctionDef)
-        and "intrinsic" not in map(ast.unparse, node.decorator_list)  # runs when compiled
+        and "_intrinsic" not in map(ast.unparse, node.decorator_list)  # runs when compiled
     }
     functions |= {f"{name}_apart": node for name, node in functions.items()}  # as kernels call it
     (loop,) = [n for n in functions["_train"].body if isinstance(n, ast.For)]

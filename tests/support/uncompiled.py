@@ -24,16 +24,13 @@ _IMPORTS = {
     "from numba.core import cgutils\n": "",
     "from numba.core.codegen import JITCodeLibrary\n": "JITCodeLibrary = object\n",
     "from numba.core.compiler import CompilerBase, DefaultPassBuilder\n": "CompilerBase = object\n",
-    "from numba.core.typed_passes import IRLegalization, NopythonRewrites\n": "",
-    "from numba.core.untyped_passes import InlineClosureLikes\n": "",
-    "from numba.core.typing import signature, templates\n": "",
-    "from numba.extending import intrinsic, lower_builtin, models, register_jitable, "
-    "register_model\n": "from uncompiled import intrinsic, register_jitable\n",
-    "from numba.extending import intrinsic, lower_builtin, models, overload, register_jitable, "
-    "register_model\n": "from uncompiled import intrinsic, overload, register_jitable\n",
-    "from numba.extending import intrinsic, register_jitable\n": (
-        "from uncompiled import intrinsic, register_jitable\n"
+    "from numba.core.typing import arraydecl, builtins, signature, templates\n": "",
+    "from numba.core.typing import arraydecl, builtins, templates\n": "",
+    "from numba.extending import lower_builtin, models, register_model\n": "",
+    "from numba.extending import lower_builtin, models, overload, register_model\n": (
+        "from uncompiled import overload\n"
     ),
+    "from numba.extending import lower_builtin\n": "",
     "from llvmlite import ir\n": "",
     lane_functions.FMA: "from uncompiled import fma\n",
     lane_functions.ANY_LANE: "from numpy import any as any_lane\n",
@@ -44,6 +41,9 @@ _IMPORTS = {
 }
 
 
+# how a function is made that Numba builds, and what stands for it here
+_INTRINSIC = re.compile(r"^def _intrinsic\(.*?(?=^@_intrinsic)", re.MULTILINE | re.DOTALL)
+_NO_INTRINSIC = "from uncompiled import intrinsic as _intrinsic\n\n\n"
 # the section about vectors, and what stands for it here
 _VECTORS = re.compile(r"^# -+ vectors$.*?(?=^# -{60,} )", re.MULTILINE | re.DOTALL)
 # the section about kernels that are called where they lie, and what stands for it here
@@ -75,6 +75,7 @@ def uncompiled(text: str) -> ModuleType:
     """Return the module of a text, with its kernels left to the interpreter."""
     for line, instead in _IMPORTS.items():
         text = text.replace(line, instead)
+    text = _INTRINSIC.sub(_NO_INTRINSIC, text)
     text = _APART.sub(_NOT_APART, _VECTORS.sub(_PLAIN_VECTORS, text))
     text = _PRODUCTS.sub(_NO_PRODUCTS, text)
     assert "numba import" not in text
@@ -125,16 +126,12 @@ class types:  # noqa: N801  # as Numba calls it
     float32 = float64 = none = None
     int32 = staticmethod(lambda: None)
     intp = staticmethod(lambda *_: None)
+    UniTuple = staticmethod(lambda *_: None)
 
     @staticmethod
     def ExternalFunction(name: str, kind: object) -> Callable[..., int]:
         assert name in ("sched_yield", "sched_getcpu", "syscall")
         return lambda *_: time.sleep(0) or 0
-
-
-def register_jitable(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Stand for the decorator of what Python may call as it is."""
-    return function
 
 
 def overload(function: Callable[..., Any], **_: object) -> Callable[..., Any]:
@@ -245,6 +242,8 @@ def turn_block(given: "Rows", first: int, step: int, taken: "Rows", to: int, pit
 
 
 _INTRINSICS = {
+    "_fewer": min,
+    "_larger": max,
     "fma": fma,
     "turn_block": turn_block,
     "_load": _load,
