@@ -313,7 +313,7 @@ def _vector_placeholders(dtype: str) -> dict[str, str]:
 
 def _imports(*, blas: bool, vectors: bool, units: bool, team: bool) -> str:
     lines = ["import ctypes", "import gc", "import itertools", "import math"]
-    lines += ["import operator", "import sys"]
+    lines += ["import sys"]
     lines += ["from concurrent.futures import ThreadPoolExecutor, wait"]
     lines += ["from contextlib import contextmanager" + (", nullcontext" if team else "")]
     lines += ["from functools import cache"]
@@ -325,13 +325,14 @@ def _imports(*, blas: bool, vectors: bool, units: bool, team: bool) -> str:
         "from numba.core import cgutils",
         "from numba.core.codegen import JITCodeLibrary",
         "from numba.core.compiler import CompilerBase, DefaultPassBuilder",
-        "from numba.core.typing import arraydecl, builtins, templates",
+        "from numba.core.typing import templates",
         "from numba.extending import lower_builtin",
     ]
     if vectors:
+        lines.append("import operator")
         overload = "overload, " if units else ""
         third[-2:] = [
-            "from numba.core.typing import arraydecl, builtins, signature, templates",
+            "from numba.core.typing import signature, templates",
             f"from numba.extending import lower_builtin, models, {overload}register_model",
         ]
     if units:

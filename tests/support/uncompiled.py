@@ -24,8 +24,8 @@ _IMPORTS = {
     "from numba.core import cgutils\n": "",
     "from numba.core.codegen import JITCodeLibrary\n": "JITCodeLibrary = object\n",
     "from numba.core.compiler import CompilerBase, DefaultPassBuilder\n": "CompilerBase = object\n",
-    "from numba.core.typing import arraydecl, builtins, signature, templates\n": "",
-    "from numba.core.typing import arraydecl, builtins, templates\n": "",
+    "from numba.core.typing import signature, templates\n": "",
+    "from numba.core.typing import templates\n": "",
     "from numba.extending import lower_builtin, models, register_model\n": "",
     "from numba.extending import lower_builtin, models, overload, register_model\n": (
         "from uncompiled import overload\n"
