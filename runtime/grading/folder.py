@@ -98,7 +98,7 @@ def class_csv(verdicts: Sequence[Graded], hints: int = 2) -> str:
     table = csv.writer(out, lineterminator="\n")
     table.writerow(COLUMNS)
     for name, verdict in verdicts:
-        table.writerow([_harmless(cell) for cell in _row(name, verdict, hints)])
+        table.writerow([_harmless(cell) for cell in _row(shown(name), verdict, hints)])
     return out.getvalue()
 
 

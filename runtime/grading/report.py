@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from runtime.files import shown
 from runtime.grading.verdict import Judgement, Verdict
 
 
@@ -62,8 +63,8 @@ def class_table(verdicts: Sequence[tuple[str, Verdict | str]], hints: int = 2) -
     hints
         From 2 on the mistake is named in the table.
     """
-    width = max((len(name) for name, _ in verdicts), default=0)
-    lines = [f"{name:<{width}}  {short(verdict, hints)}" for name, verdict in verdicts]
+    width = max((len(shown(name)) for name, _ in verdicts), default=0)
+    lines = [f"{shown(name):<{width}}  {short(verdict, hints)}" for name, verdict in verdicts]
     right = sum(isinstance(v, Verdict) and v.ok for _, v in verdicts)
     refused = sum(isinstance(v, str) for _, v in verdicts)
     lines += ["", f"{len(verdicts)} files, {right} all right, {refused} could not be graded."]
