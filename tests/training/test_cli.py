@@ -1,19 +1,22 @@
 """The edge of the command line: statuses, streams, signals, and our own mistakes."""
 
+import io
 import os
 import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
+import click
 import pytest
 from command_line import Outcome, environment, run, run_here, script
 
+from runtime.cli import main
 from runtime.commands import cache, train
 from runtime.errors import InputError, InternalError, RunError
 
@@ -229,7 +232,21 @@ def test_messages_that_nobody_reads_stop_nothing(tmp_path: Path) -> None:
         )
 
 
-def test_letters_that_the_output_cannot_show(doing: Callable[..., None]) -> None:
-    doing(raising(UnicodeEncodeError("ascii", "a…b", 1, 2, "ordinal not in range")))
-    parts = ("standard output", "ascii", "\\u2026", "PYTHONIOENCODING=utf-8")
-    run_here("cache", "where").assert_refused(2, *parts)
+def test_letters_that_the_output_cannot_show(
+    doing: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    doing(lambda: click.echo("a…b"))
+    latin = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")  # click mends ASCII by itself
+    with redirect_stdout(latin), pytest.raises(SystemExit, match="2"):
+        main(["cache", "where"])
+    assert capsys.readouterr().err == (
+        "gradwright: standard output: its encoding, latin-1, has no '\\u2026'. "
+        "Set PYTHONIOENCODING=utf-8.\n"
+    )
+
+
+def test_letters_that_something_else_cannot_hold(doing: Callable[..., None]) -> None:
+    doing(lambda: "a…b".encode("ascii"))
+    outcome = run_here("cache", "where")
+    outcome.assert_refused(70, "UnicodeEncodeError", "Please report it")
+    assert "standard output" not in outcome.err
