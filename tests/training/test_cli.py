@@ -201,6 +201,38 @@ def with_output(target: Any, *arguments: str, **changes: str | None) -> tuple[in
     return done.returncode, done.stderr
 
 
+STARTS = {
+    "gradwright": "(command,) = metadata.entry_points(group='console_scripts', name='gradwright')\n"
+    "command.load()()",
+    "python -m runtime": "runpy.run_module('runtime', run_name='__main__')",
+}
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+@pytest.mark.parametrize(
+    ("number", "told"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")]
+)
+def test_a_signal_while_the_command_line_is_loaded(
+    start: str, number: signal.Signals, told: str
+) -> None:
+    program = (
+        "import os, runpy, sys\nfrom importlib import metadata\n"
+        "class Signal:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == 'runtime.cli': os.kill(os.getpid(), {number:d})\n"
+        f"sys.meta_path.insert(0, Signal())\n{start}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, "cache", "where"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (128 + number, "")
+    assert done.stderr == f"gradwright: {told}\n"
+
+
 def test_a_reader_that_has_had_enough() -> None:
     reading, writing = os.pipe()
     os.close(reading)
