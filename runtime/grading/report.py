@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from runtime.files import shown
 from runtime.grading.verdict import Diagnosis, Judgement, Verdict
 
+_NOT_THERE = ("not-defined", "not-run")  # kinds of a function
+
 
 def verdict_text(verdict: Verdict, hints: int = 2) -> str:
     """Return the report of a file.
@@ -95,7 +97,9 @@ def short(verdict: Verdict | str, hints: int = 2) -> str:
 
 def first_mistake(verdict: Verdict) -> Diagnosis | None:
     """Return what a student should look at first; None if all is right."""
-    return next((diagnosis for _, diagnosis in _reasons(verdict)), None)
+    # what is written before what is not: a file may hold the functions of one exercise alone
+    found = sorted(_reasons(verdict), key=lambda told: told[1].kind in _NOT_THERE)
+    return found[0][1] if found else None
 
 
 def mistakes(verdicts: Sequence[tuple[str, Verdict | str]]) -> list[tuple[str, int]]:

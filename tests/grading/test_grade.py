@@ -44,6 +44,7 @@ DIAGNOSIS = Diagnosis(
     look="Look at the sign.",
     message="It has it wrong (line 3).",
     formula="Right is x.",
+    line=3,
 )
 VERDICT = Verdict(
     name="mine.py",
@@ -153,6 +154,18 @@ def test_a_class_is_told_why_where_no_change_of_a_formula_says_it(tmp_path: Path
     for counted in ("sgd: not-defined", "init_params: equal-weights", "backward: NameError"):
         assert f"     1  {counted}\n" in f"{table}\n"
     assert "is None" not in class_csv(verdicts, hints=1) + class_table(verdicts, hints=1)
+
+
+def test_what_is_written_is_told_before_what_is_missing() -> None:
+    functions = {
+        "forward": Judgement(status="missing", summary="No forward.", kind="not-defined"),
+        "backward": VERDICT.functions["backward"],
+    }
+    verdict = Verdict(name="mine.py", functions=functions, gradients=VERDICT.gradients)
+    (row,) = csv.DictReader(class_csv([("mine.py", verdict)]).splitlines())
+    assert (row["mistake"], row["line"], row["message"]) == ("sign", "3", DIAGNOSIS.message)
+    table = class_table([("mine.py", verdict)])
+    assert "     1  forward: not-defined" in table.splitlines()
 
 
 def test_a_table_cannot_start_a_formula() -> None:
