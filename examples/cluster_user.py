@@ -13,6 +13,7 @@ whoever computes it.
 import argparse
 import shlex
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import nullcontext
@@ -23,12 +24,25 @@ import numpy as np
 import runtime
 from runtime.model_file import load_model
 
+NEEDED = (
+    "Needed are an MPI library and pip install 'gradwright[mpi]'; as root, Open MPI also wants "
+    "OMPI_ALLOW_RUN_AS_ROOT=1 and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1. See also --launcher."
+)
+
 
 def train(launcher: list[str], data: str, batch: int, folder: Path) -> float:
     """Train as on the command line, and return the seconds with all that a start takes."""
     command = ["gradwright", "train", data, "--batch", str(batch), "--no-plot", "--quiet"]
+    words = [*launcher, *command, "--overwrite", "--out", str(folder)]
+    needed = NEEDED if launcher else "Try it by itself."
     before = time.perf_counter()
-    subprocess.run([*launcher, *command, "--overwrite", "--out", folder], check=True)
+    try:
+        status = subprocess.run(words, check=False).returncode
+    except OSError as error:
+        sys.exit(f"{words[0]}: {error.strerror}. {needed}")
+    if status != 0:
+        called = shlex.join([*launcher, "gradwright", "train"])
+        sys.exit(f"{called}: failed with status {status}, as told above. {needed}")
     return time.perf_counter() - before
 
 

@@ -1,5 +1,5 @@
 """``python -m runtime`` is ``gradwright``."""
 
-from runtime.cli import main
+from runtime.start import main
 
 main()

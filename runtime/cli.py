@@ -162,6 +162,8 @@ def _run(arguments: list[str], *, debug: bool) -> int:
             _ask_for_report(error)
         return error.exit_status
     except UnicodeEncodeError as error:
+        if not _was_printing(error):
+            return _our_mistake(error, debug)
         _show_traceback(debug)
         say(
             f"gradwright: standard output: its encoding, {error.encoding}, has no "
@@ -186,6 +188,12 @@ def _show_traceback(debug: bool) -> None:
     if debug:
         with contextlib.suppress(OSError):
             traceback.print_exc()
+
+
+def _was_printing(error: BaseException) -> bool:
+    """Tell whether it was raised while text went to a stream: click writes all that we print."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(frame.f_code is click.echo.__code__ for frame in frames)
 
 
 def _concerns_output(error: OSError) -> bool:

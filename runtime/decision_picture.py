@@ -18,6 +18,11 @@ from runtime.picture import (
     Blank,
     blank_figure,
     class_colours,
+<<<<<<< HEAD
+=======
+    legend_columns,
+    mixed,
+>>>>>>> user
     png_bytes,
     set_title,
     shortened,
@@ -120,8 +125,13 @@ def points_figure(
 ) -> Iterator["Figure"]:
     """Give a picture of the points alone, in the same axes: training filled, test hollow."""
     x, y = axis_points(dataset)
+<<<<<<< HEAD
     legend = _legend_entries(dataset, class_names(dataset), gaps=False)[:-1]  # there is no boundary
     columns = _legend_columns([str(entry.get_label()) for entry in legend])
+=======
+    legend = _legend_entries(dataset, _names(dataset), gaps=False)[:-1]  # there is no boundary
+    columns = legend_columns([str(entry.get_label()) for entry in legend], _WIDTH)
+>>>>>>> user
     with _plane(x, y, rows=-(-len(legend) // columns), blank=blank) as (figure, axes, bar):
         bar.remove()
         place = axes.get_position()
@@ -170,8 +180,13 @@ def decision_plane(
 
     With `gaps` the legend tells of places where the network gives no number.
     """
+<<<<<<< HEAD
     legend = _legend_entries(dataset, class_names(dataset), gaps=gaps)
     columns = _legend_columns([str(entry.get_label()) for entry in legend])
+=======
+    legend = _legend_entries(dataset, _names(dataset), gaps=gaps)
+    columns = legend_columns([str(entry.get_label()) for entry in legend], _WIDTH)
+>>>>>>> user
     with _plane(x, y, rows=-(-len(legend) // columns), blank=blank) as (figure, axes, bar):
         axes.set(xlabel="x₁", ylabel="x₂", xlim=x[[0, -1]], ylim=y[[0, -1]])
         figure.legend(
@@ -286,17 +301,6 @@ def _legend_entries(dataset: Dataset, names: Sequence[str], gaps: bool) -> list[
     if gaps:
         entries.append(Patch(color=LIGHT_GREY, label="not a number"))
     return entries
-
-
-def _legend_columns(labels: Sequence[str]) -> int:
-    """Return how many columns give the fewest rows that fit, and no fewer columns."""
-    widths = [0.72 + 0.088 * len(label) for label in labels]  # inches, about
-    for rows in range(1, len(labels) + 1):
-        columns = -(-len(labels) // rows)
-        # matplotlib fills one column after another, the first ones longer by one
-        if sum(max(part) for part in np.array_split(widths, columns)) <= _WIDTH:
-            return columns
-    return 1
 
 
 def _class_name(label: str | int) -> str:

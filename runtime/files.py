@@ -46,6 +46,23 @@ def shown(path: str | os.PathLike[str]) -> str:
     return text if text.isprintable() and text else repr(text)
 
 
+def utf8(text: str) -> bytes:
+    r"""Return `text` as UTF-8, whatever paths it names.
+
+    A path whose bytes are no UTF-8 has a lone surrogate for each such byte, which UTF-8 cannot
+    hold. It is written as an escape, by which JSON gives the same path back.
+
+    Examples
+    --------
+    >>> import json
+    >>> utf8(json.dumps("caf\udce9.csv", ensure_ascii=False))
+    b'"caf\\udce9.csv"'
+    >>> json.loads(_) == "caf\udce9.csv"
+    True
+    """
+    return text.encode("utf-8", "backslashreplace")
+
+
 def path_error(
     error: OSError, path: str | os.PathLike[str], action: str, *, work_began: bool = False
 ) -> InputError | RunError:
@@ -81,7 +98,7 @@ def write_atomically(
         device or pipe such as ``/dev/stdout`` is written to as it stands. An old file's
         permissions are kept; a new one's follow the umask.
     data
-        The content; text is written as UTF-8, its line ends as they are.
+        The content; text is written as `utf8` gives it, its line ends as they are.
     work_began
         As for `path_error`.
 
@@ -92,7 +109,7 @@ def write_atomically(
     RunError
         If the disk is full, or if it cannot be written to although `work_began`.
     """
-    content = data.encode() if isinstance(data, str) else data
+    content = utf8(data) if isinstance(data, str) else data
     with replacing(path, work_began=work_began) as temporary:
         temporary.write_bytes(content)
 

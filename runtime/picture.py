@@ -16,10 +16,12 @@ import contextlib
 import io
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,6 +107,17 @@ def set_title(figure: "Figure", title: str) -> None:
     size = max(_SMALLEST_TITLE, _TITLE * min(1.0, fits / max(1, len(title))))
     text = shortened(title, int(fits * _TITLE / size))
     figure.suptitle(text, fontsize=size, fontweight="bold")
+
+
+def legend_columns(labels: Sequence[str], width: float) -> int:
+    """Return how many columns give the fewest rows that fit into `width` inches, and no more."""
+    widths = [0.72 + 0.088 * len(label) for label in labels]  # inches, about
+    for rows in range(1, len(labels) + 1):
+        columns = -(-len(labels) // rows)
+        # matplotlib fills one column after another, the first ones longer by one
+        if sum(max(part) for part in np.array_split(widths, columns)) <= width:
+            return columns
+    return 1
 
 
 def png_bytes(figure: "Figure") -> bytes:

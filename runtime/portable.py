@@ -16,6 +16,7 @@ from derive.spec import NetworkSpec
 from runtime.checkpoint import NAME
 from runtime.data.scaling import Scaling
 from runtime.errors import InputError
+from runtime.files import utf8
 from runtime.model_file import model_bytes
 from runtime.result import Model, TrainResult
 from runtime.run_folder import open_run_folder
@@ -159,7 +160,7 @@ class PortableNetwork:
         )
         return {
             "model.safetensors": model_bytes(self.params, meta),
-            "run.json": record.to_json().encode(),
+            "run.json": utf8(record.to_json()),
         }
 
     @classmethod

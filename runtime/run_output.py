@@ -13,7 +13,7 @@ from typing import Any
 from runtime.blocks.streamed import AnyDataset
 from runtime.checkpoint import NAME, NEW_NAME
 from runtime.errors import RunError
-from runtime.files import path_error, shown, write_atomically
+from runtime.files import path_error, shown, utf8, write_atomically
 from runtime.model_file import model_bytes
 from runtime.result import Model, TrainResult
 from runtime.run_folder import RunFolder, held_files, open_run_folder
@@ -55,7 +55,7 @@ def run_files(
 
         files |= run_pictures(result, form=plot_format, log=log_scale)
     # last, and so it is written last: where it is, the run is whole
-    files["run.json"] = _record(result, data_seed, stopped_by).to_json().encode()
+    files["run.json"] = utf8(_record(result, data_seed, stopped_by).to_json())
     return files
 
 

@@ -1,5 +1,6 @@
 """Where a file is judged: its answers, what is right, and what every judgement needs."""
 
+import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from runtime.grading.evidence import Evidence, choose
 from runtime.grading.puzzle import Explanation, Puzzle
 from runtime.grading.reference import Reference, forward_values, right_values
 from runtime.grading.search import explain
+from runtime.grading.source import Function
 from runtime.grading.tree import Evaluation
 from runtime.grading.values import Failure
 from runtime.grading.verdict import Diagnosis, Judgement
@@ -113,15 +115,36 @@ def failure_message(bench: Bench, name: str, failure: Failure) -> str:
     return f"{text}."
 
 
+def failed(bench: Bench, name: str, failure: Failure) -> Judgement:
+    """Return the judgement of a function that could not be called to the end."""
+    return Judgement(
+        status="error",
+        summary=failure_message(bench, name, failure),
+        kind=failure.error or "unfinished",
+        line=failure.line,
+    )
+
+
+def wrong_return(bench: Bench, name: str, summary: str) -> Judgement:
+    """Return the judgement of a function that does not return what it must."""
+    line = return_line(bench.interview.selection.functions[name])
+    return Judgement(status="wrong", summary=summary, kind="wrong-return", line=line)
+
+
+def return_line(function: Function) -> int:
+    """Return the line of a function's last return, or of its head if it has none."""
+    returns = [node.lineno for node in ast.walk(function) if isinstance(node, ast.Return)]
+    return returns[-1] if returns else function.lineno
+
+
 def call_problem(bench: Bench, name: str, asked: str, rounds: Sequence[Round]) -> Judgement | None:
     """Return a judgement if a function is missing, or never came to an end."""
     if name not in bench.interview.selection.functions:
-        return Judgement(status="missing", summary=f"{name} is not defined.")
+        return Judgement(status="missing", summary=f"{name} is not defined.", kind="not-defined")
     if name in bench.interview.dead:
-        message = failure_message(bench, name, bench.interview.dead[name])
-        return Judgement(status="error", summary=message)
+        return failed(bench, name, bench.interview.dead[name])
     if not deciding(rounds, asked):
-        return Judgement(status="error", summary=f"{name} could not be run.")
+        return Judgement(status="error", summary=f"{name} could not be run.", kind="not-run")
     return None
 
 

@@ -98,26 +98,23 @@ def class_csv(verdicts: Sequence[Graded], hints: int = 2) -> str:
     table = csv.writer(out, lineterminator="\n")
     table.writerow(COLUMNS)
     for name, verdict in verdicts:
-        table.writerow([_harmless(cell) for cell in _row(name, verdict, hints)])
+        table.writerow([_harmless(cell) for cell in _row(shown(name), verdict, hints)])
     return out.getvalue()
 
 
 def _row(name: str, verdict: Verdict | str, hints: int) -> list[str]:
     if isinstance(verdict, str):
-        return [name, "", "", "", "", "", "", "", "cannot be graded", "", verdict, ""]
+        return [name, "no", "", "", "", "", "", "", "cannot be graded", "", verdict, ""]
     statuses = [
         verdict.functions[f].status if f in verdict.functions else ""
         for f in ("init_params", "forward", "loss_accuracy", "backward", "sgd")
     ]
     bad = [key for key, j in verdict.gradients.items() if j.status != "right"]
-    first = first_mistake(verdict) if hints >= 2 else None
-    line = ""
-    if first is not None:
-        every = [*verdict.functions.values(), *verdict.gradients.values()]
-        lines = [d.line for j in every for d in j.diagnosis if d.message == first[1]]
-        line = str(lines[0]) if lines and lines[0] is not None else ""
-    message = first[1] if first is not None else "" if verdict.ok else short(verdict, 0)
-    kind = first[0] if first is not None else ""
+    kind = line = ""
+    message = "" if verdict.ok else short(verdict, 0)
+    if hints >= 2 and (first := first_mistake(verdict)) is not None:
+        kind, message = first.kind, first.message
+        line = "" if first.line is None else str(first.line)
     notes = " ".join(verdict.warnings)
     ok = "yes" if verdict.ok else "no"
     return [name, ok, *statuses, " ".join(bad), kind, line, message, notes]

@@ -136,6 +136,8 @@ def _both_parts(first: Verdict, second: Verdict) -> Verdict:
             status=judgement.status if before.status == "right" else before.status,
             summary=summary,
             diagnosis=(*before.diagnosis, *judgement.diagnosis),
+            kind=before.kind or judgement.kind,
+            line=before.line if before.kind else judgement.line,
         )
     gradients = dict(first.gradients)
     for name, judgement in second.gradients.items():

@@ -14,9 +14,11 @@ from runtime.grading.bench import (
     call_problem,
     deciding,
     diagnoses,
+    failed,
     failure_message,
     first_failure,
     unexplained,
+    wrong_return,
 )
 from runtime.grading.comparing import Comparison, compare
 from runtime.grading.evidence import Evidence, facts
@@ -28,7 +30,7 @@ from runtime.grading.purity import (
 from runtime.grading.puzzle import Explanation, Observed, Puzzle
 from runtime.grading.scopes import backward_scopes
 from runtime.grading.search import explain
-from runtime.grading.source import assignments, variables_by_key
+from runtime.grading.source import assigned_line
 from runtime.grading.tree import Node, written
 from runtime.grading.values import Failure, Given, Value
 from runtime.grading.verdict import Diagnosis, Judgement
@@ -55,7 +57,7 @@ def judge_backward(
     problem = call_problem(bench, name, asked, rounds)
     if problem is not None:
         status = "missing" if problem.status == "missing" else "error"
-        return problem, {key: Judgement(status=status, summary=problem.summary) for key in keys}
+        return problem, {key: replace(problem, status=status) for key in keys}
     failure = first_failure(rounds, asked)
     decisive = deciding(rounds, asked)
     usable = [
@@ -63,12 +65,11 @@ def judge_backward(
     ]
     if failure is None and any(not isinstance(r.calls[asked].value, dict) for r in usable):
         summary = f"{name} must return a dictionary with a gradient for each parameter."
-        judgement = Judgement(status="wrong", summary=summary)
-        return judgement, {k: Judgement(status="missing", summary=summary) for k in keys}
+        judgement = wrong_return(bench, name, summary)
+        return judgement, {key: replace(judgement, status="missing") for key in keys}
     if failure is not None and not usable:
-        summary = failure_message(bench, name, failure)
-        judgement = Judgement(status="error", summary=summary)
-        return judgement, {k: Judgement(status="error", summary=summary) for k in keys}
+        judgement = failed(bench, name, failure)
+        return judgement, dict.fromkeys(keys, judgement)
     gradients = _judge_gradients(bench, usable, asked, keys, raised=failure is not None)
     summary = ""
     if failure is not None:
@@ -89,7 +90,10 @@ def judge_backward(
         summary = f"{name} changes what it is given."
     status = "error" if failure is not None else "wrong" if bad or impure else "right"
     diagnosis = (impure,) if impure is not None else ()
-    return Judgement(status=status, summary=summary, diagnosis=diagnosis), gradients
+    judgement = Judgement(status=status, summary=summary, diagnosis=diagnosis)
+    if failure is not None:
+        judgement = replace(failed(bench, name, failure), summary=summary, diagnosis=diagnosis)
+    return judgement, gradients
 
 
 def _gradients_summary(bad: Sequence[str], good: Sequence[str]) -> str:
@@ -112,7 +116,7 @@ def _judge_gradients(
     for key, name in keys.items():
         entries = [_gradient(r, asked, key) for r in decisive]
         if any(entry is None for entry in entries):
-            judged[key] = _missing_gradient(decisive, asked, key)
+            judged[key] = _missing_gradient(bench, decisive, asked, key)
             continue
         comparisons[key] = [_compare_gradient(bench, r, asked, key, name) for r in decisive]
     wrong = [
@@ -143,6 +147,7 @@ def _judge_gradients(
             summary=f"{key}'s gradient {first.problem}.",
             diagnosis=tuple(said),
             relative_error=found[0].relative_error,
+            line=_line_of_gradient(bench, key),
         )
     # from the output back, as they are computed: what spoils others stands first
     order = list(bench.right.backward)
@@ -163,20 +168,22 @@ def _is_array(rounds: Sequence[Round], asked: str, key: str) -> bool:
     return all(isinstance(_gradient(r, asked, key), Given) for r in rounds)
 
 
-def _missing_gradient(rounds: Sequence[Round], asked: str, key: str) -> Judgement:
+def _missing_gradient(bench: Bench, rounds: Sequence[Round], asked: str, key: str) -> Judgement:
     value = rounds[0].calls[asked].value
+    kind = "missing"
     if isinstance(value, dict) and key in value:
         if asked == "slopes":
             told = (
                 f"{key} gets no gradient: the loss does not depend on it, or autograd was cut off."
             )
         else:
-            told = f"{key}'s gradient is None: it is not written yet."
+            told, kind = f"{key}'s gradient is None: it is not written yet.", "not-written"
     elif isinstance(value, dict) and f"d{key}" in value:
         told = f'{key}\'s gradient is missing: it is kept as "d{key}", and "{key}" is expected.'
     else:
         told = f"{key}'s gradient is missing."
-    return Judgement(status="missing", summary=told)
+    line = _line_of_gradient(bench, key)
+    return Judgement(status="missing", summary=told, kind=kind, line=line)
 
 
 def _compare_gradient(bench: Bench, round_: Round, asked: str, key: str, name: str) -> Comparison:
@@ -196,13 +203,14 @@ def _compare_gradient(bench: Bench, round_: Round, asked: str, key: str, name: s
     )
 
 
-def _shape_diagnosis(bench: Bench, key: str, comparison: Comparison) -> Diagnosis:
+def _line_of_gradient(bench: Bench, key: str) -> int | None:
+    """Return the last line in which `backward` sets a gradient."""
     function = bench.interview.selection.functions.get("backward")
-    line = None
-    if function is not None:
-        name = variables_by_key(function).get(key, f'"{key}"')
-        lines = [at for called, at in assignments(function) if called == name]
-        line = lines[-1] if lines else None
+    return None if function is None else assigned_line(function, key)
+
+
+def _shape_diagnosis(bench: Bench, key: str, comparison: Comparison) -> Diagnosis:
+    line = _line_of_gradient(bench, key)
     place = f" ({bench.place(line)})" if line else ""
     return Diagnosis(
         kind="shape",

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -14,9 +14,10 @@ from runtime.grading.bench import (
     call_problem,
     deciding,
     explained,
-    failure_message,
+    failed,
     first_failure,
     unexplained,
+    wrong_return,
 )
 from runtime.grading.comparing import Comparison, compare
 from runtime.grading.evidence import facts
@@ -26,6 +27,7 @@ from runtime.grading.purity import (
 )
 from runtime.grading.puzzle import Observed, Puzzle
 from runtime.grading.scopes import forward_scopes
+from runtime.grading.source import assigned_line
 from runtime.grading.tree import Evaluation, Node, written
 from runtime.grading.values import Failure, Given, Other, Value
 from runtime.grading.verdict import Diagnosis, Judgement
@@ -59,11 +61,12 @@ def judge_forward(bench: Bench, rounds: Sequence[Round], *, explained: bool = Tr
     failure = first_failure(rounds, "forward")
     summary = ""
     if failure is not None:
-        summary = failure_message(bench, "forward", failure)
+        summary = failed(bench, "forward", failure).summary
     decisive = deciding(rounds, "forward")
     wrong_form = _forward_form(decisive)
     if wrong_form and not summary:
-        return ForwardCheck(judgement=Judgement(status="wrong", summary=wrong_form), is_right=False)
+        judgement = wrong_return(bench, "forward", wrong_form)
+        return ForwardCheck(judgement=judgement, is_right=False)
     if not summary:
         comparisons = [_compare_output(bench, r, r.calls["forward"]) for r in decisive]
         if all(c.ok for c in comparisons):
@@ -76,24 +79,22 @@ def judge_forward(bench: Bench, rounds: Sequence[Round], *, explained: bool = Tr
                 return ForwardCheck(judgement=judgement, is_right=True)
             wrong_key = _wrong_key(bench, decisive)
             if wrong_key is not None:
-                return ForwardCheck(
-                    judgement=Judgement(status="wrong", summary=wrong_key), is_right=False
-                )
+                return ForwardCheck(judgement=wrong_key, is_right=False)
             return ForwardCheck(judgement=Judgement(status="right"), is_right=True)
         first = next(c for c in comparisons if not c.ok)
         summary = f"forward is wrong: what it returns {first.problem}."
         if impure := changed_inputs(bench, decisive, "forward", ("params", "X")):
             judgement = Judgement(status="wrong", summary=summary, diagnosis=(impure,))
             return ForwardCheck(judgement=judgement, is_right=False)
-    status = "error" if failure is not None else "wrong"
+    judgement = Judgement(status="wrong", summary=summary)
+    if failure is not None:
+        judgement = failed(bench, "forward", failure)
     diagnosis: tuple[Diagnosis, ...] = ()
     if explained:
         diagnosis = _explain_return(bench, decisive) or _explain_forward(bench, rounds)
         if not diagnosis and failure is None:
             diagnosis = _facts_of_output(bench, decisive)
-    return ForwardCheck(
-        judgement=Judgement(status=status, summary=summary, diagnosis=diagnosis), is_right=False
-    )
+    return ForwardCheck(judgement=replace(judgement, diagnosis=diagnosis), is_right=False)
 
 
 def _forward_form(rounds: Sequence[Round]) -> str:
@@ -118,8 +119,8 @@ def _compare_output(bench: Bench, round_: Round, call: Call) -> Comparison:
     return compare(value[0], expected, bound, expected.shape, bench.interview.dtype)
 
 
-def _wrong_key(bench: Bench, rounds: Sequence[Round]) -> str | None:
-    """Return what is said if a right output comes with a wrong entry under a key of the lab."""
+def _wrong_key(bench: Bench, rounds: Sequence[Round]) -> Judgement | None:
+    """Return a judgement if a right output comes with a wrong entry under a key of the lab."""
     names = lab_outputs(bench.right.program.parameters.__len__() // 2)
     for round_ in rounds:
         value = round_.calls["forward"].value
@@ -134,8 +135,12 @@ def _wrong_key(bench: Bench, rounds: Sequence[Round]) -> str | None:
                 right, bound = expected[key]
                 found = compare(value[1][key], right, bound, right.shape, bench.interview.dtype)
                 if not found.ok:
-                    return (
-                        f'forward returns the right output, but outputs["{key}"] {found.problem}.'
+                    return Judgement(
+                        status="wrong",
+                        summary="forward returns the right output, but "
+                        f'outputs["{key}"] {found.problem}.',
+                        kind="wrong-output",
+                        line=assigned_line(bench.interview.selection.functions["forward"], key),
                     )
     return None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ from runtime.grading.answers import Interview
 from runtime.grading.bench import (
     Bench,
     call_problem,
-    failure_message,
+    failed,
+    wrong_return,
 )
 from runtime.grading.reference import size_names
 from runtime.grading.source import assignments
@@ -24,6 +25,14 @@ Array = NDArray[Any]
 _SCALE = 0.3  # of the lab's initial weights
 
 
+class _Problem(NamedTuple):
+    """What is wrong with an initial parameter: a word for it, its line, a sentence."""
+
+    kind: str
+    line: int | None
+    text: str
+
+
 def judge_init(bench: Bench, *, own_layout: bool) -> Judgement:
     """Judge `init_params`: shapes, finite numbers, weights that are not all equal."""
     interview = bench.interview
@@ -32,22 +41,25 @@ def judge_init(bench: Bench, *, own_layout: bool) -> Judgement:
         assert problem is not None
         return problem
     if not interview.initial:
-        return Judgement(status="error", summary="init_params could not be run.")
-    said: list[str] = []
+        return Judgement(status="error", summary="init_params could not be run.", kind="not-run")
+    found: list[_Problem] = []
     for sizes, call in interview.initial:
         if isinstance(call.value, Failure):
-            message = failure_message(bench, "init_params", call.value)
-            return Judgement(status="error", summary=message)
+            return failed(bench, "init_params", call.value)
         if not isinstance(call.value, dict):
             summary = "init_params must return a dictionary of arrays."
-            return Judgement(status="wrong", summary=summary)
-        said = said or _initial_problems(bench, sizes, call.value, own_layout=own_layout)
-    return Judgement(status="wrong" if said else "right", summary=" ".join(dict.fromkeys(said)))
+            return wrong_return(bench, "init_params", summary)
+        found = found or _initial_problems(bench, sizes, call.value, own_layout=own_layout)
+    if not found:
+        return Judgement(status="right")
+    summary = " ".join(dict.fromkeys(problem.text for problem in found))
+    first = found[0]
+    return Judgement(status="wrong", summary=summary, kind=first.kind, line=first.line)
 
 
 def _initial_problems(
     bench: Bench, sizes: Mapping[str, int], value: Mapping[str, Any], *, own_layout: bool
-) -> list[str]:
+) -> list[_Problem]:
     interview = bench.interview
     layout = (interview.own_layout if own_layout else None) or interview.layout
     lines = dict(assignments(interview.selection.functions["init_params"]))
@@ -56,16 +68,21 @@ def _initial_problems(
         line = lines.get(f'"{key}"')
         return "" if line is None else f" ({bench.place(line)})"
 
+    def tell(kind: str, key: str, text: str) -> None:
+        found.append(_Problem(kind=kind, line=lines.get(f'"{key}"'), text=text))
+
+    found: list[_Problem] = []
     fixed = interview.fixed is not None
     widths = [sizes[name] for name in size_names(layout.depth) if name in sizes]
-    said: list[str] = []
-    for place, key in enumerate(layout.keys):
+    for key in layout.keys:
         entry = value.get(key)
         if not isinstance(entry, Given):
-            told = "missing" if key not in value else "not an array"
+            kind = told = "missing"
             if isinstance(entry, Other) and entry.type == "NoneType":
-                told = "None: it is not written yet"
-            said.append(f'params["{key}"] is {told}{where(key)}.')
+                kind, told = "not-written", "None: it is not written yet"
+            elif key in value:
+                kind, told = "no-array", "not an array"
+            tell(kind, key, f'params["{key}"] is {told}{where(key)}.')
             continue
         is_weight = key in layout.weights
         if len(widths) == layout.depth + 1 and not fixed:
@@ -75,28 +92,35 @@ def _initial_problems(
             if entry.array.shape != shape:
                 names = _shape_in_names(layout.depth, layer, is_weight=is_weight)
                 called = ", ".join(f"{n} = {s}" for n, s in sizes.items() if n != "B")
-                said.append(
+                tell(
+                    "shape",
+                    key,
                     f'params["{key}"] has the shape {entry.array.shape} for {called}, '
-                    f"expected {shape}, that is {names}{where(key)}."
+                    f"expected {shape}, that is {names}{where(key)}.",
                 )
         if not np.isfinite(entry.array).all():
-            said.append(f'params["{key}"] is not finite{where(key)}.')
+            tell("not-finite", key, f'params["{key}"] is not finite{where(key)}.')
         elif is_weight and entry.array.size > 1 and np.ptp(entry.array) == 0:
-            said.append(
+            tell(
+                "equal-weights",
+                key,
                 f'All entries of params["{key}"] are {entry.array.flat[0]:g}{where(key)}: the '
-                "hidden units then stay equal to one another for ever. Draw them at random."
+                "hidden units then stay equal to one another for ever. Draw them at random.",
             )
         if interview.is_part_2 and not entry.tracked:
-            said.append(
-                f'params["{key}"] does not require gradients{where(key)}: autograd gives it none.'
+            tell(
+                "requires-grad-missing",
+                key,
+                f'params["{key}"] does not require gradients{where(key)}: autograd gives it none.',
             )
         elif interview.is_part_2 and not entry.leaf:
-            said.append(
+            tell(
+                "no-leaf",
+                key,
                 f'params["{key}"] is not a leaf{where(key)}, so its .grad stays empty: '
-                "set requires_grad after the arithmetic that makes it."
+                "set requires_grad after the arithmetic that makes it.",
             )
-        del place
-    return said
+    return found
 
 
 def without_untracked(bench: Bench, gradients: Mapping[str, Judgement]) -> dict[str, Judgement]:

@@ -14,9 +14,10 @@ from runtime.grading.bench import (
     call_problem,
     deciding,
     explained,
-    failure_message,
+    failed,
     first_failure,
     unexplained,
+    wrong_return,
 )
 from runtime.grading.comparing import Comparison, compare
 from runtime.grading.purity import (
@@ -42,13 +43,13 @@ def judge_loss(bench: Bench, rounds: Sequence[Round]) -> Judgement:
         return problem
     failure = first_failure(rounds, name)
     if failure is not None:
-        return Judgement(status="error", summary=failure_message(bench, name, failure))
+        return failed(bench, name, failure)
     decisive = deciding(rounds, name)
     for round_ in decisive:
         value = round_.calls[name].value
         if not isinstance(value, list) or len(value) < 2:
             summary = "loss_accuracy must return two things: the loss and the accuracy."
-            return Judgement(status="wrong", summary=summary)
+            return wrong_return(bench, name, summary)
     losses = [_compare_loss(bench, r) for r in decisive]
     said: list[str] = []
     diagnosis: tuple[Diagnosis, ...] = ()

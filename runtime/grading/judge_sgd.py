@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from runtime.grading.bench import (
     Bench,
     call_problem,
     deciding,
-    failure_message,
+    failed,
     first_failure,
+    return_line,
+    wrong_return,
 )
 from runtime.grading.comparing import coarsest
 from runtime.grading.evidence import Evidence, choose, step_line
@@ -86,7 +89,7 @@ def _step_form(bench: Bench, round_: Round, keys: Mapping[str, str]) -> Judgemen
         if not isinstance(value.get(key), Given):
             told = "None" if key in value else "not there"
             summary = f'sgd: params["{key}"] is {told} in what it returns.'
-            return Judgement(status="wrong", summary=summary)
+            return wrong_return(bench, "sgd", summary)
     return None
 
 
@@ -104,7 +107,6 @@ def _returns_gradients(rounds: Sequence[Round], keys: Mapping[str, str]) -> bool
 
 def _raising_step(bench: Bench, rounds: Sequence[Round], failure: Failure) -> Judgement:
     """Judge an `sgd` that raises: at sizes that are all equal it may still show its mistake."""
-    message = failure_message(bench, "sgd", failure)
     usable = [r for r in rounds if "sgd" in r.calls and isinstance(r.calls["sgd"].value, dict)]
     diagnosis: tuple[Diagnosis, ...] = ()
     if usable:
@@ -115,7 +117,7 @@ def _raising_step(bench: Bench, rounds: Sequence[Round], failure: Failure) -> Ju
             diagnosis = (kept,)
         elif wrong:
             diagnosis = _explain_step(bench, usable, keys, wrong)
-    return Judgement(status="error", summary=message, diagnosis=diagnosis)
+    return replace(failed(bench, "sgd", failure), diagnosis=diagnosis)
 
 
 def _step_alone(
@@ -211,8 +213,8 @@ def _zeroed_early(bench: Bench, rounds: Sequence[Round], wrong: Sequence[str]) -
 def at_return(bench: Bench, name: str, kind: str, what: str, *, nothing: bool) -> Diagnosis:
     """Return what is said of what a function returns, with the line of its last return."""
     function = bench.interview.selection.functions[name]
-    returns = [node.lineno for node in ast.walk(function) if isinstance(node, ast.Return)]
-    line = returns[-1] if returns else function.lineno
+    line = return_line(function)
+    returns = any(isinstance(node, ast.Return) for node in ast.walk(function))
     told = "has no return" if nothing and not returns else "returns the wrong thing"
     return Diagnosis(
         kind=kind,
@@ -349,5 +351,6 @@ def _judge_graph(bench: Bench, rounds: Sequence[Round], keys: Mapping[str, str])
                 return Judgement(status="wrong", summary="sgd is wrong.", diagnosis=(diagnosis,))
     second = rounds[0].calls.get("second sgd")
     if second is not None and isinstance(second.value, Failure):
-        return Judgement(status="error", summary=f"The second sgd {second.value}.")
+        told = f"The second sgd {second.value}."
+        return replace(failed(bench, "sgd", second.value), summary=told)
     return Judgement(status="right")

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
-from runtime.grading.verdict import Judgement, Verdict
+from runtime.files import shown
+from runtime.grading.verdict import Diagnosis, Judgement, Verdict
+
+_NOT_THERE = ("not-defined", "not-run")  # kinds of a function
 
 
 def verdict_text(verdict: Verdict, hints: int = 2) -> str:
@@ -62,8 +65,8 @@ def class_table(verdicts: Sequence[tuple[str, Verdict | str]], hints: int = 2) -
     hints
         From 2 on the mistake is named in the table.
     """
-    width = max((len(name) for name, _ in verdicts), default=0)
-    lines = [f"{name:<{width}}  {short(verdict, hints)}" for name, verdict in verdicts]
+    width = max((len(shown(name)) for name, _ in verdicts), default=0)
+    lines = [f"{shown(name):<{width}}  {short(verdict, hints)}" for name, verdict in verdicts]
     right = sum(isinstance(v, Verdict) and v.ok for _, v in verdicts)
     refused = sum(isinstance(v, str) for _, v in verdicts)
     lines += ["", f"{len(verdicts)} files, {right} all right, {refused} could not be graded."]
@@ -88,17 +91,15 @@ def short(verdict: Verdict | str, hints: int = 2) -> str:
         which = f" ({', '.join(bad)})" if name == "backward" and bad else ""
         parts.append(f"{name} {judgement.status}{which}")
     if hints >= 2 and (first := first_mistake(verdict)):
-        parts.append(first[1])
+        parts.append(first.message)
     return "; ".join(parts)
 
 
-def first_mistake(verdict: Verdict) -> tuple[str, str] | None:
-    """Return the kind and the message of what a student should look at first."""
-    for judgement in [*verdict.functions.values(), *verdict.gradients.values()]:
-        for diagnosis in judgement.diagnosis:
-            if not diagnosis.shared:
-                return diagnosis.kind, diagnosis.message
-    return None
+def first_mistake(verdict: Verdict) -> Diagnosis | None:
+    """Return what a student should look at first; None if all is right."""
+    # what is written before what is not: a file may hold the functions of one exercise alone
+    found = sorted(_reasons(verdict), key=lambda told: told[1].kind in _NOT_THERE)
+    return found[0][1] if found else None
 
 
 def mistakes(verdicts: Sequence[tuple[str, Verdict | str]]) -> list[tuple[str, int]]:
@@ -107,17 +108,30 @@ def mistakes(verdicts: Sequence[tuple[str, Verdict | str]]) -> list[tuple[str, i
     for _, verdict in verdicts:
         if isinstance(verdict, str):
             continue
-        kinds = [
-            f"{name}: {d.kind}"
-            for name, judgement in verdict.functions.items()
-            for d in judgement.diagnosis
-        ]
-        kinds += [
-            f"backward: {d.kind}"
-            for judgement in verdict.gradients.values()
-            for d in judgement.diagnosis
-            if not d.shared
-        ]
+        kinds = [f"{name}: {d.kind}" for name, d in _reasons(verdict)]
         for kind in dict.fromkeys(kinds):
             counts[kind] = counts.get(kind, 0) + 1
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _reasons(verdict: Verdict) -> list[tuple[str, Diagnosis]]:
+    """Return why a file is not right, each with the function it is in.
+
+    Where a judgement has no diagnosis, what it says itself is the reason.
+    """
+    bad = [judgement for judgement in verdict.gradients.values() if judgement.status != "right"]
+    slopes = [d for judgement in bad for d in judgement.diagnosis if not d.shared]
+    unexplained = [judgement.reason for judgement in bad if not judgement.diagnosis]
+    found: list[tuple[str, Diagnosis]] = []
+    for name, judgement in verdict.functions.items():
+        if judgement.status == "right":
+            continue
+        told = list(judgement.diagnosis)
+        if name == "backward":
+            told += slopes
+            if judgement.status == "wrong":  # then it only lists its gradients
+                told += unexplained
+        found += [(name, d) for d in told or [judgement.reason]]
+    if "backward" not in verdict.functions:  # Part 2, where gradients follow from the functions
+        found += [("backward", d) for d in slopes or ([] if found else unexplained)]
+    return found

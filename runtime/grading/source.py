@@ -181,6 +181,13 @@ def assignments(function: Function) -> Iterator[tuple[str, int]]:
     return iter((name, line) for line, name in sorted(found))
 
 
+def assigned_line(function: Function, key: str) -> int | None:
+    """Return the last line in which a function sets what it keeps under a key, if it does."""
+    name = variables_by_key(function).get(key, f'"{key}"')
+    lines = [at for called, at in assignments(function) if called == name]
+    return lines[-1] if lines else None
+
+
 def variables_by_key(function: Function) -> dict[str, str]:
     """Return which variable a function puts under which key: ``{"by": dby}``, ``g["by"] = dby``."""
     found: dict[str, str] = {}

@@ -69,12 +69,23 @@ class Judgement:
         Why, the likeliest first.
     relative_error
         Of a gradient, ``max|a-b| / max|b|``; None where that is no number.
+    kind, line
+        Of what `summary` says, where that is all there is to say: a word, and a line of the file.
     """
 
     status: str
     summary: str = ""
     diagnosis: tuple[Diagnosis, ...] = ()
     relative_error: float | None = None
+    kind: str = ""
+    line: int | None = None
+
+    @property
+    def reason(self) -> Diagnosis:
+        """What `summary` says, in the place of a diagnosis."""
+        return Diagnosis(
+            kind=self.kind or self.status, look="", message=self.summary, line=self.line
+        )
 
     def message(self, hints: int) -> str:
         """Return what is said at a level of hints."""

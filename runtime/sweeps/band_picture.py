@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runtime.picture import MARKERS, PALETTE, blank_figure, set_title
+from runtime.picture import GREY, MARKERS, PALETTE, blank_figure, legend_columns, set_title
 from runtime.sweeps.picture_parts import measure_label, seeds_text, shown_scores
 from runtime.sweeps.result import SweepResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_WIDTH, _HEIGHT = 9.0, 4.2  # inches: the picture, and its axes
 _MOST_LINES = 6
 _FEW_EPOCHS = 25  # up to here every epoch gets a marker
 _STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (7, 3)))
@@ -28,9 +29,13 @@ def drawn_bands(result: SweepResult) -> Iterator["Figure"]:
     """Give the picture."""
     from matplotlib.ticker import MaxNLocator
 
-    with blank_figure(9.0, 5.4) as figure:
+    points = shown_points(result)
+    columns = legend_columns([result.described(point) for point in points], _WIDTH)
+    rows = -(-len(points) // columns)
+    below, above = 0.75 + 0.26 * rows, 0.75  # inches
+    height = below + _HEIGHT + above
+    with blank_figure(_WIDTH, height) as figure:
         axes = figure.subplots()
-        points = shown_points(result)
         for line, point in enumerate(points):
             epochs, quartiles = result.curves(point)
             low, middle, high = shown_scores(result, quartiles)
@@ -59,14 +64,10 @@ def drawn_bands(result: SweepResult) -> Iterator["Figure"]:
         axes.set_xlim(0.5 if last == 1 else 1, max(last, 1.5))
         if last == 1:
             axes.set_xticks([1])
-        figure.subplots_adjust(left=0.1, right=0.97, bottom=0.12, top=0.9)
-        axes.legend(
-            loc="best",
-            title=f"median and quartiles of {seeds_text(result)}",
-            frameon=True,
-            framealpha=0.85,
-            edgecolor="none",
-        )
+        axes.set_title(f"median and quartiles of {seeds_text(result)}", color=GREY)
+        figure.subplots_adjust(left=0.1, right=0.97, bottom=below / height, top=1 - above / height)
+        # not among the curves: with wide bands no corner is free
+        figure.legend(loc="lower center", ncols=columns)
         set_title(figure, f"{result.data}: {measure_label(result).split(' (')[0]} over the epochs")
         yield figure
 

@@ -64,7 +64,7 @@ def test_the_wheel_holds_every_file_of_the_packages(
     licence = [name for name in about if name.endswith(".dist-info/licenses/LICENSE")]
     assert [wheel[name] for name in licence] == [(ROOT / "LICENSE").read_bytes()]
     commands = [wheel[name] for name in about if name.endswith("entry_points.txt")]
-    assert commands == [b"[console_scripts]\ngradwright = runtime.cli:main\n"]
+    assert commands == [b"[console_scripts]\ngradwright = runtime.start:main\n"]
 
 
 def test_the_source_holds_what_a_packager_runs(

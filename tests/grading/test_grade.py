@@ -45,6 +45,7 @@ DIAGNOSIS = Diagnosis(
     look="Look at the sign.",
     message="It has it wrong (line 3).",
     formula="Right is x.",
+    line=3,
 )
 VERDICT = Verdict(
     name="mine.py",
@@ -100,10 +101,72 @@ def test_a_class_with_its_table(tmp_path: Path) -> None:
     assert [(row["file"], row["ok"]) for row in rows] == [
         ("ann.py", "yes"),
         ("ben.py", "no"),
-        ("eve.py", ""),
+        ("eve.py", "no"),  # as in JSON: whoever counts what is right counts alike
     ]
+    assert rows[2]["mistake"] == "cannot be graded"
     assert rows[1]["mistake"] == "missing-mean"
     assert rows[1]["line"] == "53"
+
+
+# how a file that is right but for one line differs, and what its row of a class says of it
+UNDIAGNOSED = {
+    "missing.py": ("def sgd(", "def step(", ("not-defined", "", "sgd is not defined.")),
+    "unwritten.py": (
+        "dytilde.sum(axis=0).reshape(-1, 1)",
+        "None",
+        ("not-written", "61", "by's gradient is None: it is not written yet."),
+    ),
+    "zeros.py": (
+        "np.random.randn(nh, nx) * 0.3",
+        "np.zeros((nh, nx))",
+        ("equal-weights", "12", 'All entries of params["Wh"] are 0 (line 12): the hidden units'),
+    ),
+    "raises.py": (
+        "    dytilde = ",
+        "    dytilde = Ytrue - ",
+        ("NameError", "56", "backward raises NameError: name 'Ytrue' is not defined (line 56)."),
+    ),
+    "endless.py": (
+        "    dytilde = ",
+        "    while True:\n        pass\n    dytilde = ",
+        ("unfinished", "", "backward did not end in time."),
+    ),
+    "nothing.py": (
+        "    return grads",
+        "    grads",
+        ("wrong-return", "52", "backward must return a dictionary with a gradient for each"),
+    ),
+}
+
+
+def test_a_class_is_told_why_where_no_change_of_a_formula_says_it(tmp_path: Path) -> None:
+    text = RIGHT.read_text()
+    for name, (old, new, _) in UNDIAGNOSED.items():
+        assert text.count(old) == 1, (name, old)
+        (tmp_path / name).write_text(text.replace(old, new))
+    verdicts = grade_folder([tmp_path / name for name in sorted(UNDIAGNOSED)], timeout=5)
+    rows = {row["file"]: row for row in csv.DictReader(class_csv(verdicts).splitlines())}
+    table = class_table(verdicts)
+    for name, (_, _, (kind, line, message)) in UNDIAGNOSED.items():
+        row = rows[name]
+        assert (row["mistake"], row["line"]) == (kind, line)
+        assert row["message"].startswith(message)
+        assert f"; {message}" in table
+    for counted in ("sgd: not-defined", "init_params: equal-weights", "backward: NameError"):
+        assert f"     1  {counted}\n" in f"{table}\n"
+    assert "is None" not in class_csv(verdicts, hints=1) + class_table(verdicts, hints=1)
+
+
+def test_what_is_written_is_told_before_what_is_missing() -> None:
+    functions = {
+        "forward": Judgement(status="missing", summary="No forward.", kind="not-defined"),
+        "backward": VERDICT.functions["backward"],
+    }
+    verdict = Verdict(name="mine.py", functions=functions, gradients=VERDICT.gradients)
+    (row,) = csv.DictReader(class_csv([("mine.py", verdict)]).splitlines())
+    assert (row["mistake"], row["line"], row["message"]) == ("sign", "3", DIAGNOSIS.message)
+    table = class_table([("mine.py", verdict)])
+    assert "     1  forward: not-defined" in table.splitlines()
 
 
 def test_a_table_cannot_start_a_formula() -> None:

@@ -1,19 +1,22 @@
 """The edge of the command line: statuses, streams, signals, and our own mistakes."""
 
+import io
 import os
 import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
+import click
 import pytest
 from command_line import Outcome, environment, run, run_here, script
 
+from runtime.cli import main
 from runtime.commands import cache, train
 from runtime.errors import InputError, InternalError, RunError
 
@@ -198,6 +201,38 @@ def with_output(target: Any, *arguments: str, **changes: str | None) -> tuple[in
     return done.returncode, done.stderr
 
 
+STARTS = {
+    "gradwright": "(command,) = metadata.entry_points(group='console_scripts', name='gradwright')\n"
+    "command.load()()",
+    "python -m runtime": "runpy.run_module('runtime', run_name='__main__')",
+}
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+@pytest.mark.parametrize(
+    ("number", "told"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")]
+)
+def test_a_signal_while_the_command_line_is_loaded(
+    start: str, number: signal.Signals, told: str
+) -> None:
+    program = (
+        "import os, runpy, sys\nfrom importlib import metadata\n"
+        "class Signal:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == 'runtime.cli': os.kill(os.getpid(), {number:d})\n"
+        f"sys.meta_path.insert(0, Signal())\n{start}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, "cache", "where"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (128 + number, "")
+    assert done.stderr == f"gradwright: {told}\n"
+
+
 def test_a_reader_that_has_had_enough() -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -229,7 +264,21 @@ def test_messages_that_nobody_reads_stop_nothing(tmp_path: Path) -> None:
         )
 
 
-def test_letters_that_the_output_cannot_show(doing: Callable[..., None]) -> None:
-    doing(raising(UnicodeEncodeError("ascii", "a…b", 1, 2, "ordinal not in range")))
-    parts = ("standard output", "ascii", "\\u2026", "PYTHONIOENCODING=utf-8")
-    run_here("cache", "where").assert_refused(2, *parts)
+def test_letters_that_the_output_cannot_show(
+    doing: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    doing(lambda: click.echo("a…b"))
+    latin = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")  # click mends ASCII by itself
+    with redirect_stdout(latin), pytest.raises(SystemExit, match="2"):
+        main(["cache", "where"])
+    assert capsys.readouterr().err == (
+        "gradwright: standard output: its encoding, latin-1, has no '\\u2026'. "
+        "Set PYTHONIOENCODING=utf-8.\n"
+    )
+
+
+def test_letters_that_something_else_cannot_hold(doing: Callable[..., None]) -> None:
+    doing(lambda: "a…b".encode("ascii"))
+    outcome = run_here("cache", "where")
+    outcome.assert_refused(70, "UnicodeEncodeError", "Please report it")
+    assert "standard output" not in outcome.err

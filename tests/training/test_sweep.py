@@ -22,7 +22,9 @@ import runtime
 from runtime.data.catalogue import Choice, choose
 from runtime.data.circles import circles
 from runtime.errors import InputError, RunError
+from runtime.picture import png_bytes
 from runtime.sweeps import portions, processes, sweeping, table
+from runtime.sweeps.band_picture import drawn_bands, shown_points
 from runtime.sweeps.job import Job
 from runtime.sweeps.outcome import Outcome, curve_epochs
 from runtime.sweeps.plan import Plan
@@ -244,6 +246,29 @@ def test_the_command_leaves_tables_pictures_and_a_record(swept: tuple[Path, Any]
     assert record["versions"]["gradwright"] == version("gradwright")
     for name in ("bands.png", "grid.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"eta": "0.003,0.03,0.1,3"},
+        {"eta": "0.01:1:log:6", "hidden": "10,12-12-12-12-12", "optimizer": "sgd,adam-sklearn"},
+    ],
+)
+def test_the_legend_of_bands_hides_none_of_them(options: dict[str, str]) -> None:
+    job = job_of(**options, epochs="3", seeds="2")
+    result = carry_out(job, InThisProcess(job), {})
+    with drawn_bands(result) as figure:
+        png_bytes(figure)  # so that all has a place
+        (legend,) = figure.legends
+        (axes,) = figure.axes
+        entries = legend.get_window_extent()
+        assert not entries.overlaps(axes.get_tightbbox())
+        inside = figure.bbox.padded(1)
+        assert inside.contains(entries.x0, entries.y0)
+        assert inside.contains(entries.x1, entries.y1)
+        told = [text.get_text() for text in legend.get_texts()]
+    assert told == [result.described(point) for point in shown_points(result)]
 
 
 def test_neither_workers_that_die_nor_their_number_nor_the_order_is_seen(
