@@ -327,6 +327,8 @@ class Program:
     ) -> "dict[str, NDArray[Any]]":
         """Return the value of every statement by name; `derive.evaluate.evaluate` says more.
 
+        What the programme assumes of its inputs is checked.
+
         Examples
         --------
         >>> import numpy as np
@@ -336,9 +338,11 @@ class Program:
         >>> print(program.evaluate(values)["db1"].round(6))
         [0. 0.]
         """
-        from derive.evaluate import evaluate
+        from derive.evaluate import check_assumptions, evaluate
 
-        return evaluate(self, values, dtype=dtype)
+        results = evaluate(self, values, dtype=dtype)
+        check_assumptions(self, values)
+        return results
 
     def __str__(self) -> str:
         """Write the programme, one statement a line."""

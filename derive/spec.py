@@ -269,7 +269,7 @@ def _parse_size(text: str, size: str, offset: int, position: int) -> Size:
             f"{where} is {_quoted(size)}. Expected a positive integer, "
             "or a name such as nh (n, then a-z, 0-9 or _)",
         )
-    is_long = len(size) > _LONGEST_SIZE
+    is_long = len(size.lstrip("0")) > _LONGEST_SIZE
     if is_long or not 1 <= int(size) <= LARGEST_SIZE:
         shown = _quoted(size) if is_long else int(size)
         raise _refused(

@@ -18,11 +18,7 @@ from runtime.picture import (
     Blank,
     blank_figure,
     class_colours,
-<<<<<<< HEAD
-=======
     legend_columns,
-    mixed,
->>>>>>> user
     png_bytes,
     set_title,
     shortened,
@@ -125,13 +121,8 @@ def points_figure(
 ) -> Iterator["Figure"]:
     """Give a picture of the points alone, in the same axes: training filled, test hollow."""
     x, y = axis_points(dataset)
-<<<<<<< HEAD
     legend = _legend_entries(dataset, class_names(dataset), gaps=False)[:-1]  # there is no boundary
-    columns = _legend_columns([str(entry.get_label()) for entry in legend])
-=======
-    legend = _legend_entries(dataset, _names(dataset), gaps=False)[:-1]  # there is no boundary
     columns = legend_columns([str(entry.get_label()) for entry in legend], _WIDTH)
->>>>>>> user
     with _plane(x, y, rows=-(-len(legend) // columns), blank=blank) as (figure, axes, bar):
         bar.remove()
         place = axes.get_position()
@@ -180,13 +171,8 @@ def decision_plane(
 
     With `gaps` the legend tells of places where the network gives no number.
     """
-<<<<<<< HEAD
     legend = _legend_entries(dataset, class_names(dataset), gaps=gaps)
-    columns = _legend_columns([str(entry.get_label()) for entry in legend])
-=======
-    legend = _legend_entries(dataset, _names(dataset), gaps=gaps)
     columns = legend_columns([str(entry.get_label()) for entry in legend], _WIDTH)
->>>>>>> user
     with _plane(x, y, rows=-(-len(legend) // columns), blank=blank) as (figure, axes, bar):
         axes.set(xlabel="x₁", ylabel="x₂", xlim=x[[0, -1]], ylim=y[[0, -1]])
         figure.legend(

@@ -109,14 +109,15 @@ def machine_seconds() -> float | None:
     """
     names = {f"cpu{number}" for number in _processors()}
     lines = _text(_SYSTEM / "stat").splitlines()
-    ticks = 0
+    ticks, found = 0, False
     for line in lines:
         name, *fields = line.split()
         if name in names:
+            found = True  # or a container numbers them anew
             user, nice, system, idle, waiting, interrupt, soft, *_ = map(int, fields)
             del idle, waiting
             ticks += user + nice + system + interrupt + soft
-    return ticks / os.sysconf("SC_CLK_TCK") if names and lines else None
+    return ticks / os.sysconf("SC_CLK_TCK") if found else None
 
 
 def _processors() -> set[int]:

@@ -185,7 +185,7 @@ class BenchResult:
             "differs": dict(self.differs),
             "left_out": dict(self.left_out),
             "processors_used_by_others": self.others,
-            "disturbed": self.disturbed,
+            "disturbed": None if self.others is None else self.disturbed,
             "busy": self.busy,
             "versions": dict(self.versions),
             "platform": dict(self.platform),

@@ -162,6 +162,7 @@ def run_bench(
                 ours = _finite(params, work)
             elif difference(name, work) is None:
                 disagreement[label] = _apart(label, params, ours, work)
+        patience.wait()
         say(f"starting {OURS} again, with its kernels in the cache")
         options: dict[str, Any] = {
             "threads": threads, "processors": processors, "offline": True, "cache": cache,

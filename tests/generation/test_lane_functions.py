@@ -48,7 +48,7 @@ def of_vectors(dtype: str) -> ModuleType:
     text += lane_functions.FMA + lane_functions.ANY_LANE
     functions = every_function(dtype)
     bounded = [function.name for function in functions if function.name in BOUNDED]
-    text += "".join(f"library_{name} = _by_lane(1, math.{name})\n" for name in bounded)
+    text += "".join(f"library_{name} = _by_lane(math.{name})\n" for name in bounded)
     text += "".join(map(lane_source, functions))
     module = ModuleType("vectors")
     exec(text, vars(module))

@@ -7,6 +7,7 @@ networks; the compiled ones show that Numba makes of it what Python does.
 
 import ctypes
 import inspect
+import itertools
 import re
 import time
 from collections.abc import Callable
@@ -61,6 +62,9 @@ def _place_products():
 
 
 """
+# what writes some rows of a product of units
+_ROWS = re.compile(r"^def _rows_of_product\(.*?(?=^def )", re.MULTILINE | re.DOTALL)
+_PLAIN_ROWS = "from uncompiled import rows_of_product as _rows_of_product\n\n\n"
 _NOT_APART = """
 from uncompiled import _apart, _kernel, _pack, _place, _unpack
 """
@@ -77,7 +81,7 @@ def uncompiled(text: str) -> ModuleType:
         text = text.replace(line, instead)
     text = _INTRINSIC.sub(_NO_INTRINSIC, text)
     text = _APART.sub(_NOT_APART, _VECTORS.sub(_PLAIN_VECTORS, text))
-    text = _PRODUCTS.sub(_NO_PRODUCTS, text)
+    text = _ROWS.sub(_PLAIN_ROWS, _PRODUCTS.sub(_NO_PRODUCTS, text))
     assert "numba import" not in text
     assert "EVALUATED = 32 " in text
     module = ModuleType("uncompiled_module")
@@ -241,6 +245,27 @@ def turn_block(given: "Rows", first: int, step: int, taken: "Rows", to: int, pit
         taken[to + pitch * lane] = vector
 
 
+def rows_of_product(rows: int, vectors: int) -> Callable[..., None]:
+    """Return what writes some rows of some vectors of a product, sums in parts as in registers."""
+    parts = 2 // vectors
+
+    def write(
+        out: "Rows", j: int, v: int, start: "Rows", step: int, left: "Rows", row_step: int,
+        term_step: int, right: "Rows", terms: int, columns: int,
+    ) -> None:  # fmt: skip
+        for r, k in itertools.product(range(j, j + rows), range(v, v + vectors)):
+            first = start[r * step + k]
+            sums = [first, *(0 * first for _ in range(1, parts))]
+            for t in range(terms):
+                part = t % parts if t < terms - terms % parts else 0
+                sums[part] = (
+                    sums[part] + left[r * row_step + t * term_step] * right[t * columns + k]
+                )
+            out[r * columns + k] = sum(sums[1:], sums[0])
+
+    return write
+
+
 _INTRINSICS = {
     "_fewer": min,
     "_larger": max,
@@ -314,9 +339,8 @@ def vectors(number: Any, count: int) -> tuple[Callable[..., Any], ...]:
         assert tensor.lanes == count
         return np.array([tensor[row * count + lane][:here].sum() for lane in range(count)], number)
 
-    def by_lane(arguments: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    def by_lane(function: Callable[..., Any]) -> Callable[..., Any]:
         def of_vectors(*vectors: Any) -> Any:
-            assert len(vectors) == arguments
             lanes = zip(*(np.broadcast_to(vector, count) for vector in vectors), strict=True)
             return np.array([function(*numbers) for numbers in lanes], number)
 
