@@ -543,9 +543,10 @@ def test_the_callback_cannot_change_the_history() -> None:
 
 
 INTERRUPTED = """
-import importlib.util, json, pathlib, sys
+import importlib.util, json, pathlib, signal, sys
 import numpy as np
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts in the background ignores it
 file, folder = sys.argv[1:]
 name = pathlib.Path(file).stem
 spec = importlib.util.spec_from_file_location(name, file)
@@ -589,7 +590,10 @@ def test_ctrl_c_stops_after_an_epoch(tmp_path: Path) -> None:
         time.sleep(0.2)
         begun = time.monotonic()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert first == "running\n", err
     assert process.returncode == 0, err
     assert time.monotonic() - begun < 5
